@@ -1,0 +1,6 @@
+"""``python -m emoclass``."""
+
+from emoclass.cli import main
+
+if __name__ == "__main__":
+    main()

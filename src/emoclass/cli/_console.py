@@ -1,0 +1,91 @@
+"""What the commands share for showing: consoles, JSON, tables of cells that cannot do harm, progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+
+def results() -> Console:
+    """Standard output, for results."""
+    return Console(highlight=False)
+
+
+def status() -> Console:
+    """Standard error, for progress, notes and warnings."""
+    return Console(stderr=True, highlight=False)
+
+
+def note(message: str) -> None:
+    """One line on standard error."""
+    status().print(Text(f"note: {clean_text(message)}", style="dim"), soft_wrap=True)
+
+
+def warn(message: str) -> None:
+    """One line on standard error that should not be overlooked."""
+    status().print(Text(f"warning: {clean_text(message)}", style="yellow"), soft_wrap=True)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def clean_text(text: str) -> str:
+    """The text with control characters, such as terminal escapes, made visible, on one line."""
+    return "".join(_visible(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text)
+
+
+def _visible(character: str) -> str:
+    if character in "\t\n\r":
+        return " "
+    # Emoji are joined by this one; it moves no cursor.
+    return character if character == "\u200d" else "\N{REPLACEMENT CHARACTER}"
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> Table:
+    """A table of plain cells: the first columns are text, the others numbers, on the right."""
+    result = Table(title=Text(clean_text(title)), title_justify="left", title_style="bold")
+    for number, name in enumerate(columns):
+        result.add_column(Text(clean_text(name)), justify="left" if number < text_columns else "right", overflow="fold")
+    for row in rows:
+        result.add_row(*(cell if isinstance(cell, Text) else Text(clean_text(str(cell))) for cell in row))
+    return result
+
+
+def progress_bar(console: Console) -> Progress:
+    """A progress bar with rate and time left; it shows nothing where the console is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+class _RateColumn(ProgressColumn):
+    """Units per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s", style="cyan")

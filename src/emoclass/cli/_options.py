@@ -1,0 +1,62 @@
+"""Options that several commands have, each with its one help text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from emoclass.data.preparation import DataOptions
+
+DATA_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), '-' for CSV on stdin, or a directory written by split."
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
+TextColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the texts. [default: found by name]")]
+LabelColumn = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column with the labels. [default: found by name]")
+]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", metavar="FORMAT", help="csv, tsv, jsonl or parquet, whatever the file's name says."),
+]
+Encoding = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Encoding of text files, such as cp1252. [default: UTF-8]")
+]
+Delimiter = Annotated[
+    str | None, typer.Option(metavar="CHAR", help="Field separator of CSV. [default: found in the header]")
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="NAME|DIR", help="A trained model. [default: the newest]"),
+]
+Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="PRECISION",
+        help="Of the encoder layers: auto (the fastest that is native), fp32, bf16 or fp16.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Seed of everything random.")]
+Ratios = Annotated[str, typer.Option(metavar="A/B/C", help="Shares of train, validation and test.")]
+
+
+def data_options(
+    text_column: str | None,
+    label_column: str | None,
+    format_: str | None,
+    encoding: str | None,
+    delimiter: str | None,
+) -> DataOptions:
+    """How to read tables, from the options above."""
+    from emoclass.data.preparation import DataOptions
+
+    return DataOptions(
+        text_column=text_column,
+        label_column=label_column,
+        format=format_,
+        encoding=encoding,
+        delimiter=delimiter,
+    )

@@ -1,0 +1,107 @@
+"""What a training shows while it runs."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress import TaskID
+from rich.table import Table
+
+from emoclass.cli import _console as console
+from emoclass.training.loop import EpochDone, StepDone
+from emoclass.training.run import Prepared, RunEvent, TextsEncoded
+
+
+def epoch_table(epochs: list[EpochDone], best_epoch: int | None = None) -> Table:
+    """One row per epoch."""
+    return console.table(
+        "Epochs",
+        ["epoch", "train loss", "train accuracy", "val loss", "val accuracy", "seconds"],
+        [
+            [
+                f"{e.epoch}{' (best)' if e.epoch == best_epoch else ''}",
+                f"{e.train_loss:.4f}",
+                f"{e.train_accuracy:.4f}",
+                f"{e.val_loss:.4f}",
+                f"{e.val_accuracy:.4f}",
+                f"{e.seconds:.1f}",
+            ]
+            for e in epochs
+        ],
+    )
+
+
+class TrainingDisplay:
+    """Shows events on standard error: a live table and a bar on a terminal, else a line per epoch."""
+
+    def __init__(self, epochs: int) -> None:
+        self._console = console.status()
+        self._epochs, self._history = epochs, list[EpochDone]()
+        self._progress = console.progress_bar(self._console)
+        self._task: TaskID | None = None
+        self._live = Live(console=self._console, transient=True, refresh_per_second=8)
+
+    def __enter__(self) -> TrainingDisplay:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def __call__(self, event: RunEvent) -> None:
+        """Shows one event."""
+        if isinstance(event, Prepared):
+            self._show_prepared(event)
+        elif isinstance(event, TextsEncoded):
+            self._advance("frozen layers, once", event.texts, event.total)
+        elif isinstance(event, StepDone):
+            self._advance(f"epoch {event.epoch}/{self._epochs}", event.texts, None, restart=event.step == 1)
+        else:
+            self._show_epoch(event)
+
+    def _show_prepared(self, event: Prepared) -> None:
+        rows = ", ".join(f"{count} {part}" for part, count in event.rows.items())
+        counts = event.parameters
+        self._total = event.rows["train"]
+        lines = [
+            f"base model {event.base} on {event.device}, {event.precision}; {rows} texts",
+            f"{counts.trainable:,} of {counts.total:,} parameters learn ({counts.share:.2%})",
+            *event.notes,
+        ]
+        if event.truncated:
+            lines.append(f"{event.truncated} texts are longer than the limit; their head and tail are kept")
+        if not event.cached and counts.share < 1:
+            lines.append("the activations do not fit into memory; the frozen layers run in every epoch")
+        for line in lines:
+            console.note(line)
+
+    def _advance(self, description: str, texts: int, total: int | None, *, restart: bool = False) -> None:
+        if not self._console.is_terminal:
+            return
+        if self._task is None or restart:
+            if self._task is not None:
+                self._progress.remove_task(self._task)
+            self._task = self._progress.add_task(description, total=total or self._total)
+        self._progress.advance(self._task, texts)
+        self._refresh()
+
+    def _show_epoch(self, event: EpochDone) -> None:
+        self._history.append(event)
+        if self._console.is_terminal:
+            self._refresh()
+            return
+        self._console.print(
+            f"epoch {event.epoch}/{self._epochs}: train loss {event.train_loss:.4f} accuracy "
+            f"{event.train_accuracy:.4f}, val loss {event.val_loss:.4f} accuracy {event.val_accuracy:.4f}, "
+            f"{event.seconds:.1f} s",
+            soft_wrap=True,
+        )
+
+    def _refresh(self) -> None:
+        shown = [epoch_table(self._history)] if self._history else []
+        self._live.update(Group(*shown, self._progress.get_renderable()))

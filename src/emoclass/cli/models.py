@@ -1,0 +1,121 @@
+"""``emoclass models``: list, show, path, remove."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emoclass.cli import _options as options
+
+if TYPE_CHECKING:
+    from emoclass.store.checkpoints import StoredModel
+
+app = typer.Typer(no_args_is_help=True, help="List, show and remove trained models.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A trained model.")]
+
+
+@app.command("list")
+def list_(json_: options.Json = False) -> None:
+    """List all trained models, newest first."""
+    from emoclass.cli import _console as console
+    from emoclass.runtime import models_dir
+    from emoclass.store.checkpoints import list_models
+
+    models, notes = list_models()
+    for message in notes:
+        console.warn(message)
+    if json_:
+        console.print_json({"models": [_summary(model) for model in models]})
+        return
+    if not models:
+        console.note(f"there is no trained model in {models_dir()}")
+        return
+    console.results().print(
+        console.table(
+            "Models",
+            ["name", "trained", "base model", "classes", "val accuracy", "test accuracy", "size"],
+            [_row(_summary(model)) for model in models],
+            text_columns=3,
+        )
+    )
+
+
+@app.command()
+def show(name: Name, json_: options.Json = False) -> None:
+    """Show how a model was trained and how good it is."""
+    from emoclass.cli import _console as console
+    from emoclass.store.checkpoints import find_model
+
+    model = find_model(name)
+    if json_:
+        console.print_json({"path": str(model.directory), **model.manifest.to_dict()})
+        return
+    manifest = model.manifest
+    summary = _summary(model)
+    facts = {
+        **{key.replace("_", " "): value for key, value in summary.items() if key != "test_accuracy"},
+        "labels": ", ".join(manifest.labels),
+        **{key.replace("_", " "): value for key, value in manifest.recipe.to_dict().items() if key != "truncation"},
+        "length limit": f"{manifest.truncation.max_length} tokens, {manifest.truncation.head_tokens} of them head",
+        "trainable parameters": f"{manifest.parameters['trainable_parameters']:,}",
+        "total parameters": f"{manifest.parameters['total_parameters']:,}",
+        "best epoch": manifest.metrics.get("best_epoch"),
+        "test accuracy": summary["test_accuracy"],
+        "data": manifest.data.get("source"),
+        "rows": ", ".join(f"{rows} {part}" for part, rows in manifest.data.get("rows", {}).items()),
+        "versions": ", ".join(f"{package} {version}" for package, version in manifest.versions.items()),
+    }
+    rows = [[key, _shown(value)] for key, value in facts.items()]
+    console.results().print(console.table(manifest.name, ["", ""], rows, text_columns=2))
+
+
+@app.command()
+def path(name: Name) -> None:
+    """Print the directory of a model."""
+    from emoclass.store.checkpoints import find_model
+
+    typer.echo(str(find_model(name).directory))
+
+
+@app.command()
+def remove(name: Name) -> None:
+    """Remove a model."""
+    from emoclass.cli import _console as console
+    from emoclass.store.checkpoints import remove_model
+
+    console.note(f"removed {remove_model(name)}")
+
+
+def _summary(model: StoredModel) -> dict[str, Any]:
+    manifest = model.manifest
+    test = manifest.metrics.get("test") or {}
+    return {
+        "name": model.directory.name,
+        "path": str(model.directory),
+        "created_at": manifest.created_at,
+        "base_model": manifest.base_model.get("name", ""),
+        "num_labels": len(manifest.labels),
+        "val_accuracy": manifest.metrics.get("val_accuracy"),
+        "test_accuracy": test.get("accuracy"),
+        "size_bytes": model.size,
+    }
+
+
+def _row(summary: dict[str, Any]) -> list[object]:
+    return [
+        summary["name"],
+        summary["created_at"][:16].replace("T", " "),
+        summary["base_model"],
+        summary["num_labels"],
+        _shown(summary["val_accuracy"]),
+        _shown(summary["test_accuracy"]),
+        f"{summary['size_bytes'] / 1e6:.0f} MB",
+    ]
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,161 @@
+"""``emoclass train``."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emoclass.cli import _options as options
+from emoclass.config import TrainConfig
+
+if TYPE_CHECKING:
+    from emoclass.data.preparation import TrainingData
+    from emoclass.training.run import TrainResult
+
+RECIPE = TrainConfig()
+
+
+def train(
+    data: options.Data,
+    val: Annotated[str | None, typer.Option(metavar="FILE", help="The validation part, if DATA is one file.")] = None,
+    test: Annotated[str | None, typer.Option(metavar="FILE", help="The test part, if DATA is one file.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the new model. [default: from DATA and base model]"),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
+    base_model: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="Hub id, directory, or 'minilm' (all-MiniLM-L6-v2; needs no network with the extra).",
+        ),
+    ] = RECIPE.base_model,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    unfreeze: Annotated[str, typer.Option(metavar="K|all", help="How many of the last encoder layers learn.")] = str(
+        RECIPE.unfreeze
+    ),
+    train_pooler: Annotated[bool, typer.Option("--train-pooler", help="Let the pooler learn too.")] = False,
+    epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the training part.")] = RECIPE.epochs,
+    batch_size: Annotated[int, typer.Option(metavar="N", help="Texts per step.")] = RECIPE.batch_size,
+    learning_rate: Annotated[
+        float, typer.Option(metavar="RATE", help="Peak learning rate of AdamW.")
+    ] = RECIPE.learning_rate,
+    weight_decay: Annotated[float, typer.Option(metavar="X", help="Weight decay of AdamW.")] = RECIPE.weight_decay,
+    warmup_ratio: Annotated[
+        float,
+        typer.Option(metavar="SHARE", help="Share of the steps in which the rate rises; then it falls to 0."),
+    ] = RECIPE.warmup_ratio,
+    max_grad_norm: Annotated[
+        float, typer.Option(metavar="X", help="Gradients are clipped to this norm.")
+    ] = RECIPE.max_grad_norm,
+    max_length: Annotated[
+        int, typer.Option(metavar="N", help="Tokens per text; longer texts keep their head and tail.")
+    ] = RECIPE.truncation.max_length,
+    head_tokens: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Tokens kept of the head. [default: a quarter, 128 of 510]"),
+    ] = None,
+    ratios: options.Ratios = "80/10/10",
+    seed: options.Seed = RECIPE.seed,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    format_: options.Format = None,
+    encoding: options.Encoding = None,
+    delimiter: options.Delimiter = None,
+    json_: options.Json = False,
+) -> None:
+    """Train a classifier on DATA, keep its best epoch, and report on the test part.
+
+    One file is cleaned and split into train, validation and test. The defaults are the reference recipe: the
+    last layer of bert-base-uncased and a classifier learn for 4 epochs. Ctrl-C saves the best epoch so far.
+    """
+    from emoclass.cli import _console as console
+    from emoclass.cli._reports import print_training
+    from emoclass.config import TruncationConfig
+    from emoclass.data.preparation import prepare_training_data
+    from emoclass.data.splitting import parse_ratios
+
+    config = TrainConfig(
+        base_model=base_model,
+        truncation=TruncationConfig(max_length=max_length, head_tokens=head_tokens),
+        unfreeze=_parse_unfreeze(unfreeze),
+        train_pooler=train_pooler,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        warmup_ratio=warmup_ratio,
+        max_grad_norm=max_grad_norm,
+        seed=seed,
+    )
+    parts = prepare_training_data(
+        data,
+        val=val,
+        test=test,
+        options=options.data_options(text_column, label_column, format_, encoding, delimiter),
+        ratios=parse_ratios(ratios),
+        seed=seed,
+    )
+    _tell_about(parts)
+    result = _run(parts, config, name=name, overwrite=overwrite, device=device, precision=precision)
+    if json_:
+        console.print_json(result.to_dict())
+    else:
+        print_training(result)
+    if result.stopped:
+        console.warn(f"stopped after epoch {len(result.history)} of {epochs}; the best epoch so far was saved")
+        raise typer.Exit(130)
+
+
+def _parse_unfreeze(value: str) -> Any:
+    # What is neither is rejected by TrainConfig, in words that name the option.
+    return int(value) if value.isdecimal() else value
+
+
+def _run(parts: TrainingData, config: TrainConfig, **settings: Any) -> TrainResult:
+    # Importing torch takes a second; bad data should not have to wait for it.
+    from emoclass.cli._progress import TrainingDisplay
+    from emoclass.training.run import run_training
+
+    with _stop_on_interrupt() as stop, TrainingDisplay(config.epochs) as display:
+        return run_training(parts, config, on_event=display, should_stop=stop.is_set, **settings)
+
+
+def _tell_about(parts: TrainingData) -> None:
+    from emoclass.cli import _console as console
+
+    for note in parts.notes:
+        console.note(note)
+    for reason, rows in parts.removed_rows.items():
+        if rows:
+            console.note(f"{rows} rows removed: {reason.replace('_', ' ')}")
+    if parts.conflicts:
+        console.warn(f"{parts.conflicts} texts stand in the data with different labels (see inspect-data)")
+    for part, rows in parts.leaked.items():
+        if rows:
+            console.warn(f"{rows} texts of the {part} part also stand in the training part")
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[threading.Event]:
+    """A flag that the first Ctrl-C or SIGTERM raises; a second Ctrl-C ends at once."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,102 @@
+"""Settings: frozen dataclasses whose defaults are the reference recipe, checked when they are made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from emoclass.errors import ConfigError
+
+Unfreeze = int | Literal["all"]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruncationConfig:
+    """How a text that is too long is shortened: its first and its last content tokens are kept.
+
+    Attributes:
+        max_length: Tokens per text, special tokens included.
+        head_tokens: Content tokens kept from the beginning; the rest of the budget is taken from the end.
+            ``None`` keeps the reference's proportion, a quarter: 128 + 382 of the 510 content tokens that
+            fit into 512 (Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?").
+    """
+
+    max_length: int = 512
+    head_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.max_length >= 3, f"--max-length {self.max_length} is too small: at least 3 tokens")
+        _require(self.head_tokens is None or self.head_tokens >= 0, f"--head-tokens {self.head_tokens} is negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A training recipe. The defaults are the reference recipe.
+
+    Attributes:
+        base_model: Hub id, directory, or ``minilm``.
+        truncation: The length limit.
+        unfreeze: Number of encoder layers that train, counted from the last one, or ``"all"`` for the whole
+            model with its embeddings and its pooler. The classifier always trains.
+        train_pooler: Whether the pooler trains as well.
+        epochs: Passes over the training part.
+        batch_size: Texts per optimizer step.
+        learning_rate: Peak learning rate of AdamW.
+        weight_decay: AdamW's decoupled weight decay, on every trainable parameter.
+        warmup_ratio: Share of all steps over which the learning rate rises linearly; then it falls linearly to 0.
+        max_grad_norm: Gradients are scaled down to this norm.
+        seed: Seeds the split, the new weights, the order of texts and dropout.
+    """
+
+    base_model: str = "bert-base-uncased"
+    truncation: TruncationConfig = field(default_factory=TruncationConfig)
+    unfreeze: Unfreeze = 1
+    train_pooler: bool = False
+    epochs: int = 4
+    batch_size: int = 32
+    learning_rate: float = 2e-5
+    weight_decay: float = 0.01
+    warmup_ratio: float = 0.1
+    max_grad_norm: float = 1.0
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        valid_unfreeze = self.unfreeze == "all" or (isinstance(self.unfreeze, int) and self.unfreeze >= 0)
+        _require(bool(self.base_model.strip()), "--base-model is empty")
+        _require(valid_unfreeze, f"--unfreeze {self.unfreeze} is neither a number of layers nor 'all'")
+        _require(self.epochs >= 1, f"--epochs {self.epochs} is less than 1")
+        _require(self.batch_size >= 1, f"--batch-size {self.batch_size} is less than 1")
+        _require(
+            math.isfinite(self.learning_rate) and self.learning_rate > 0,
+            f"--learning-rate {self.learning_rate} is not a positive number",
+        )
+        _require(0 <= self.weight_decay < math.inf, f"--weight-decay {self.weight_decay} is not 0 or more")
+        _require(0 <= self.warmup_ratio <= 1, f"--warmup-ratio {self.warmup_ratio} is not between 0 and 1")
+        _require(self.max_grad_norm > 0, f"--max-grad-norm {self.max_grad_norm} is not positive")
+        _require(0 <= self.seed < 2**32, f"--seed {self.seed} is not between 0 and 4294967295")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
+        """The recipe from what ``to_dict`` gave.
+
+        Raises:
+            ConfigError: A field is unknown, or a value is out of range.
+        """
+        unknown = set(values) - {f.name for f in fields(cls)}
+        _require(not unknown, f"unknown settings in the recipe: {', '.join(sorted(unknown))}")
+        try:
+            truncation = TruncationConfig(**values.get("truncation", {}))
+            return cls(**{**values, "truncation": truncation})
+        except TypeError as error:
+            raise ConfigError(f"the recipe cannot be read: {error}") from None

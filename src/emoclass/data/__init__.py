@@ -1,0 +1,1 @@
+"""Tables in, clean labelled texts out; knows no model."""

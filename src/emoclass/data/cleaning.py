@@ -1,0 +1,150 @@
+"""Texts and labels of a table, without empty and repeated rows; every removed row is accounted for."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from emoclass.data.cells import cell_label, cell_text
+from emoclass.data.columns import Columns
+from emoclass.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emoclass.data.reading import Table
+
+REASONS = ("null_text", "blank_text", "null_label", "blank_label", "duplicate")
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """One text that stands in the table with several labels; ``labels[i]`` is the label in ``rows[i]``."""
+
+    text: str
+    labels: tuple[str, ...]
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CleanData:
+    """The rows that stay, and what happened to the others.
+
+    Attributes:
+        name: how messages call the input.
+        columns: where texts and labels come from.
+        texts: as they stand in the table.
+        labels: class names; empty when the table has no label column.
+        rows: int64[texts], 1-based data row of each text.
+        total_rows: data rows before cleaning.
+        removed: 1-based data rows by reason; a row has one reason, the first that applies.
+        conflicts: texts with two or more labels; all of their rows are kept.
+    """
+
+    name: str
+    columns: Columns
+    texts: list[str]
+    labels: list[str]
+    rows: "NDArray[np.int64]"
+    total_rows: int
+    removed: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    conflicts: tuple[Conflict, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def removed_counts(self) -> dict[str, int]:
+        """Number of removed rows for every reason, zeros included."""
+        return {reason: len(self.removed.get(reason, ())) for reason in REASONS}
+
+
+def clean(table: "Table", columns: Columns) -> CleanData:
+    """Remove rows without text or label, and all but the first of rows with the same text and label.
+
+    A text stays exactly as it is; a label loses its outer blanks (see ``cell_label``).
+
+    Raises:
+        DataError: no row is left, or a cell is binary.
+    """
+    import numpy as np
+
+    frame = table.frame
+    texts = frame[columns.text].tolist()
+    labels = None if columns.label is None else frame[columns.label].tolist()
+    sieve = _Sieve(labelled=labels is not None)
+    try:
+        sieve.run(texts, labels if labels is not None else [""] * len(texts))
+    except DataError as error:
+        raise DataError(f"{table.name}: row {sieve.row}: {error}") from error
+    if not sieve.rows:
+        raise DataError(_nothing_left(table.name, columns, sieve))
+    return CleanData(
+        name=table.name,
+        columns=columns,
+        texts=sieve.texts,
+        labels=sieve.labels if labels is not None else [],
+        rows=np.array(sieve.rows, dtype=np.int64),
+        total_rows=len(texts),
+        removed={reason: tuple(sieve.removed[reason]) for reason in REASONS if reason in sieve.removed},
+        conflicts=sieve.conflicts(),
+    )
+
+
+class _Sieve:
+    """Takes rows one by one and sorts them into kept and removed."""
+
+    def __init__(self, *, labelled: bool) -> None:
+        self.row = 0
+        self.texts: list[str] = []
+        self.labels: list[str] = []
+        self.rows: list[int] = []
+        self.removed: defaultdict[str, list[int]] = defaultdict(list)
+        self._labelled = labelled
+        self._first: dict[str, int] = {}
+        # Only texts that come again with another label: position of each of their rows among the kept.
+        self._again: dict[str, list[int]] = {}
+
+    def run(self, texts: Iterable[object], labels: Iterable[object]) -> None:
+        for self.row, (text_cell, label_cell) in enumerate(zip(texts, labels, strict=True), start=1):
+            text, label = cell_text(text_cell), cell_label(label_cell)
+            if reason := self._reason(text, label):
+                self.removed[reason].append(self.row)
+            elif text is not None and label is not None:
+                self._keep(text, label)
+
+    def _reason(self, text: str | None, label: str | None) -> str | None:
+        if text is None or not text.strip():
+            return "null_text" if text is None else "blank_text"
+        if self._labelled and not label:
+            return "null_label" if label is None else "blank_label"
+        return None
+
+    def _keep(self, text: str, label: str) -> None:
+        position = len(self.texts)
+        first = self._first.setdefault(text, position)
+        if first != position:
+            same_text = self._again.get(text, [first])
+            if any(self.labels[other] == label for other in same_text):
+                self.removed["duplicate"].append(self.row)
+                return
+            self._again[text] = [*same_text, position]
+        self.texts.append(text)
+        self.labels.append(label)
+        self.rows.append(self.row)
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        return tuple(
+            Conflict(text, tuple(self.labels[i] for i in positions), tuple(self.rows[i] for i in positions))
+            for text, positions in self._again.items()
+        )
+
+
+def _nothing_left(name: str, columns: Columns, sieve: _Sieve) -> str:
+    counts = ", ".join(f"{len(rows)} {reason.replace('_', ' ')}" for reason, rows in sieve.removed.items())
+    label = "" if columns.label is None else f" and label column {columns.label!r}"
+    return (
+        f"{name}: no row has both what is needed in text column {columns.text!r}{label} ({counts}):"
+        " check that these are the right columns"
+    )

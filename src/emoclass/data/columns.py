@@ -1,0 +1,195 @@
+"""Which column holds the texts and which the labels: by option, by name, or by content."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from emoclass.data.cells import cell_label
+from emoclass.data.profiles import ColumnProfile
+from emoclass.errors import DataError
+
+if TYPE_CHECKING:
+    from emoclass.data.reading import Table
+
+TEXT_NAMES = (
+    "text", "sentence", "content", "message", "tweet", "comment", "review", "utterance", "body", "document",
+    "post", "phrase", "texts", "sentences",
+)  # fmt: skip
+LABEL_NAMES = (
+    "label", "emotion", "class", "labels", "emotions", "category", "target", "sentiment", "feeling", "mood",
+)  # fmt: skip
+
+# Content is judged on rows from all over the table, for files are often sorted by label.
+_SAMPLE_ROWS = 5000
+# Texts are told from other strings when they have this many times the words of the runner-up.
+_CLEARLY_LONGER = 1.5
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The chosen columns; ``notes`` says what was chosen by content, and how to choose otherwise."""
+
+    text: str
+    label: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def choose_columns(
+    table: "Table",
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    need_label: bool = True,
+) -> Columns:
+    """Choose the text and the label column of a table.
+
+    Raises:
+        DataError: a named column is missing, the choice is ambiguous, or no column will do.
+    """
+    frame = table.frame
+    step = max(1, len(frame) // _SAMPLE_ROWS)
+    return choose_columns_by(
+        table.name,
+        list(frame.columns),
+        lambda column: frame[column].iloc[::step].tolist(),
+        text_column=text_column,
+        label_column=label_column,
+        need_label=need_label,
+        has_header_line=table.format in ("csv", "tsv"),
+    )
+
+
+def choose_columns_by(
+    name: str,
+    columns: Sequence[str],
+    sample: Callable[[str], Iterable[object]],
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    need_label: bool = True,
+    has_header_line: bool = True,
+) -> Columns:
+    """Choose as ``choose_columns`` does, from names and a sample of each column's values: for streams.
+
+    Raises:
+        DataError: see ``choose_columns``.
+    """
+    chooser = _Chooser(name, columns, sample)
+    text = chooser.given("text", text_column)
+    label = chooser.given("label", label_column if need_label else None)
+    if text is not None and text == label:
+        raise DataError(f"{name}: column {text!r} is given as text and as label: pass two different columns")
+    text = text or chooser.by_name("text", TEXT_NAMES, taken=label)
+    if need_label:
+        label = label or chooser.by_name("label", LABEL_NAMES, taken=text)
+    by_name = text, label
+    if text is None:
+        text = chooser.text_by_content(taken=label)
+    if label is None and need_label:
+        label = chooser.label_by_content(text)
+    if has_header_line and label is not None and by_name == (None, None):
+        chooser.check_header(text, label)
+    return Columns(text, label, chooser.notes(by_name, text, label))
+
+
+class _Chooser:
+    """The columns of one table, profiled when their content has to be judged."""
+
+    def __init__(self, name: str, columns: Sequence[str], sample: Callable[[str], Iterable[object]]) -> None:
+        self.name = name
+        self.columns = list(columns)
+        self._sample = sample
+        self._profiles: dict[str, ColumnProfile] = {}
+
+    def by_name(self, role: str, names: Sequence[str], *, taken: str | None) -> str | None:
+        """The column whose name comes first among the role's names; None if there is none."""
+        free = [column for column in self.columns if column != taken]
+        for name in names:
+            if matches := [column for column in free if _squeezed(column) == name]:
+                return self._only(role, matches)
+        return None
+
+    def text_by_content(self, *, taken: str | None) -> str:
+        """The column whose values are clearly the longest, or the first of two."""
+        free = [column for column in self.columns if column != taken]
+        texts = [column for column in free if self.profile(column).is_text]
+        if not texts:
+            raise DataError(f"{self.name}: no column looks like text ({self._examples()}): pass --text-column")
+        texts.sort(key=lambda column: -self.profile(column).mean_words)
+        if len(texts) == 1 or self.profile(texts[0]).is_longer_than(self.profile(texts[1]), _CLEARLY_LONGER):
+            return texts[0]
+        if len(self.columns) == 2:
+            return self.columns[0]
+        raise DataError(
+            f"{self.name}: {_listed(texts)} could all hold the texts ({self._examples()}): pass --text-column"
+        )
+
+    def label_by_content(self, text: str) -> str:
+        """The only other column with few, short, repeated values."""
+        others = [column for column in self.columns if column != text]
+        if not others:
+            raise DataError(f"{self.name}: has only column {text!r}: add a label column")
+        labels = [column for column in others if self.profile(column).is_label(only_choice=len(others) == 1)]
+        if len(labels) == 1:
+            return labels[0]
+        problem = f"{_listed(labels)} could all hold the labels" if labels else "no column looks like labels"
+        raise DataError(f"{self.name}: {problem} ({self._examples()}): pass --label-column")
+
+    def check_header(self, text: str, label: str) -> None:
+        """Refuse a first line that is data: its label occurs below, its text reads like a sentence."""
+        if " " in text.strip() and cell_label(label) in self.profile(label).labels:
+            raise DataError(
+                f"{self.name}: the first line seems to be data, not column names ({text[:40]!r}, {label!r}):"
+                " add a header line such as text,label above it"
+            )
+
+    def notes(self, by_name: tuple[str | None, str | None], text: str, label: str | None) -> tuple[str, ...]:
+        notes = []
+        if by_name[0] is None:
+            notes.append(f"{self.name}: column {text!r} taken as the text; --text-column names another")
+        if by_name[1] is None and label is not None:
+            notes.append(f"{self.name}: column {label!r} taken as the label; --label-column names another")
+        return tuple(notes)
+
+    def profile(self, column: str) -> ColumnProfile:
+        if column not in self._profiles:
+            self._profiles[column] = ColumnProfile.of(self._sample(column))
+        return self._profiles[column]
+
+    def given(self, role: str, given: str | None) -> str | None:
+        """The column asked for, if one is; case and outer blanks count only between several."""
+        if given is None or given in self.columns:
+            return given
+        if matches := [column for column in self.columns if _folded(column) == _folded(given)]:
+            return self._only(role, matches)
+        close = get_close_matches(_folded(given), [_folded(column) for column in self.columns], n=1)
+        meant = next((repr(column) for column in self.columns if close and _folded(column) == close[0]), None)
+        hint = f"did you mean {meant}?" if meant else "pass one of these"
+        raise DataError(f"{self.name}: no column {given!r}; the columns are {_listed(self.columns)}: {hint}")
+
+    def _only(self, role: str, matches: list[str]) -> str:
+        if len(matches) == 1:
+            return matches[0]
+        raise DataError(
+            f"{self.name}: columns {_listed(matches)} could both be the {role}: pass --{role}-column exactly"
+        )
+
+    def _examples(self) -> str:
+        shown = [f"{column!r}: {self.profile(column).example}" for column in self.columns[:8]]
+        return ", ".join(shown + ["…"] * (len(self.columns) > 8))
+
+
+def _folded(column: str) -> str:
+    """A name without outer blanks and case: how a name given by hand may differ."""
+    return column.strip("\ufeff \t\r\n").casefold()
+
+
+def _squeezed(column: str) -> str:
+    """A name without case, blanks, underscores and hyphens: how the known names are compared."""
+    return "".join(character for character in _folded(column) if character not in " _-\t")
+
+
+def _listed(columns: Sequence[str]) -> str:
+    shown = [repr(column) for column in columns[:20]]
+    return ", ".join(shown + ["…"] * (len(columns) > 20))

@@ -1,0 +1,124 @@
+"""CSV and TSV: header, delimiter, rows, and where each row starts."""
+
+import csv
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+
+from emoclass.errors import DataError
+
+# The csv module's limit holds for the whole process, so it is only ever raised. A bound stays: a quote that
+# never closes would otherwise pull the rest of the input into memory.
+_FIELD_LIMIT = 1 << 28
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar", " ": "space"}
+
+Row = tuple[int, list[object]]
+
+
+class DelimitedRows:
+    """Rows of a delimited text, as (first line, fields); the header is read at once.
+
+    Raises:
+        DataError: no header, repeated names, broken quotes, or a row of another length than the header.
+    """
+
+    def __init__(self, lines: Iterable[str], *, name: str, format: str, delimiter: str | None) -> None:
+        self.name = name
+        self.notes: tuple[str, ...] = ()
+        lines = iter(lines)
+        first_lines = _through_header(lines)
+        self.delimiter = _parse_delimiter(delimiter) or self._detect_delimiter(first_lines, format)
+        csv.field_size_limit(max(csv.field_size_limit(), _FIELD_LIMIT))
+        all_lines = itertools.chain(first_lines, lines)
+        try:
+            self._csv = csv.reader(all_lines, delimiter=self.delimiter, strict=True)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"delimiter {self.delimiter!r} cannot be used: {error}") from error
+        self._row = 0
+        self.columns = self._read_header()
+
+    def __iter__(self) -> Iterator[Row]:
+        width = len(self.columns)
+        line = self._csv.line_num + 1
+        while (fields := self._next_fields()) is not None:
+            if len(fields) == width:
+                self._row += 1
+                yield line, fields  # type: ignore[misc]  # list[str] where list[object] is only read
+            elif len(fields) > 1 or (fields and fields[0].strip()):
+                raise DataError(self._wrong_width(line, len(fields)))
+            line = self._csv.line_num + 1
+
+    def _detect_delimiter(self, first_lines: list[str], format: str) -> str:
+        if format == "tsv":
+            return "\t"
+        header = _QUOTED.sub("", first_lines[-1]) if first_lines else ""
+        found = max(";\t|", key=header.count)
+        if "," in header or found not in header:
+            return ","
+        self.notes = (f"{self.name}: read as {_NAMES[found]}-separated, as its header is",)
+        return found
+
+    def _read_header(self) -> list[str]:
+        header: list[str] | None = []
+        while header is not None and not any(field.strip() for field in header):
+            header = self._next_fields()
+        if header is None:
+            raise DataError(f"{self.name}: is empty: it needs a header line such as text,label and rows below")
+        return header
+
+    def _next_fields(self) -> list[str] | None:
+        line = self._csv.line_num + 1
+        try:
+            return next(self._csv, None)
+        except csv.Error as error:
+            raise DataError(self._broken(line, str(error))) from error
+
+    def _where(self, line: int) -> str:
+        return f"{self.name}: row {self._row + 1} (line {line})" if hasattr(self, "columns") else f"{self.name}: header"
+
+    def _broken(self, line: int, reason: str) -> str:
+        where, last = self._where(line), self._csv.line_num
+        if "end of data" in reason:
+            return (
+                f"{where}: a quoted field starts here and is still open at the end (line {last}):"
+                ' check the quotes; close the field, or write each " inside it as ""'
+            )
+        if "expected after" in reason:
+            return (
+                f"{where}: a quoted field that starts here ends in the middle of a text (line {last}):"
+                ' check the quotes; write each " inside a quoted field as ""'
+            )
+        return f"{where}: {reason}: check the quotes"
+
+    def _wrong_width(self, line: int, width: int) -> str:
+        delimiter = _NAMES.get(self.delimiter, repr(self.delimiter))
+        if width > len(self.columns):
+            hint = f'a {delimiter} inside a text? Put the text in "quotes"'
+        else:
+            hint = "a field is missing, or the line was cut: complete it"
+        expected = len(self.columns)
+        return f"{self._where(line)} has {_fields(width)}, the header has {expected}: {hint}"
+
+
+def _through_header(lines: Iterator[str]) -> list[str]:
+    """Take lines up to and with the first that is not blank."""
+    taken = []
+    for line in lines:
+        taken.append(line)
+        if line.strip():
+            break
+    return taken
+
+
+def _parse_delimiter(given: str | None) -> str | None:
+    if given is None:
+        return None
+    delimiter = "\t" if given.lower() in ("tab", r"\t") else given
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise DataError(f"delimiter {given!r} cannot be used: pass one character, or tab")
+    return delimiter
+
+
+def _fields(count: int) -> str:
+    return "1 field" if count == 1 else f"{count} fields"

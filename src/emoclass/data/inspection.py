@@ -1,0 +1,151 @@
+"""What is in the data, part by part, and what about it needs a decision."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from emoclass.data.cleaning import CleanData, Conflict
+from emoclass.data.findings import Finding, find_in_part, find_leaks, find_unseen_classes
+from emoclass.data.folding import text_hashes
+from emoclass.data.labels import sorted_names
+from emoclass.data.lengths import LengthStats, TokenStats, length_stats, token_stats
+
+TokenCounter = Callable[[list[str]], Sequence[int]]
+
+# Content tokens that BERT takes without truncation: 512 less [CLS] and [SEP].
+TOKEN_LIMIT = 510
+_SHOWN_CONFLICTS = 5
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """One class and how many of the kept rows it has."""
+
+    name: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True)
+class PartInspection:
+    """One table.
+
+    Attributes:
+        part: train, val, test, or all for a single table.
+        name: the input.
+        rows: data rows of the input.
+        kept_rows: rows that stay after cleaning.
+        text_column: the chosen text column.
+        label_column: the chosen label column.
+        removed: removed rows by reason.
+        classes: largest first.
+        imbalance_ratio: rows of the largest class to rows of the smallest.
+        conflicts: texts that stand with several labels.
+        conflict_examples: the first of them.
+        characters: lengths of the kept texts.
+        words: lengths in blank-separated words.
+        tokens: lengths in content tokens; None without a token counter.
+    """
+
+    part: str
+    name: str
+    rows: int
+    kept_rows: int
+    text_column: str
+    label_column: str | None
+    removed: dict[str, int]
+    classes: tuple[ClassCount, ...]
+    imbalance_ratio: float
+    conflicts: int
+    conflict_examples: tuple[Conflict, ...]
+    characters: LengthStats
+    words: LengthStats
+    tokens: TokenStats | None
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Rows of ``part`` whose text, folded, also stands in ``other``."""
+
+    part: str
+    other: str
+    rows: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """All parts, texts that stand in more than one of them, and findings."""
+
+    parts: tuple[PartInspection, ...]
+    leaks: tuple[Leak, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def needs_decision(self) -> bool:
+        """True if a finding cannot be left to emoclass."""
+        return any(finding.severity == "decide" for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "needs_decision": self.needs_decision}
+
+
+def inspect(
+    parts: Mapping[str, CleanData],
+    *,
+    token_counter: TokenCounter | None = None,
+    token_limit: int = TOKEN_LIMIT,
+) -> Inspection:
+    """Describe cleaned tables, by part name (``all`` for a single one), and compare them with each other.
+
+    Args:
+        parts: in the order in which to report them.
+        token_counter: gives the number of content tokens of each text.
+        token_limit: content tokens that a model takes.
+    """
+    described = tuple(_inspect_part(part, data, token_counter, token_limit) for part, data in parts.items())
+    leaks = _leaks(parts)
+    findings = [finding for part in described for finding in find_in_part(part)]
+    findings += find_unseen_classes(described)
+    findings += find_leaks(leaks)
+    return Inspection(described, leaks, tuple(findings))
+
+
+def _inspect_part(part: str, data: CleanData, token_counter: TokenCounter | None, limit: int) -> PartInspection:
+    counts = Counter(data.labels)
+    names = sorted(sorted_names(counts), key=lambda name: -counts[name])
+    return PartInspection(
+        part=part,
+        name=data.name,
+        rows=data.total_rows,
+        kept_rows=len(data),
+        text_column=data.columns.text,
+        label_column=data.columns.label,
+        removed=data.removed_counts,
+        classes=tuple(ClassCount(name, counts[name], counts[name] / len(data)) for name in names),
+        imbalance_ratio=max(counts.values()) / min(counts.values()) if counts else 1.0,
+        conflicts=len(data.conflicts),
+        conflict_examples=data.conflicts[:_SHOWN_CONFLICTS],
+        characters=length_stats([len(text) for text in data.texts]),
+        words=length_stats([len(text.split()) for text in data.texts]),
+        tokens=None if token_counter is None else token_stats(token_counter(data.texts), limit),
+    )
+
+
+def _leaks(parts: Mapping[str, CleanData]) -> tuple[Leak, ...]:
+    """For each pair of parts, the rows of the later one that the earlier one has too."""
+    import numpy as np
+
+    if len(parts) < 2:
+        return ()
+    hashes = {part: text_hashes(data.texts) for part, data in parts.items()}
+    names = list(parts)
+    leaks = []
+    for position, part in enumerate(names):
+        for other in names[:position]:
+            rows = int(np.isin(hashes[part], hashes[other]).sum())
+            if rows:
+                leaks.append(Leak(part, other, rows, rows / len(parts[part])))
+    return tuple(leaks)

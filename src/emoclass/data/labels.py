@@ -1,0 +1,84 @@
+"""Class names and their ids."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from emoclass.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# As int() would write it, so that "1", "01" and "+1" cannot stand for one number.
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The classes of a classifier: ``names[i]`` is the class with id ``i``."""
+
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) != len(self.names):
+            raise DataError(f"class names must differ: {', '.join(map(repr, self.names))}")
+        if len(self.names) < 2:
+            found = f"only {self.names[0]!r}" if self.names else "none"
+            raise DataError(f"at least two classes are needed, found {found}: add rows of another class")
+
+    @classmethod
+    def from_labels(cls, labels: Iterable[str]) -> "LabelSet":
+        """Number the distinct labels in the order of ``sorted_names``.
+
+        Raises:
+            DataError: fewer than two classes.
+        """
+        return cls(tuple(sorted_names(labels)))
+
+    @cached_property
+    def label2id(self) -> dict[str, int]:
+        """Id of each class name."""
+        return {name: index for index, name in enumerate(self.names)}
+
+    @cached_property
+    def id2label(self) -> dict[int, str]:
+        """Class name of each id."""
+        return dict(enumerate(self.names))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def encode(self, labels: Sequence[str]) -> "NDArray[np.int64]":
+        """Return int64[labels] of class ids.
+
+        Raises:
+            DataError: a label is not one of the classes.
+        """
+        import numpy as np
+
+        label2id = self.label2id
+        try:
+            return np.fromiter((label2id[label] for label in labels), dtype=np.int64, count=len(labels))
+        except KeyError:
+            unknown = sorted(set(labels) - set(self.names))
+            raise DataError(
+                f"unknown label{'s' * (len(unknown) > 1)} {_listed(unknown)}; the classes are"
+                f" {_listed(self.names)}: correct the labels or remove these rows"
+            ) from None
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """Return the class names of ids."""
+        return [self.names[index] for index in ids]
+
+
+def sorted_names(labels: Iterable[str]) -> list[str]:
+    """Return the distinct labels: in numeric order if all are integers, else by code point."""
+    distinct = set(labels)
+    return sorted(distinct, key=int) if all(map(_INTEGER.fullmatch, distinct)) else sorted(distinct)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join([*map(repr, names[:20]), *["…"] * (len(names) > 20)])

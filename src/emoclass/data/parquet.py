@@ -1,0 +1,59 @@
+"""Parquet files, batch by batch."""
+
+import datetime
+import decimal
+import json
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from emoclass.errors import DataError
+
+# Rows in memory at a time: small enough for long texts, large enough for speed.
+_BATCH_ROWS = 8192
+
+Row = tuple[int, list[object]]
+
+
+class ParquetRows:
+    """Rows of a parquet file, as (0, values): a parquet file has no lines.
+
+    Raises:
+        DataError: the file is damaged, or holds what pyarrow cannot turn into Python values.
+    """
+
+    def __init__(self, file: BinaryIO, *, name: str) -> None:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+
+        self.name = name
+        self.notes: tuple[str, ...] = ()
+        self._failures = (ArrowException, OSError, ValueError, OverflowError)
+        try:
+            self._file = ParquetFile(file)
+            self.columns: list[str] = list(self._file.schema_arrow.names)
+        except self._failures as error:
+            raise self._damaged(error) from error
+
+    def __iter__(self) -> Iterator[Row]:
+        try:
+            for batch in self._file.iter_batches(batch_size=_BATCH_ROWS):
+                for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    yield 0, [_flat(value) for value in values]
+        except self._failures as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> DataError:
+        reason = " ".join(str(error).split())
+        return DataError(f"{self.name}: cannot be read as parquet: {reason}: check or rewrite the file")
+
+
+def _flat(value: object) -> object:
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, default=_json_text)
+    return value
+
+
+def _json_text(value: object) -> str:
+    if isinstance(value, (datetime.date, datetime.time, datetime.timedelta, decimal.Decimal)):
+        return str(value)
+    return repr(value)

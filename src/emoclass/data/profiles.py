@@ -1,0 +1,65 @@
+"""What the values of a column look like: texts, labels, or neither."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from emoclass.data.cells import cell_label, cell_text
+from emoclass.errors import DataError
+
+_LABEL_CHARACTERS = 60
+_LABEL_WORDS = 3
+# Below this many rows, labels need not repeat to be believed.
+_FEW_ROWS = 20
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """Statistics of a sample of a column; empty and unreadable cells do not count."""
+
+    values: int
+    mean_words: float
+    max_words: int
+    max_characters: int
+    wordy: bool
+    labels: frozenset[str]
+    example: str
+
+    @classmethod
+    def of(cls, sample: Iterable[object]) -> "ColumnProfile":
+        """Profile the values of a sample."""
+        texts = [text for value in sample if (text := _readable(value)) and text.strip()]
+        counts = [len(text.split()) for text in texts]
+        wordy = sum(any(map(str.isalpha, text)) for text in texts) * 2 > len(texts)
+        example = f"{texts[0][:30]!r}{'…' if len(texts[0]) > 30 else ''}" if texts else "empty"
+        return cls(
+            values=len(texts),
+            mean_words=sum(counts) / max(len(counts), 1),
+            max_words=max(counts, default=0),
+            max_characters=max(map(len, texts), default=0),
+            wordy=wordy,
+            labels=frozenset(label for text in texts if (label := cell_label(text))),
+            example=example,
+        )
+
+    @property
+    def is_text(self) -> bool:
+        """True if most values hold letters."""
+        return self.wordy
+
+    def is_longer_than(self, other: "ColumnProfile", factor: float) -> bool:
+        """True if the values have clearly more words."""
+        return self.mean_words >= factor * other.mean_words
+
+    def is_label(self, *, only_choice: bool) -> bool:
+        """True for short values that repeat; repetition is not asked of few words, or of the only choice."""
+        if not self.values or self.max_words > _LABEL_WORDS or self.max_characters > _LABEL_CHARACTERS:
+            return False
+        repeats = len(self.labels) * 2 <= self.values
+        return repeats or (self.values < _FEW_ROWS and (self.wordy or only_choice))
+
+
+def _readable(value: object) -> str | None:
+    try:
+        return cell_text(value)
+    except DataError:
+        return None

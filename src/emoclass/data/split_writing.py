@@ -1,0 +1,165 @@
+"""Writes a split as a directory of part files that appears whole or not at all."""
+
+import json
+import secrets
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoclass.data.cleaning import CleanData
+from emoclass.data.labels import sorted_names
+from emoclass.data.part_files import write_rows
+from emoclass.data.splitting import DEFAULT_RATIOS, Ratios, split_indices
+from emoclass.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from emoclass.data.reading import Table
+
+SPLIT_FILE = "split.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """What was written, and from what; ``to_dict`` is the content of split.json.
+
+    Attributes:
+        directory: where the files are.
+        files: file name of each part.
+        counts: rows of each class in each part.
+        input_name: the input as it was given.
+        input_sha256: hex digest of its stored bytes.
+        text_column: name of the text column.
+        label_column: name of the label column.
+        total_rows: data rows of the input.
+        removed: removed rows by reason.
+        conflicts: texts that stand with several labels.
+        ratios: train, val and test.
+        seed: decides which text goes where.
+        version: of emoclass.
+    """
+
+    directory: Path
+    files: dict[str, str]
+    counts: dict[str, dict[str, int]]
+    input_name: str
+    input_sha256: str
+    text_column: str
+    label_column: str
+    total_rows: int
+    removed: dict[str, int]
+    conflicts: int
+    ratios: Ratios
+    seed: int
+    version: str
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of each part."""
+        return {part: sum(classes.values()) for part, classes in self.counts.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, without the directory: the same split is the same file anywhere."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "emoclass_version": self.version,
+            "input": {"name": self.input_name, "sha256": self.input_sha256, "rows": self.total_rows},
+            "columns": {"text": self.text_column, "label": self.label_column},
+            "seed": self.seed,
+            "ratios": list(self.ratios),
+            "removed": self.removed,
+            "conflicts": self.conflicts,
+            "parts": {
+                part: {"file": self.files[part], "rows": self.rows[part], "classes": classes}
+                for part, classes in self.counts.items()
+            },
+        }
+
+
+def write_split(
+    directory: str | Path,
+    table: "Table",
+    data: CleanData,
+    *,
+    ratios: Ratios = DEFAULT_RATIOS,
+    seed: int,
+    version: str,
+) -> SplitResult:
+    """Split the cleaned rows and write them with all columns: in the table's format, UTF-8, uncompressed.
+
+    Args:
+        directory: new, or empty; parents are made.
+        table: what ``data`` was cleaned from.
+        data: the rows to split.
+        ratios: of train, val and test.
+        seed: the same seed on the same input gives the same bytes.
+        version: of emoclass, for the record.
+
+    Raises:
+        DataError: the directory is not empty, a class is too small, writing failed; nothing is left behind.
+    """
+    if data.columns.label is None:
+        raise DataError(f"{table.name}: has no label column to split by: pass --label-column")
+    target = _free_directory(directory)
+    parts = split_indices(data.texts, data.labels, ratios=ratios, seed=seed)
+    result = SplitResult(
+        directory=Path(directory),
+        files={part: f"{part}.{table.format}" for part in parts},
+        counts={part: _sorted_counts([data.labels[row] for row in rows]) for part, rows in parts.items()},
+        input_name=table.name,
+        input_sha256=table.sha256,
+        text_column=data.columns.text,
+        label_column=data.columns.label,
+        total_rows=data.total_rows,
+        removed=data.removed_counts,
+        conflicts=len(data.conflicts),
+        ratios=ratios,
+        seed=seed,
+        version=version,
+    )
+    frames = {part: table.frame.iloc[data.rows[rows] - 1] for part, rows in parts.items()}
+    _write_whole(target, result, frames, table.format)
+    return result
+
+
+def _free_directory(directory: str | Path) -> Path:
+    try:
+        target = Path(directory).resolve()
+        if not target.exists() or not any(target.iterdir()):
+            return target
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{directory}: cannot be a directory for the split: {reason}: name a new one") from error
+    raise DataError(f"{directory}: is not empty, and nothing in it was touched: name a new directory")
+
+
+def _sorted_counts(labels: list[str]) -> dict[str, int]:
+    counts = Counter(labels)
+    return {label: counts[label] for label in sorted_names(counts)}
+
+
+def _write_whole(target: Path, result: SplitResult, frames: "dict[str, pd.DataFrame]", format: str) -> None:
+    """Write into a hidden sibling and rename it: on the same file system that happens at once."""
+    aside = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
+    try:
+        aside.mkdir(parents=True)
+        for part, frame in frames.items():
+            write_rows(aside / result.files[part], frame, format)
+        record = json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n"
+        (aside / SPLIT_FILE).write_text(record, encoding="utf-8", newline="\n")
+        if target.exists():
+            target.rmdir()  # empty, or this fails; Windows does not rename onto a directory
+        aside.rename(target)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise DataError(
+            f"{result.directory}: the split could not be written: {error.strerror or error}: nothing was"
+            " left there; free some space or name another directory"
+        ) from error
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise

@@ -1,0 +1,25 @@
+"""Errors that a user can do something about.
+
+Every message is one line: what is wrong, where, and what to do next. The command line prints it and exits 1;
+library users catch ``EmoclassError``.
+"""
+
+
+class EmoclassError(Exception):
+    """Base of all errors that emoclass raises on purpose."""
+
+
+class ConfigError(EmoclassError):
+    """A setting is out of its range or contradicts another one."""
+
+
+class DataError(EmoclassError):
+    """A table cannot be read, or does not hold what is needed."""
+
+
+class ModelError(EmoclassError):
+    """A base model or a trained model is missing, unsupported or damaged."""
+
+
+class DeviceError(EmoclassError):
+    """The device or precision asked for does not exist here."""

@@ -1,0 +1,144 @@
+"""A trained classifier in memory: texts in, predictions out, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from emoclass.errors import ConfigError, ModelError
+from emoclass.model.encoder import EncoderConfig, PackedBert
+from emoclass.model.prefix import ComputedActivations, FrozenPrefix, compute_logits
+from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
+from emoclass.model.weights import build_model, read_json, read_tensors
+from emoclass.runtime import resolve_device, resolve_precision
+from emoclass.store import layout
+from emoclass.store.checkpoints import find_model, verify_model
+
+WINDOW = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a classifier says about one text. A blank text has the label ``""``, confidence 0 and no ``top_k``.
+
+    Attributes:
+        label: The most probable class.
+        confidence: Its probability, 0 to 1.
+        top_k: The most probable classes with their probabilities, best first.
+        truncated: Whether the text was longer than the length limit.
+    """
+
+    label: str
+    confidence: float
+    top_k: tuple[tuple[str, float], ...]
+    truncated: bool
+
+
+class Classifier:
+    """A trained classifier.
+
+    Args:
+        model: The model, in evaluation mode.
+        tokenizer: Its tokenizer.
+        labels: Class names by class number.
+        device: Where to compute.
+        dtype: What the encoder layers but the last compute in.
+    """
+
+    def __init__(
+        self,
+        model: PackedBert,
+        tokenizer: HeadTailTokenizer,
+        labels: Sequence[str],
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.labels = tuple(labels)
+        self.tokenizer = tokenizer
+        self._model, self._device = model.to(device).eval(), device
+        self._prefix = FrozenPrefix(model, model.config.num_hidden_layers - 1, dtype)
+
+    def predict_text(self, text: str) -> tuple[str, float]:
+        """The most probable label of one text, and its probability."""
+        prediction = next(self.predict([text]))
+        return prediction.label, prediction.confidence
+
+    def predict(self, texts: Iterable[str], *, top_k: int = 1) -> Iterator[Prediction]:
+        """Predictions for texts, lazily and in order; texts are read and computed in windows.
+
+        Args:
+            texts: Any number of texts.
+            top_k: How many of the most probable classes to name.
+
+        Raises:
+            ConfigError: ``top_k`` is less than 1.
+            TypeError: ``texts`` is a single string.
+        """
+        if isinstance(texts, str):
+            raise TypeError("predict takes many texts; for a single one use predict_text")
+        if top_k < 1:
+            raise ConfigError(f"--top-k {top_k} is less than 1")
+        return self._predict(iter(texts), top_k)
+
+    def _predict(self, texts: Iterator[str], top_k: int) -> Iterator[Prediction]:
+        while window := list(islice(texts, WINDOW)):
+            yield from self._predict_window(window, top_k)
+
+    def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Probabilities of all classes, ``float32[texts, classes]``; columns are in the order of ``labels``."""
+        return self._probabilities(self.tokenizer(texts))
+
+    def _predict_window(self, texts: list[str], top_k: int) -> Iterator[Prediction]:
+        tokenized = self.tokenizer(texts)
+        probabilities = self._probabilities(tokenized)
+        # A stable order, so that equal probabilities are named in the order of the classes.
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
+        for row, text in enumerate(texts):
+            if not text.strip():
+                yield Prediction("", 0.0, (), False)
+                continue
+            ranked = tuple((self.labels[i], float(probabilities[row, i])) for i in best[row])
+            yield Prediction(*ranked[0], ranked, bool(tokenized.truncated[row]))
+
+    def _probabilities(self, tokenized: TokenizedTexts) -> npt.NDArray[np.float32]:
+        return self.logits(tokenized).softmax(-1).numpy()
+
+    def logits(self, tokenized: TokenizedTexts) -> torch.Tensor:
+        """Logits of tokenized texts, ``float32[texts, classes]`` on the CPU."""
+        source = ComputedActivations(self._prefix, self._prefix.depth, tokenized, self._device)
+        return compute_logits(self._model, source)
+
+
+def load(name: str | Path | None = None, *, device: str = "auto", precision: str = "auto") -> Classifier:
+    """Loads a trained classifier.
+
+    Args:
+        name: Name of a stored model, or a model directory; by default the newest stored model.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+
+    Raises:
+        ModelError: There is no such model, or its files are damaged.
+        DeviceError: There is no such device or precision.
+    """
+    stored = find_model(name)
+    torch_device = resolve_device(device)
+    dtype = resolve_precision(precision, torch_device)
+    verify_model(stored)
+    labels = stored.manifest.labels
+    config = EncoderConfig.from_dict(read_json(stored.directory / layout.CONFIG))
+    model = build_model(config, len(labels), read_tensors(stored.directory), stored.directory)
+    tokenizer = HeadTailTokenizer.from_file(stored.directory / layout.TOKENIZER, stored.manifest.truncation)
+    if (
+        tokenizer.vocab_size > config.vocab_size
+        or stored.manifest.truncation.max_length > config.max_position_embeddings
+    ):
+        raise ModelError(f"{stored.directory}: tokenizer, length limit and model do not fit together")
+    return Classifier(model, tokenizer, labels, device=torch_device, dtype=dtype)

@@ -1,0 +1,1 @@
+"""Everything that knows what BERT looks like."""

@@ -1,0 +1,131 @@
+"""The frozen part of a model, run without gradients, and logits of many texts from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from emoclass.model.encoder import PackedBert
+from emoclass.model.tokenization import TokenizedTexts
+
+# Tokens per forward pass: large enough for full matrix products, small enough for the caches of a CPU.
+CHUNK_TOKENS = 4096
+
+
+class FrozenPrefix:
+    """The embeddings and the first layers of a model, without dropout or gradients, their weights prepared once.
+
+    Args:
+        model: The model; its weights must not change as long as this is used.
+        depth: Number of layers; the number of all layers means [CLS] of the last layer alone.
+        dtype: What the layers compute in, and what they return.
+
+    The model's layers are expected in evaluation mode, where frozen ones always are.
+    """
+
+    def __init__(self, model: PackedBert, depth: int, dtype: torch.dtype) -> None:
+        self.model, self.depth, self.dtype = model, depth, dtype
+        self._whole = model.layers[: min(depth, model.config.num_hidden_layers - 1)]
+        with torch.no_grad():
+            self._tensors = [layer.tensors(dtype) for layer in self._whole]
+
+    @property
+    def only_first(self) -> bool:
+        """Whether only each text's first token comes out."""
+        return self.depth == self.model.config.num_hidden_layers
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of what comes out."""
+        return self.model.config.hidden_size
+
+    @torch.no_grad()
+    def __call__(self, input_ids: Tensor, lengths: Sequence[int]) -> Tensor:
+        """``int64[tokens] -> dtype[tokens, hidden_size]``, or ``float32[texts, hidden_size]`` at full depth."""
+        hidden: Tensor = self.model.bert.embeddings(input_ids, lengths).to(self.dtype)
+        for layer, tensors in zip(self._whole, self._tensors, strict=True):
+            hidden = layer(hidden, lengths, tensors)
+        return self.model.layers[-1].forward_first(hidden, lengths) if self.only_first else hidden
+
+
+def token_chunks(lengths: Sequence[int], budget: int) -> list[slice]:
+    """Cuts consecutive texts into chunks of at most ``budget`` tokens, each with at least one text."""
+    borders, tokens = [0], 0
+    for index, length in enumerate(lengths):
+        if tokens + length > budget and index > borders[-1]:
+            borders.append(index)
+            tokens = 0
+        tokens += length
+    if lengths:
+        borders.append(len(lengths))
+    return [slice(start, end) for start, end in pairwise(borders)]
+
+
+class ActivationSource(Protocol):
+    """Where the input of layer ``depth`` comes from, for any selection of a set of texts."""
+
+    depth: int
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Rows of each text in ``batch``'s result, ``int64[texts]``."""
+
+    def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
+        """``[tokens, hidden_size]`` of these texts end to end, and the rows of each."""
+
+
+class ComputedActivations:
+    """Activations computed from the token ids each time they are asked for.
+
+    Args:
+        compute: From ``input_ids`` and ``lengths`` to ``[tokens, hidden_size]``: a prefix, or trainable embeddings.
+        depth: The layer whose input they are.
+        tokenized: The texts.
+        device: Where to compute.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[Tensor, Sequence[int]], Tensor],
+        depth: int,
+        tokenized: TokenizedTexts,
+        device: torch.device,
+    ) -> None:
+        self.depth = depth
+        self._compute, self._tokenized, self._device = compute, tokenized, device
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        return self._tokenized.lengths
+
+    def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
+        texts = self._tokenized.take(indices)
+        lengths = texts.lengths.tolist()
+        input_ids = torch.from_numpy(texts.input_ids).to(self._device, torch.int64)
+        hidden = self._compute(input_ids, lengths)
+        return hidden, lengths if len(hidden) == len(input_ids) else [1] * len(lengths)
+
+
+def longest_first(lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArray[np.int64]]:
+    """Indices of all texts, longest first, cut into chunks of at most ``budget`` tokens."""
+    order = np.argsort(-lengths, kind="stable")
+    return [order[chunk] for chunk in token_chunks(lengths[order].tolist(), budget)]
+
+
+@torch.no_grad()
+def compute_logits(model: PackedBert, source: ActivationSource, *, chunk_tokens: int = CHUNK_TOKENS) -> Tensor:
+    """Logits of all texts of a source, ``float32[texts, classes]`` on the CPU, in the source's order.
+
+    The model is expected in evaluation mode.
+    """
+    logits = torch.empty(len(source.lengths), model.classifier.out_features)
+    for indices in longest_first(source.lengths, chunk_tokens):
+        hidden, lengths = source.batch(indices)
+        logits[torch.from_numpy(indices)] = model.suffix(hidden, lengths, source.depth).cpu()
+    return logits

@@ -1,0 +1,110 @@
+"""What this machine offers: device, precision, memory, directories."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from platformdirs import user_cache_path, user_data_path
+
+from emoclass.errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+def models_dir() -> Path:
+    """Where trained models live: ``$EMOCLASS_HOME/models``, or ``models`` in the user data directory."""
+    return _home("models", user_data_path("emoclass", appauthor=False) / "models")
+
+
+def cache_dir() -> Path:
+    """Where activation caches live: ``$EMOCLASS_HOME/cache``, or the user cache directory."""
+    return _home("cache", user_cache_path("emoclass", appauthor=False))
+
+
+def _home(name: str, default: Path) -> Path:
+    home = os.environ.get("EMOCLASS_HOME")
+    return Path(home).expanduser() / name if home else default
+
+
+def resolve_device(spec: str = "auto") -> torch.device:
+    """The torch device that ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` names.
+
+    Raises:
+        DeviceError: The name is unknown, or there is no such device here.
+    """
+    import torch
+
+    if spec == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, index = spec.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):
+        raise DeviceError(f"--device {spec} is not known; use auto, cpu, cuda, cuda:N or mps")
+    if kind == "cuda":
+        if not torch.cuda.is_available():
+            built = "finds no usable GPU" if torch.version.cuda else "is built without CUDA"
+            raise DeviceError(f"--device {spec}: torch {torch.__version__} {built}; use --device cpu or auto")
+        if index and int(index) >= torch.cuda.device_count():
+            raise DeviceError(f"--device {spec}: there are {torch.cuda.device_count()} GPUs, counted from 0")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("--device mps: no Metal GPU is usable here; use --device cpu or auto")
+    return torch.device(spec)
+
+
+def resolve_precision(spec: str, device: torch.device) -> torch.dtype:
+    """The dtype of the frozen layers' arithmetic: the fastest that the device has natively, if ``auto``.
+
+    bfloat16 on CPUs with AMX or AVX512-BF16 and on GPUs that have it; elsewhere it would be emulated, and
+    slower than float32.
+
+    Raises:
+        DeviceError: The name is unknown, or the device cannot compute in it.
+    """
+    import torch
+
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if spec == "auto":
+        return torch.bfloat16 if _has_native_bfloat16(device) else torch.float32
+    if spec not in dtypes:
+        raise DeviceError(f"--precision {spec} is not known; use {', '.join(PRECISIONS)}")
+    if spec == "fp16" and device.type == "cpu":
+        raise DeviceError("--precision fp16 needs a GPU; use fp32, bf16 or auto on the CPU")
+    return dtypes[spec]
+
+
+def _has_native_bfloat16(device: torch.device) -> bool:
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        return cpu_has("amx_bf16") or cpu_has("avx512_bf16")
+    return False
+
+
+def cpu_has(flag: str) -> bool:
+    """Whether the CPU lists this feature (Linux; elsewhere False)."""
+    try:
+        return flag in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
+    except OSError:
+        return False
+
+
+def available_memory() -> int:
+    """Bytes of memory that can be taken without swapping (a cautious 2 GiB where the system does not tell)."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 2 * 1024**3

@@ -1,0 +1,1 @@
+"""Model directories: what is in them, saving, loading, listing, removing."""

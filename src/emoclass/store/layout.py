@@ -1,0 +1,104 @@
+"""Names of the files in a model directory, once, and the content of ``emoclass.json``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from emoclass.config import TrainConfig, TruncationConfig
+from emoclass.errors import ConfigError, ModelError
+
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+MANIFEST = "emoclass.json"
+HISTORY = "history.jsonl"
+CARD = "README.md"
+TRAINING_HASHES = "training_texts.npy"
+
+FORMAT_VERSION = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def is_name(name: str) -> bool:
+    """Whether this can be the name of a model."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_name(name: str) -> str:
+    """The name of a model, if it can be one.
+
+    Raises:
+        ConfigError: It has other characters than letters, digits, ``.``, ``_`` and ``-``.
+    """
+    if not is_name(name):
+        raise ConfigError(
+            f"{name!r} cannot be the name of a model: use letters, digits, '.', '_' and '-', "
+            "beginning with a letter or digit, at most 100"
+        )
+    return name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The content of ``emoclass.json``: how a model came about.
+
+    Attributes:
+        name: The model's name.
+        created_at: End of training, ISO 8601 in UTC.
+        labels: Class names; the position is the class number.
+        base_model: ``name`` and ``source`` of the base model.
+        recipe: The settings of the training.
+        truncation: The length limit, all values explicit.
+        parameters: ``trainable_parameters`` and ``total_parameters``.
+        metrics: ``best_epoch``, its training and validation figures, and ``test`` where there was a test part.
+        data: Source, fingerprint, and rows of each part.
+        versions: Versions of Python and of the libraries, the device and the precision.
+        checksums: SHA-256 of the other files.
+    """
+
+    name: str
+    created_at: str
+    labels: tuple[str, ...]
+    base_model: dict[str, str]
+    recipe: TrainConfig
+    truncation: TruncationConfig
+    parameters: dict[str, int]
+    metrics: dict[str, Any]
+    data: dict[str, Any]
+    versions: dict[str, str]
+    checksums: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"format_version": FORMAT_VERSION, **asdict(self), "labels": list(self.labels)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Manifest:
+        """The manifest from what ``to_dict`` gave.
+
+        Raises:
+            ModelError: A field is missing or has a wrong value, or a newer emoclass wrote it.
+        """
+        version = values.get("format_version")
+        if version != FORMAT_VERSION:
+            raise ModelError(f"has format {version!r}, this emoclass reads {FORMAT_VERSION}; update emoclass")
+        try:
+            manifest = cls(
+                **{
+                    **{name: value for name, value in values.items() if name != "format_version"},
+                    "labels": tuple(values["labels"]),
+                    "recipe": TrainConfig.from_dict(values["recipe"]),
+                    "truncation": TruncationConfig(**values["truncation"]),
+                }
+            )
+        except (KeyError, TypeError, AttributeError, ConfigError) as error:
+            raise ModelError(f"is not complete: {error}") from None
+        labels = manifest.labels
+        if len(labels) < 2 or len(set(labels)) < len(labels) or not all(isinstance(name, str) for name in labels):
+            raise ModelError("has no usable list of labels")
+        if not isinstance(manifest.checksums, dict) or not isinstance(manifest.created_at, str):
+            raise ModelError("has a field of the wrong kind")
+        return manifest

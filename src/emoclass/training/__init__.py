@@ -1,0 +1,1 @@
+"""Learning: activations of the frozen part, the loop, and the run from data to a trained classifier."""

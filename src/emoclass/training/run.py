@@ -1,0 +1,339 @@
+"""One training, from clean data to a saved classifier."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from emoclass._version import __version__
+from emoclass.config import TrainConfig
+from emoclass.data.folding import text_hashes
+from emoclass.data.preparation import TrainingData
+from emoclass.errors import EmoclassError, ModelError
+from emoclass.evaluation.report import Evaluation, evaluate_classifier
+from emoclass.inference.predictor import Classifier
+from emoclass.model.base import BaseModel, resolve_base
+from emoclass.model.encoder import PackedBert
+from emoclass.model.freezing import ParameterCounts, count_parameters, freeze, frozen_depth
+from emoclass.model.prefix import ActivationSource, ComputedActivations, FrozenPrefix, compute_logits
+from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
+from emoclass.runtime import available_memory, models_dir, resolve_device, resolve_precision
+from emoclass.store.checkpoints import StoredModel, check_free, free_name, save_model
+from emoclass.store.layout import Manifest
+from emoclass.training.activations import activations_bytes, cache_activations
+from emoclass.training.card import model_card
+from emoclass.training.loop import EpochDone, Scores, TrainEvent, training_loop
+
+# Activations may take this share of the memory that is free; the rest is for the work itself.
+_CACHE_SHARE = 0.5
+
+
+class TrainingStoppedError(EmoclassError):
+    """The training was stopped before there was anything to save."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The model stands and the texts are tokenized.
+
+    Attributes:
+        parameters: How many parameters train.
+        rows: Texts in each part.
+        truncated: Texts of all parts that are longer than the length limit.
+        device: Where the computing is done.
+        precision: What the frozen layers compute in.
+        base: Name and source of the base model.
+        cached: Whether activations are kept, or computed anew in each epoch.
+        notes: What the user should know.
+    """
+
+    parameters: ParameterCounts
+    rows: dict[str, int]
+    truncated: int
+    device: str
+    precision: str
+    base: str
+    cached: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TextsEncoded:
+    """The frozen layers are done with some more texts."""
+
+    texts: int
+    total: int
+
+
+RunEvent = Prepared | TextsEncoded | TrainEvent
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training gave.
+
+    Attributes:
+        model: The saved model.
+        history: All epochs.
+        best_epoch: The one that was kept: best validation accuracy, the earlier one on a tie.
+        parameters: How many parameters trained.
+        test: Scores on the test part, if there is one.
+        stopped: Whether it was stopped before the last epoch.
+    """
+
+    model: StoredModel
+    history: tuple[EpochDone, ...]
+    best_epoch: int
+    parameters: ParameterCounts
+    test: Evaluation | None
+    stopped: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        manifest = self.model.manifest
+        return {
+            "name": manifest.name,
+            "path": str(self.model.directory),
+            "labels": list(manifest.labels),
+            **manifest.parameters,
+            "best_epoch": self.best_epoch,
+            "stopped": self.stopped,
+            "history": [asdict(epoch) for epoch in self.history],
+            "data": manifest.data,
+            "test": None if self.test is None else self.test.to_dict(),
+        }
+
+
+def run_training(
+    data: TrainingData,
+    config: TrainConfig,
+    *,
+    name: str | None = None,
+    overwrite: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    on_event: Callable[[RunEvent], None] = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainResult:
+    """Trains a classifier, keeps its best epoch, scores it on the test part and saves it.
+
+    Args:
+        data: Clean parts.
+        config: The recipe.
+        name: Name of the new model; by default made from the data's and the base model's.
+        overwrite: Whether a model of that name may be replaced.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: Of the frozen layers: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        on_event: Called with whatever happens.
+        should_stop: Asked after every step; what is best so far is then saved.
+
+    Raises:
+        EmoclassError: Of some kind, with what to do about it.
+        TrainingStoppedError: It was stopped before the end of the first epoch.
+    """
+    if name is not None:
+        check_free(name, overwrite=overwrite)
+    base = resolve_base(config.base_model)
+    # What comes from torch's own random numbers is seeded here, and the caller's are left as they were.
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        run = _Run(data, config, base, resolve_device(device), precision, on_event, should_stop)
+        run.learn()
+        test = run.test()
+    manifest = run.manifest(name or free_name(f"{_stem(data.source)}-{_stem(base.name)}"), test)
+    stored = run.save(manifest, overwrite=overwrite)
+    return TrainResult(stored, tuple(run.history), run.best.epoch, run.parameters, test, run.stopped)
+
+
+class _Run:
+    """The state of one training between its stages."""
+
+    def __init__(
+        self,
+        data: TrainingData,
+        config: TrainConfig,
+        base: BaseModel,
+        device: torch.device,
+        precision: str,
+        on_event: Callable[[RunEvent], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.data, self.config, self.base, self.device = data, config, base, device
+        self.dtype = resolve_precision(precision, device)
+        self.on_event, self.should_stop = on_event, should_stop
+        self.tokenizer: HeadTailTokenizer = base.tokenizer(config.truncation)
+        model, notes = base.load(len(data.labels), seed=config.seed)
+        freeze(model, config.unfreeze, train_pooler=config.train_pooler)
+        self.model: PackedBert = model.to(device)
+        self.parameters = count_parameters(model)
+        self._require_space()
+        self.history: list[EpochDone] = []
+        self.stopped = False
+        texts = {"train": data.train.texts, "val": data.val.texts}
+        tokenized = {part: self.tokenizer(texts[part]) for part in texts}
+        self.sources = self._sources(tokenized, notes)
+
+    def learn(self) -> None:
+        """Trains; afterwards the model has the weights of its best epoch."""
+        labels = self.data.labels.encode(self.data.train.labels)
+        val_labels = torch.from_numpy(self.data.labels.encode(self.data.val.labels))
+
+        def evaluate() -> Scores:
+            logits = compute_logits(self.model, self.sources["val"])
+            accuracy = (logits.argmax(-1) == val_labels).float().mean()
+            return Scores(float(functional.cross_entropy(logits, val_labels)), float(accuracy))
+
+        best: dict[str, Tensor] = {}
+        for event in training_loop(self.model, self.sources["train"], labels, self.config, evaluate=evaluate):
+            self.on_event(event)
+            if isinstance(event, EpochDone):
+                self.history.append(event)
+                if self.best is event:
+                    trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+                    best = {n: p.detach().clone() for n, p in trained.items()}
+            if self.should_stop() and len(self.history) < self.config.epochs:
+                self.stopped = True
+                break
+        if not self.history:
+            raise TrainingStoppedError("stopped before the first epoch was over; nothing was saved")
+        self.model.load_state_dict(best, strict=False)
+        self.model.eval()
+
+    @property
+    def best(self) -> EpochDone:
+        """The epoch with the best validation accuracy, the earliest on a tie."""
+        return max(self.history, key=lambda epoch: epoch.val_accuracy)
+
+    def test(self) -> Evaluation | None:
+        """Scores on the test part."""
+        if self.data.test is None:
+            return None
+        classifier = Classifier(
+            self.model, self.tokenizer, self.data.labels.names, device=self.device, dtype=self.dtype
+        )
+        return evaluate_classifier(classifier, self.data.test, training_hashes=text_hashes(self.data.train.texts))
+
+    def manifest(self, name: str, test: Evaluation | None) -> Manifest:
+        """The content of emoclass.json."""
+        data, best = self.data, self.best
+        parts = {"train": data.train, "val": data.val, "test": data.test}
+        epoch = {key: value for key, value in asdict(best).items() if key not in ("epoch", "seconds")}
+        return Manifest(
+            name=name,
+            created_at=datetime.now(timezone.utc).isoformat(),
+            labels=data.labels.names,
+            base_model={"name": self.base.name, "source": self.base.source},
+            recipe=self.config,
+            truncation=self.tokenizer.truncation,
+            parameters={
+                "trainable_parameters": self.parameters.trainable,
+                "total_parameters": self.parameters.total,
+            },
+            metrics={"best_epoch": best.epoch, **epoch, "test": None if test is None else test.to_dict()},
+            data={
+                "source": data.source,
+                "sha256": data.sha256,
+                "rows": {part: len(rows) for part, rows in parts.items() if rows is not None},
+                "removed_rows": data.removed_rows,
+                "conflicts": data.conflicts,
+                "leaked": data.leaked,
+            },
+            versions=_versions(self.device, self.dtype),
+        )
+
+    def save(self, manifest: Manifest, *, overwrite: bool) -> StoredModel:
+        """Saves the model."""
+        tensors = {n: p.detach().cpu().contiguous() for n, p in self.model.named_parameters()}
+        return save_model(
+            manifest,
+            tensors=tensors,
+            config=self.base.classifier_config(self.data.labels.names),
+            tokenizer_json=self.tokenizer.to_json(),
+            tokenizer_config=self.base.tokenizer_config(self.tokenizer.truncation.max_length),
+            history=[asdict(epoch) for epoch in self.history],
+            card=model_card(manifest),
+            training_hashes=text_hashes(self.data.train.texts),
+            overwrite=overwrite,
+        )
+
+    def _sources(self, tokenized: dict[str, TokenizedTexts], notes: tuple[str, ...]) -> dict[str, ActivationSource]:
+        depth = frozen_depth(self.model)
+        prefix = None if depth is None else FrozenPrefix(self.model, depth, self.dtype)
+        cached = prefix is not None and depth != 0 and self._fits(prefix, tokenized)
+        self.on_event(
+            Prepared(
+                parameters=self.parameters,
+                rows={part: len(texts) for part, texts in tokenized.items()},
+                truncated=sum(int(texts.truncated.sum()) for texts in tokenized.values()),
+                device=str(self.device),
+                precision=_precision_name(self.dtype),
+                base=f"{self.base.name} ({self.base.source})",
+                cached=cached,
+                notes=notes,
+            )
+        )
+        if prefix is not None and cached:
+            return {part: self._cache(prefix, tokenized, part) for part in tokenized}
+        compute = prefix if prefix is not None else self._embed
+        return {part: ComputedActivations(compute, depth or 0, texts, self.device) for part, texts in tokenized.items()}
+
+    def _cache(self, prefix: FrozenPrefix, tokenized: dict[str, TokenizedTexts], part: str) -> ActivationSource:
+        total = sum(map(len, tokenized.values()))
+
+        def on_texts(texts: int) -> None:
+            self.on_event(TextsEncoded(texts, total))
+            if self.should_stop():
+                raise TrainingStoppedError("stopped before training began; nothing was saved")
+
+        return cache_activations(prefix, tokenized[part], self.device, on_texts=on_texts)
+
+    def _embed(self, input_ids: Tensor, lengths: Any) -> Tensor:
+        hidden: Tensor = self.model.bert.embeddings(input_ids, lengths)
+        return hidden.to(self.dtype)
+
+    def _fits(self, prefix: FrozenPrefix, tokenized: dict[str, TokenizedTexts]) -> bool:
+        needed = sum(activations_bytes(prefix, texts) for texts in tokenized.values())
+        if self.device.type == "cuda":
+            return needed < _CACHE_SHARE * torch.cuda.mem_get_info(self.device)[0]
+        return needed < _CACHE_SHARE * available_memory()
+
+    def _require_space(self) -> None:
+        needed = 4 * self.parameters.total + 16 * 1024**2
+        directory = models_dir()
+        existing = next(path for path in (directory, *directory.parents) if path.exists())
+        free = shutil.disk_usage(existing).free
+        if free < needed:
+            raise ModelError(
+                f"{directory}: the model needs {needed >> 20} MiB and the disk has {free >> 20} MiB left; "
+                "free some, or set EMOCLASS_HOME to a directory on another disk"
+            )
+
+
+def _stem(name: str) -> str:
+    """A part of a model's name, from a path or hub id."""
+    last = name.rstrip("/\\").replace("\\", "/").split("/")[-1].split(".")[0]
+    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in last).strip("-")
+    return kept[:40] or "data"
+
+
+def _precision_name(dtype: torch.dtype) -> str:
+    return {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[dtype]
+
+
+def _versions(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
+    versions = {"emoclass": __version__, "python": platform.python_version()}
+    for package in ("torch", "transformers", "tokenizers", "safetensors"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:  # an unusual installation; nothing depends on it
+            versions[package] = "unknown"
+    return {**versions, "device": str(device), "precision": _precision_name(dtype)}

@@ -1,0 +1,75 @@
+"""Tables made on the spot, and the text of the error that reading them gives."""
+
+import os
+
+import pytest
+
+from emoclass.data.cleaning import clean
+from emoclass.data.columns import choose_columns
+from emoclass.data.reading import read_table
+from emoclass.errors import DataError
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a file into the current directory, so that messages show its bare name."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(content, name="data.csv"):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return name
+
+    return write
+
+
+@pytest.fixture
+def error_of():
+    """Return the message of the DataError that a call raises; it must be one line."""
+
+    def error_of(function, *args, **options):
+        with pytest.raises(DataError) as caught:
+            function(*args, **options)
+        message = str(caught.value)
+        assert len(message.splitlines()) == 1
+        return message
+
+    return error_of
+
+
+@pytest.fixture
+def read_error(write, error_of):
+    """Write a file, read it as a table, and return the error."""
+
+    def read_error(content, name="data.csv", **options):
+        return error_of(read_table, write(content, name), **options)
+
+    return read_error
+
+
+@pytest.fixture
+def cleaned(write):
+    """Write a file, read, choose columns and clean."""
+
+    def cleaned(content, name="data.csv", **options):
+        table = read_table(write(content, name))
+        return clean(table, choose_columns(table, **options))
+
+    return cleaned
+
+
+@pytest.fixture
+def pipe():
+    """Return the path of a pipe that holds some bytes, as a shell's ``<(command)`` gives."""
+    opened = []
+
+    def pipe(content):
+        read_end, write_end = os.pipe()
+        os.write(write_end, content)
+        os.close(write_end)
+        opened.append(read_end)
+        return f"/dev/fd/{read_end}"
+
+    yield pipe
+    for descriptor in opened:
+        os.close(descriptor)

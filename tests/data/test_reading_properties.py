@@ -1,0 +1,61 @@
+import csv
+import io
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emoclass.data.cleaning import clean
+from emoclass.data.columns import choose_columns
+from emoclass.data.inspection import inspect
+from emoclass.data.reading import read_table
+from emoclass.errors import DataError
+
+# Neither half surrogates nor NUL can stand in a text file.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+ROWS = st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=8)
+JSON_VALUES = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | TEXTS
+
+
+def read(content, format, **options):
+    table = read_table("-", stdin=io.BytesIO(content), format=format, **options)
+    return [tuple(row) for row in table.frame.itertuples(index=False, name=None)]
+
+
+@given(ROWS, st.sampled_from([(",", "csv"), ("\t", "tsv")]), st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]))
+@settings(max_examples=80, deadline=None)
+def test_delimited_rows_come_back(rows, kind, encoding):
+    delimiter, format = kind
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter=delimiter)
+    writer.writerows([("text", "label", "id"), *rows])
+    assert read(buffer.getvalue().encode(encoding), format) == rows
+
+
+@given(st.lists(st.tuples(TEXTS, JSON_VALUES), min_size=1, max_size=8), st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_json_lines_come_back(rows, ascii_only):
+    lines = [json.dumps({"text": text, "n": value}, ensure_ascii=ascii_only) + "\n" for text, value in rows]
+    assert read("".join(lines).encode(), "jsonl") == rows
+
+
+PIECES = st.sampled_from(
+    [b"text,label\n", b'"', b'""', b",", b"\n", b"\r", b"\t", b"joy", b"\xff\xfe", b"\xef\xbb\xbf", b"\0",
+     b"\x1f\x8b", b"\xc3", b"\xe9", b"\x92", b'{"text": "a", "label": "b"}\n', b"{", b"}", b"[", b"]", b":",
+     b"1e999", b"NaN", b"\\ud800", b"\\u00e9", b"+2AA-", b"PAR1", b"-", b"1.0"]
+)  # fmt: skip
+
+
+@given(
+    st.binary(max_size=60) | st.lists(PIECES, max_size=25).map(b"".join),
+    st.sampled_from(["csv", "tsv", "jsonl", "parquet"]),
+    st.sampled_from([None, None, "cp1252", "utf-16", "utf-7", "raw_unicode_escape", "idna"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_give_a_result_or_a_data_error_of_one_line(content, format, encoding):
+    try:
+        table = read_table("-", stdin=io.BytesIO(content), format=format, encoding=encoding)
+        data = clean(table, choose_columns(table))
+        json.dumps(inspect({"all": data}).to_dict(), ensure_ascii=False).encode()
+    except DataError as error:
+        assert len(str(error).splitlines()) == 1  # noqa: PT017 - an error is one of two good outcomes
