@@ -206,7 +206,6 @@ def test_other_encodings_are_named_with_byte_and_line_and_read_when_given(write,
         ("cp1252", "señor niño, ¿qué pasó mañana?"),
         ("cp1251", "Я так счастлив сегодня вечером"),
         ("cp932", "今日はとても楽しい一日でした"),
-        ("gb18030", "我今天非常高兴因为天气很好"),
     ],
 )
 def test_the_encoding_is_detected(read_error, encoding, text):

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from emoclass._version import __version__
 from emoclass.cli import eval as eval_command
-from emoclass.cli import models, predict, train
+from emoclass.cli import inspect_data, models, predict, split, train
 from emoclass.errors import ConfigError, EmoclassError
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -74,6 +74,8 @@ def _root(
     """Turn a table of labelled sentences into a fast, honest emotion classifier."""
 
 
+app.command("inspect-data")(inspect_data.inspect_data)
+app.command("split")(split.split)
 app.command("train")(train.train)
 app.command("eval")(eval_command.evaluate)
 app.command("predict")(predict.predict)

@@ -61,12 +61,29 @@ def _visible(character: str) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> Table:
     """A table of plain cells: the first columns are text, the others numbers, on the right."""
-    result = Table(title=Text(clean_text(title)), title_justify="left", title_style="bold")
+    result = Table(caption=clean_text(title))
     for number, name in enumerate(columns):
         result.add_column(Text(clean_text(name)), justify="left" if number < text_columns else "right", overflow="fold")
     for row in rows:
         result.add_row(*(cell if isinstance(cell, Text) else Text(clean_text(str(cell))) for cell in row))
     return result
+
+
+def print_table(console: Console, table: Table) -> None:
+    """The table below its title, which may be wider than the table."""
+    console.print(Text(str(table.caption), style="bold"), soft_wrap=True)
+    table.caption = None
+    console.print(table)
+
+
+def tell_removed(removed: Mapping[str, int], conflicts: int) -> None:
+    """What cleaning did, and what it left for the user."""
+    for reason, rows in removed.items():
+        if rows:
+            note(f"{rows} {'row' if rows == 1 else 'rows'} removed: {reason.replace('_', ' ')}")
+    if conflicts:
+        texts = "text stands" if conflicts == 1 else "texts stand"
+        warn(f"{conflicts} {texts} in the data with different labels (see inspect-data)")
 
 
 def progress_bar(console: Console) -> Progress:

@@ -15,7 +15,7 @@ from emoclass.training.run import TrainResult
 def print_training(result: TrainResult) -> None:
     """Epochs, the test report, and where the model is."""
     out = console.results()
-    out.print(epoch_table(list(result.history), result.best_epoch))
+    console.print_table(out, epoch_table(list(result.history), result.best_epoch))
     if result.test is not None:
         print_evaluation(result.test)
     counts = result.parameters
@@ -27,10 +27,10 @@ def print_training(result: TrainResult) -> None:
 def print_evaluation(evaluation: Evaluation) -> None:
     """Scores, the per-class table and the confusion matrix on standard output; what qualifies them on the other."""
     out, metrics = console.results(), evaluation.metrics
-    out.print(_summary(evaluation))
-    out.print(_per_class(metrics))
-    out.print(_confusion(metrics, normalized=False))
-    out.print(_confusion(metrics, normalized=True))
+    console.print_table(out, _summary(evaluation))
+    console.print_table(out, _per_class(metrics))
+    console.print_table(out, _confusion(metrics, normalized=False))
+    console.print_table(out, _confusion(metrics, normalized=True))
     _print_qualifications(evaluation)
 
 

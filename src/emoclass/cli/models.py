@@ -32,13 +32,14 @@ def list_(json_: options.Json = False) -> None:
     if not models:
         console.note(f"there is no trained model in {models_dir()}")
         return
-    console.results().print(
+    console.print_table(
+        console.results(),
         console.table(
             "Models",
             ["name", "trained", "base model", "classes", "val accuracy", "test accuracy", "size"],
             [_row(_summary(model)) for model in models],
             text_columns=3,
-        )
+        ),
     )
 
 
@@ -68,7 +69,7 @@ def show(name: Name, json_: options.Json = False) -> None:
         "versions": ", ".join(f"{package} {version}" for package, version in manifest.versions.items()),
     }
     rows = [[key, _shown(value)] for key, value in facts.items()]
-    console.results().print(console.table(manifest.name, ["", ""], rows, text_columns=2))
+    console.print_table(console.results(), console.table(manifest.name, ["", ""], rows, text_columns=2))
 
 
 @app.command()

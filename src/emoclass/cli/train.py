@@ -133,11 +133,7 @@ def _tell_about(parts: TrainingData) -> None:
 
     for note in parts.notes:
         console.note(note)
-    for reason, rows in parts.removed_rows.items():
-        if rows:
-            console.note(f"{rows} rows removed: {reason.replace('_', ' ')}")
-    if parts.conflicts:
-        console.warn(f"{parts.conflicts} texts stand in the data with different labels (see inspect-data)")
+    console.tell_removed(parts.removed_rows, parts.conflicts)
     for part, rows in parts.leaked.items():
         if rows:
             console.warn(f"{rows} texts of the {part} part also stand in the training part")

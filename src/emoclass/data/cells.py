@@ -35,8 +35,9 @@ def cell_label(value: object) -> str | None:
     Raises:
         DataError: bytes that are not UTF-8.
     """
-    if isinstance(value, numbers.Real) and not isinstance(value, int) and float(value).is_integer():
-        return str(int(float(value)) if isinstance(value, float) else value)
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+        number = float(value)
+        value = int(number) if number.is_integer() else value
     text = cell_text(value)
     if text is None:
         return None

@@ -116,13 +116,14 @@ class _Chooser:
         texts = [column for column in free if self.profile(column).is_text]
         if not texts:
             raise DataError(f"{self.name}: no column looks like text ({self._examples()}): pass --text-column")
-        texts.sort(key=lambda column: -self.profile(column).mean_words)
-        if len(texts) == 1 or self.profile(texts[0]).is_longer_than(self.profile(texts[1]), _CLEARLY_LONGER):
-            return texts[0]
+        longest = max(self.profile(column).mean_words for column in texts)
+        close = [column for column in texts if self.profile(column).mean_words * _CLEARLY_LONGER > longest]
+        if len(close) == 1:
+            return close[0]
         if len(self.columns) == 2:
             return self.columns[0]
         raise DataError(
-            f"{self.name}: {_listed(texts)} could all hold the texts ({self._examples()}): pass --text-column"
+            f"{self.name}: {_listed(close)} could all hold the texts ({self._examples()}): pass --text-column"
         )
 
     def label_by_content(self, text: str) -> str:

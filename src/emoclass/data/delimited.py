@@ -36,6 +36,7 @@ class DelimitedRows:
         except (TypeError, ValueError) as error:
             raise DataError(f"delimiter {self.delimiter!r} cannot be used: {error}") from error
         self._row = 0
+        self.columns: list[str] = []
         self.columns = self._read_header()
 
     def __iter__(self) -> Iterator[Row]:
@@ -75,7 +76,7 @@ class DelimitedRows:
             raise DataError(self._broken(line, str(error))) from error
 
     def _where(self, line: int) -> str:
-        return f"{self.name}: row {self._row + 1} (line {line})" if hasattr(self, "columns") else f"{self.name}: header"
+        return f"{self.name}: row {self._row + 1} (line {line})" if self.columns else f"{self.name}: header"
 
     def _broken(self, line: int, reason: str) -> str:
         where, last = self._where(line), self._csv.line_num

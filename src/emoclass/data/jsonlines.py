@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from emoclass.errors import DataError
 
 _CONSTANTS = {"NaN": None, "Infinity": math.inf, "-Infinity": -math.inf}
+_DECODER = json.JSONDecoder(parse_constant=_CONSTANTS.__getitem__)
 _CONVERT = "write one object per line, for example with: jq -c '.[]' data.json > data.jsonl"
 
 Row = tuple[int, list[object]]
@@ -52,7 +53,7 @@ class JsonRows:
         if not self.columns and line.lstrip().startswith("["):
             raise DataError(f"{self.name}: starts a JSON array: {_CONVERT}")
         try:
-            parsed = json.loads(line, parse_constant=_CONSTANTS.__getitem__)
+            parsed = _DECODER.decode(line)
             if not isinstance(parsed, dict):
                 raise DataError(f'{where} is not a JSON object such as {{"text": …}}: {_CONVERT}')
             values = {key: _flat(value) for key, value in parsed.items()}

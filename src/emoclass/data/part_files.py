@@ -12,15 +12,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def write_rows(path: Path, frame: "pd.DataFrame", format: str) -> None:
+def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, whole: "pd.DataFrame") -> None:
     """Write a new file: csv and tsv with a header line, all text in UTF-8 with line feeds.
+
+    Args:
+        path: of the new file.
+        frame: its rows.
+        format: csv, tsv, jsonl or parquet.
+        whole: the table that the rows are of, which gives all parts the same parquet types.
 
     Raises:
         DataError: the values cannot be stored as parquet.
         OSError: the file cannot be written.
     """
     if format == "parquet":
-        _write_parquet(path, frame)
+        _write_parquet(path, frame, whole)
     elif format == "jsonl":
         _write_jsonl(path, frame)
     else:
@@ -44,12 +50,14 @@ def _write_jsonl(path: Path, frame: "pd.DataFrame") -> None:
             file.write(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) + "\n")
 
 
-def _write_parquet(path: Path, frame: "pd.DataFrame") -> None:
+def _write_parquet(path: Path, frame: "pd.DataFrame", whole: "pd.DataFrame") -> None:
     import pyarrow as pa
     from pyarrow.parquet import write_table
 
     try:
-        write_table(pa.table({column: pa.array(frame[column].tolist()) for column in frame.columns}), path)
+        types = {column: pa.array(whole[column].tolist()).type for column in whole.columns}
+        columns = {column: pa.array(frame[column].tolist(), type) for column, type in types.items()}
+        write_table(pa.table(columns), path)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise DataError(f"{path.name}: cannot be stored as parquet: {error}: use a CSV file as the input") from error
 

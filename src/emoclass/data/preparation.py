@@ -121,6 +121,8 @@ def prepare_training_data(
     if "val" not in parts:
         shares = (ratios[0], ratios[1], 0.0) if "test" in parts else ratios
         parts = {**parts, **_split(parts["train"], shares, seed)}
+    if "val" not in parts:
+        raise ConfigError("--ratios leaves no validation part, which the best epoch is chosen by; give it a share")
     labels = LabelSet.from_labels(parts["train"].labels)
     for part in parts.keys() - {"train"}:
         _require_known(parts[part], labels)

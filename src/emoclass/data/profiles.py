@@ -46,10 +46,6 @@ class ColumnProfile:
         """True if most values hold letters."""
         return self.wordy
 
-    def is_longer_than(self, other: "ColumnProfile", factor: float) -> bool:
-        """True if the values have clearly more words."""
-        return self.mean_words >= factor * other.mean_words
-
     def is_label(self, *, only_choice: bool) -> bool:
         """True for short values that repeat; repetition is not asked of few words, or of the only choice."""
         if not self.values or self.max_words > _LABEL_WORDS or self.max_characters > _LABEL_CHARACTERS:

@@ -122,7 +122,7 @@ def write_split(
         version=version,
     )
     frames = {part: table.frame.iloc[data.rows[rows] - 1] for part, rows in parts.items()}
-    _write_whole(target, result, frames, table.format)
+    _write_aside(target, result, frames, table)
     return result
 
 
@@ -142,13 +142,13 @@ def _sorted_counts(labels: list[str]) -> dict[str, int]:
     return {label: counts[label] for label in sorted_names(counts)}
 
 
-def _write_whole(target: Path, result: SplitResult, frames: "dict[str, pd.DataFrame]", format: str) -> None:
+def _write_aside(target: Path, result: SplitResult, frames: "dict[str, pd.DataFrame]", table: "Table") -> None:
     """Write into a hidden sibling and rename it: on the same file system that happens at once."""
     aside = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
     try:
         aside.mkdir(parents=True)
         for part, frame in frames.items():
-            write_rows(aside / result.files[part], frame, format)
+            write_rows(aside / result.files[part], frame, table.format, whole=table.frame)
         record = json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n"
         (aside / SPLIT_FILE).write_text(record, encoding="utf-8", newline="\n")
         if target.exists():

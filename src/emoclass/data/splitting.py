@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from emoclass.data.folding import fold_text
 from emoclass.data.reading import PARTS
-from emoclass.errors import DataError
+from emoclass.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,12 +21,12 @@ def parse_ratios(text: str) -> Ratios:
     """Read train/val/test ratios such as ``80/10/10`` or ``0.8/0.1/0.1``; val or test may be 0.
 
     Raises:
-        DataError: not three numbers, a negative one, or nothing to train on.
+        ConfigError: not three numbers, a negative one, or nothing to train on.
     """
     try:
         train, val, test = (float(field) for field in text.split("/"))
     except ValueError:
-        raise DataError(f"ratios {text!r} are not three numbers: write train/val/test as in 80/10/10") from None
+        raise ConfigError(f"--ratios {text!r} are not three numbers: write train/val/test as in 80/10/10") from None
     _shares((train, val, test))
     return train, val, test
 
@@ -66,7 +66,7 @@ def _shares(ratios: Ratios) -> dict[str, float]:
     """Return the fraction of each part that is not empty."""
     if not all(math.isfinite(ratio) and ratio >= 0 for ratio in ratios) or ratios[0] == 0:
         written = "/".join(f"{ratio:g}" for ratio in ratios)
-        raise DataError(f"ratios {written} cannot be used: none may be negative and train must be above 0")
+        raise ConfigError(f"--ratios {written} cannot be used: none may be negative and train must be above 0")
     return {part: ratio / sum(ratios) for part, ratio in zip(PARTS, ratios, strict=True) if ratio > 0}
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, TypeVar
+from contextlib import suppress
+from typing import BinaryIO, Generic, TypeVar
 
 from emoclass.inference.predictor import WINDOW, Classifier, Prediction
 
@@ -32,22 +33,12 @@ def windows(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
     Items are read ahead by another thread while a group is worked on.
     """
-    waiting: queue.Queue[T | _End] = queue.Queue(maxsize=2 * size)
-    threading.Thread(target=_fill, args=(items, waiting), daemon=True).start()
-    while True:
-        window: list[T] = []
-        item = waiting.get()
-        while not isinstance(item, _End):
-            window.append(item)
-            if len(window) == size or waiting.empty():
-                break
-            item = waiting.get()
-        if window:
-            yield window
-        if isinstance(item, _End):
-            if item.error is not None:
-                raise item.error
-            return
+    reader = _Reader(items, ahead=2 * size)
+    try:
+        while group := reader.take(size):
+            yield group
+    finally:
+        reader.stop()
 
 
 class _End:
@@ -55,11 +46,46 @@ class _End:
         self.error = error
 
 
-def _fill(items: Iterable[T], waiting: queue.Queue[T | _End]) -> None:
-    error = None
-    try:
-        for item in items:
-            waiting.put(item)
-    except BaseException as caught:  # handed to the thread that reads the queue
-        error = caught
-    waiting.put(_End(error))
+class _Reader(Generic[T]):
+    """Reads items in a thread of its own, at most ``ahead`` more than were taken."""
+
+    def __init__(self, items: Iterable[T], *, ahead: int) -> None:
+        self._items, self._queue = items, queue.Queue[T | _End](maxsize=ahead)
+        self._stopped = threading.Event()
+        self._end: _End | None = None
+        threading.Thread(target=self._read, name="emoclass-reader", daemon=True).start()
+
+    def take(self, size: int) -> list[T]:
+        """Waits for one item and takes what else is there; nothing at the end.
+
+        Raises:
+            BaseException: What reading raised, when all items before it have been taken.
+        """
+        taken: list[T] = []
+        while self._end is None and len(taken) < size and not (taken and self._queue.empty()):
+            item = self._queue.get()
+            if isinstance(item, _End):
+                self._end = item
+            else:
+                taken.append(item)
+        if not taken and self._end is not None and self._end.error is not None:
+            raise self._end.error
+        return taken
+
+    def stop(self) -> None:
+        """Lets the thread end, when it has its next item."""
+        self._stopped.set()
+        with suppress(queue.Empty):
+            while True:
+                self._queue.get_nowait()
+
+    def _read(self) -> None:
+        error = None
+        try:
+            for item in self._items:
+                self._queue.put(item)
+                if self._stopped.is_set():
+                    return
+        except BaseException as caught:  # handed to the thread that takes
+            error = caught
+        self._queue.put(_End(error))

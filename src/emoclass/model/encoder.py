@@ -179,18 +179,30 @@ class LayerTensors(NamedTuple):
     output_norm_bias: Tensor
 
 
+class _Linear(nn.Linear):
+    """Without initial values: they always come from a checkpoint, and drawing them takes seconds."""
+
+    def reset_parameters(self) -> None:
+        pass
+
+
+class _Embedding(nn.Embedding):
+    def reset_parameters(self) -> None:
+        pass
+
+
 class _SelfAttention(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.query = nn.Linear(config.hidden_size, config.hidden_size)
-        self.key = nn.Linear(config.hidden_size, config.hidden_size)
-        self.value = nn.Linear(config.hidden_size, config.hidden_size)
+        self.query = _Linear(config.hidden_size, config.hidden_size)
+        self.key = _Linear(config.hidden_size, config.hidden_size)
+        self.value = _Linear(config.hidden_size, config.hidden_size)
 
 
 class _Output(nn.Module):
     def __init__(self, inputs: int, config: EncoderConfig) -> None:
         super().__init__()
-        self.dense = nn.Linear(inputs, config.hidden_size)
+        self.dense = _Linear(inputs, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
 
@@ -204,7 +216,7 @@ class _Attention(nn.Module):
 class _Dense(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.dense = nn.Linear(inputs, outputs)
+        self.dense = _Linear(inputs, outputs)
 
 
 class BertLayer(nn.Module):
@@ -331,9 +343,9 @@ class _Embeddings(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.dropout = config.hidden_dropout_prob
-        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
-        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
+        self.word_embeddings = _Embedding(config.vocab_size, config.hidden_size)
+        self.position_embeddings = _Embedding(config.max_position_embeddings, config.hidden_size)
+        self.token_type_embeddings = _Embedding(config.type_vocab_size, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, input_ids: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -362,6 +374,8 @@ class _Bert(nn.Module):
 class PackedBert(nn.Module):
     """BERT with a classifier on [CLS], for packed batches; computes what ``BertForSequenceClassification`` does.
 
+    A new one has no values yet: load a state into it.
+
     Args:
         config: Its sizes.
         num_labels: Number of classes.
@@ -371,7 +385,7 @@ class PackedBert(nn.Module):
         super().__init__()
         self.config = config
         self.bert = _Bert(config)
-        self.classifier = nn.Linear(config.hidden_size, num_labels)
+        self.classifier = _Linear(config.hidden_size, num_labels)
 
     @property
     def layers(self) -> list[BertLayer]:

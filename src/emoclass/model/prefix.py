@@ -74,10 +74,10 @@ class ActivationSource(Protocol):
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """Rows of each text in ``batch``'s result, ``int64[texts]``."""
+        """Tokens of each text, ``int64[texts]``; what is alike in length is computed together."""
 
     def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
-        """``[tokens, hidden_size]`` of these texts end to end, and the rows of each."""
+        """``[rows, hidden_size]`` of these texts end to end, and the rows of each: its tokens, or [CLS] alone."""
 
 
 class ComputedActivations:

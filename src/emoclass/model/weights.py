@@ -94,8 +94,7 @@ def build_model(config: EncoderConfig, num_labels: int, tensors: dict[str, Tenso
     Raises:
         ModelError: Tensors are missing or have other shapes than the config says.
     """
-    with torch.device("meta"):
-        model = PackedBert(config, num_labels)
+    model = PackedBert(config, num_labels)
     expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     missing = sorted(expected.keys() - tensors.keys())
     if missing:

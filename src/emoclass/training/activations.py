@@ -18,18 +18,19 @@ class CachedActivations:
 
     Attributes:
         depth: The layer whose input they are.
-        lengths: Rows of each text, ``int64[texts]``.
+        lengths: Tokens of each text, ``int64[texts]``.
     """
 
-    def __init__(self, hidden: Tensor, lengths: npt.NDArray[np.int64], depth: int) -> None:
+    def __init__(
+        self, hidden: Tensor, offsets: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], depth: int
+    ) -> None:
         self.depth, self.lengths = depth, lengths
-        self._hidden = hidden
-        self._offsets = np.concatenate(([0], np.cumsum(lengths)))
+        self._hidden, self._offsets = hidden, offsets
 
     def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
         """Rows of these texts end to end, and the rows of each."""
         rows = torch.from_numpy(token_positions(self._offsets, indices)).to(self._hidden.device)
-        return self._hidden.index_select(0, rows), self.lengths[indices].tolist()
+        return self._hidden.index_select(0, rows), np.diff(self._offsets)[indices].tolist()
 
 
 def activations_bytes(prefix: FrozenPrefix, tokenized: TokenizedTexts) -> int:
@@ -54,8 +55,7 @@ def cache_activations(
         device: Where to compute and to keep the result.
         on_texts: Called after each chunk with the number of texts in it.
     """
-    lengths = np.ones(len(tokenized), dtype=np.int64) if prefix.only_first else tokenized.lengths
-    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    offsets = np.arange(len(tokenized) + 1) if prefix.only_first else tokenized.offsets
     dtype = torch.float32 if prefix.only_first else prefix.dtype
     hidden = torch.empty(int(offsets[-1]), prefix.hidden_size, dtype=dtype, device=device)
     source = ComputedActivations(prefix, prefix.depth, tokenized, device)
@@ -63,4 +63,4 @@ def cache_activations(
         rows = torch.from_numpy(token_positions(offsets, indices)).to(device)
         hidden.index_copy_(0, rows, source.batch(indices)[0])
         on_texts(len(indices))
-    return CachedActivations(hidden, lengths, prefix.depth)
+    return CachedActivations(hidden, offsets, tokenized.lengths, prefix.depth)

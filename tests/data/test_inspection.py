@@ -1,0 +1,114 @@
+import json
+
+import pytest
+
+from emoclass.data.cleaning import clean
+from emoclass.data.columns import choose_columns
+from emoclass.data.inspection import inspect
+from emoclass.data.reading import read_table
+
+
+def table(counts, start=0):
+    rows = [f"text {label} {i},{label}\n" for label, n in counts.items() for i in range(start, start + n)]
+    return "text,label\n" + "".join(rows)
+
+
+def codes(inspection, severity=None):
+    return [finding.code for finding in inspection.findings if severity in (None, finding.severity)]
+
+
+def test_clean_data_has_no_findings(cleaned):
+    inspection = inspect({"all": cleaned(table({"joy": 12, "sad": 18}))})
+    part = inspection.parts[0]
+    assert inspection.findings == ()
+    assert not inspection.needs_decision
+    assert (part.rows, part.kept_rows) == (30, 30)
+    assert [(entry.name, entry.count, entry.share) for entry in part.classes] == [("sad", 18, 0.6), ("joy", 12, 0.4)]
+    assert part.imbalance_ratio == 1.5
+
+
+def test_lengths_are_described_in_characters_words_and_tokens(cleaned):
+    rows = "".join(f"{'w ' * i}w,{'ab'[i % 2]}\n" for i in range(100))
+    data = cleaned("text,label\n" + rows)
+    inspection = inspect({"all": data}, token_counter=lambda texts: [10 * len(t.split()) for t in texts])
+    part = inspection.parts[0]
+    assert (part.words.min, part.words.p50, part.words.p95, part.words.p99, part.words.max) == (1, 50, 95, 99, 100)
+    assert part.words.mean == 50.5
+    assert part.characters.max == 199
+    assert part.tokens.max == 1000
+    assert (part.tokens.limit, part.tokens.over_limit, part.tokens.share_over_limit) == (510, 49, 0.49)
+    assert codes(inspection) == ["long_texts"]
+    assert not inspection.needs_decision
+
+
+def test_without_a_token_counter_there_are_no_tokens(cleaned):
+    assert inspect({"all": cleaned(table({"a": 10, "b": 10}))}).parts[0].tokens is None
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "severity", "said"),
+    [
+        (
+            table({"joy": 10, "sad": 10}) + "oh,joy\noh,sad\n",
+            "conflicting_labels",
+            "decide",
+            "row 21 'joy', row 22 'sad'",
+        ),
+        (table({"joy": 10, "sad": 9}), "small_class", "decide", "'sad (9)' below 10 rows"),
+        (table({"joy": 200, "sad": 20}), "imbalance", "decide", "10 times"),
+        (table({"joy": 10, "Joy": 10, "sad": 10}), "similar_labels", "decide", "'Joy', 'joy'"),
+        (table({"so sad": 10, "sosad": 10}), "similar_labels", "decide", "differ only by case or blanks"),
+        (table({"joy": 10}), "single_class", "decide", "all rows are 'joy'"),
+        (table({"joy": 10, "sad": 10}) + " ,joy\nx,\n", "empty_rows", "decide", "1 blank text, 1 blank label"),
+        (table({"joy": 10, "sad": 10}) + "text joy 0,joy\n", "duplicates", "info", "1 row repeats"),
+    ],
+)
+def test_each_problem_is_a_finding(cleaned, content, code, severity, said):
+    inspection = inspect({"all": cleaned(content)})
+    assert [(finding.code, finding.severity, finding.part) for finding in inspection.findings] == [
+        (code, severity, "all")
+    ]
+    assert said in inspection.findings[0].message
+    assert inspection.needs_decision == (severity == "decide")
+
+
+def test_texts_in_more_than_one_part_are_leaks(write):
+    def part(content, name):
+        read = read_table(write(content, name))
+        return clean(read, choose_columns(read))
+
+    train = table({"joy": 20, "sad": 20})
+    test = table({"joy": 10, "sad": 10}, start=100) + "TEXT  joy 3,joy\ntext sad 4,sad\n"
+    inspection = inspect({"train": part(train, "train.csv"), "test": part(test, "test.csv")})
+    assert [(leak.part, leak.other, leak.rows) for leak in inspection.leaks] == [("test", "train", 2)]
+    assert codes(inspection, "decide") == ["leakage"]
+    assert inspection.findings[0].part == "test"
+
+
+def test_classes_that_train_does_not_have_are_found(write):
+    parts = {}
+    for name, counts in {"train": {"joy": 10, "sad": 10}, "test": {"joy": 10, "fear": 10}}.items():
+        read = read_table(write(table(counts, start=len(name)), f"{name}.csv"))
+        parts[name] = clean(read, choose_columns(read))
+    finding = next(finding for finding in inspect(parts).findings if finding.code == "unseen_class")
+    assert finding.part == "test"
+    assert "'fear'" in finding.message
+
+
+def test_the_dictionary_is_plain_json_in_snake_case(cleaned):
+    data = cleaned(table({"joy": 10, "sad": 10}) + "oh,joy\noh,sad\n")
+    inspection = inspect({"all": data}, token_counter=lambda texts: [len(text) for text in texts])
+    described = json.loads(json.dumps(inspection.to_dict()))
+    assert set(described) == {"parts", "leaks", "findings", "needs_decision"}
+    part = described["parts"][0]
+    assert part["part"] == "all"
+    assert part["classes"][0] == {"name": "joy", "count": 11, "share": 0.5}
+    assert part["conflict_examples"] == [{"text": "oh", "labels": ["joy", "sad"], "rows": [21, 22]}]
+    assert part["tokens"]["share_over_limit"] == 0.0
+    assert part["removed"]["duplicate"] == 0
+
+
+def test_a_table_without_labels_is_described_too(cleaned):
+    inspection = inspect({"all": cleaned("text\na\nb\n", need_label=False)})
+    assert inspection.parts[0].classes == ()
+    assert inspection.findings == ()

@@ -1,0 +1,174 @@
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from emoclass.data import split_writing
+from emoclass.data.cleaning import clean
+from emoclass.data.columns import choose_columns
+from emoclass.data.reading import read_parts, read_table
+from emoclass.data.split_writing import write_split
+
+ROWS = [(f'say "{i}", ok;\nor\rnot\t{i}', "joy" if i % 2 else "sad", f"né {i}") for i in range(40)]
+CSV = 'text,label,"a note"\n' + "".join(
+    '"{}",{},{}\n'.format(text.replace('"', '""'), label, note) for text, label, note in ROWS
+)
+
+
+def split(source, directory="out", **options):
+    table = read_table(source)
+    data = clean(table, choose_columns(table))
+    return write_split(directory, table, data, **{"seed": 1, "version": "1.2.3", **options})
+
+
+def content(directory):
+    return {path.name: path.read_bytes() for path in Path(directory).iterdir()}
+
+
+def convert(source, target):
+    frame = read_table(source).frame
+    if target.endswith(".jsonl"):
+        frame.to_json(target, orient="records", lines=True)
+    elif target.endswith(".parquet"):
+        frame.to_parquet(target)
+    else:
+        frame.to_csv(target, sep="\t", index=False)
+    return target
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.tsv", "data.jsonl", "data.parquet"])
+def test_all_rows_and_columns_come_back_from_the_parts(write, name):
+    write(CSV)
+    result = split(name if name == "data.csv" else convert("data.csv", name))
+    suffix = name.removeprefix("data")
+    assert result.files == {"train": f"train{suffix}", "val": f"val{suffix}", "test": f"test{suffix}"}
+    parts = read_parts("out")
+    rows = {part: [tuple(row) for row in table.frame.itertuples(index=False)] for part, table in parts.items()}
+    assert {part: len(part_rows) for part, part_rows in rows.items()} == {"train": 32, "val": 4, "test": 4}
+    assert sorted(rows["train"] + rows["val"] + rows["test"]) == sorted(ROWS)
+    assert parts["train"].frame.columns.tolist() == ["text", "label", "a note"]
+
+
+def test_the_record_tells_where_the_split_came_from(write):
+    name = write(CSV + "again,joy,x\nagain,joy,y\n ,joy,z\nagain,sad,\n")
+    result = split(name, ratios=(70, 15, 15))
+    record = json.loads(Path("out/split.json").read_text(encoding="utf-8"))
+    assert record == result.to_dict()
+    assert record["input"] == {"name": "data.csv", "sha256": read_table(name).sha256, "rows": 44}
+    assert record["columns"] == {"text": "text", "label": "label"}
+    assert (record["seed"], record["ratios"], record["emoclass_version"]) == (1, [70, 15, 15], "1.2.3")
+    assert record["removed"]["duplicate"] == 1
+    assert record["removed"]["blank_text"] == 1
+    assert record["conflicts"] == 1
+    assert sum(part["rows"] for part in record["parts"].values()) == 42
+    for part in record["parts"].values():
+        assert sum(part["classes"].values()) == part["rows"]
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.jsonl", "data.parquet"])
+def test_the_same_seed_gives_the_same_bytes(write, name):
+    write(CSV)
+    source = name if name == "data.csv" else convert("data.csv", name)
+    for directory in ("one", "deep/two"):
+        split(source, directory)
+    assert content("one") == content("deep/two")
+    split(source, "three", seed=2)
+    assert content("one") != content("three")
+
+
+def test_parquet_parts_have_the_same_types(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    columns = {"text": [text for text, _, _ in ROWS], "label": [label for _, label, _ in ROWS]}
+    pq.write_table(pa.table({**columns, "n": pa.array([7] + [None] * 39, pa.int64())}), "data.parquet")
+    split("data.parquet")
+    schemas = [pq.read_schema(f"out/{part}.parquet") for part in ("train", "val", "test")]
+    assert schemas == [schemas[0]] * 3
+
+
+def test_compressed_input_gives_plain_files(write):
+    split(write(gzip.compress(CSV.encode()), "data.csv.gz"))
+    assert sorted(content("out")) == ["split.json", "test.csv", "train.csv", "val.csv"]
+
+
+def test_a_part_of_ratio_zero_is_not_written(write):
+    split(write(CSV), ratios=(90, 0, 10))
+    assert sorted(content("out")) == ["split.json", "test.csv", "train.csv"]
+
+
+def test_an_empty_directory_is_used(write):
+    name = write(CSV)
+    Path("out").mkdir()
+    split(name)
+    assert "train.csv" in content("out")
+
+
+def test_a_directory_with_something_in_it_is_left_alone(write, error_of):
+    name = write(CSV)
+    Path("out").mkdir()
+    Path("out/keep.txt").write_text("mine")
+    assert error_of(split, name).startswith("out: is not empty")
+    assert content("out") == {"keep.txt": b"mine"}
+    Path("file").write_text("mine")
+    assert "file" in error_of(split, name, "file")
+    assert Path("file").read_text() == "mine"
+
+
+def test_an_error_while_writing_leaves_nothing(write, error_of, monkeypatch):
+    name = write(CSV)
+    written = []
+
+    def fail_at_the_second_file(path, frame, format, *, whole):
+        if written:
+            raise OSError(28, "No space left on device")
+        written.append(path)
+        path.write_text("half")
+
+    monkeypatch.setattr(split_writing, "write_rows", fail_at_the_second_file)
+    message = error_of(split, name)
+    assert message.startswith("out: the split could not be written: No space left on device")
+    assert sorted(path.name for path in Path().iterdir()) == ["data.csv"]
+
+
+def test_an_interruption_while_writing_leaves_nothing(write, monkeypatch):
+    name = write(CSV)
+
+    def interrupt(path, frame, format, *, whole):
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(split_writing, "write_rows", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        split(name)
+    assert sorted(path.name for path in Path().iterdir()) == ["data.csv"]
+
+
+def test_a_directory_that_cannot_be_made_is_named(write, error_of, monkeypatch):
+    name = write(CSV)
+
+    def refuse(*args, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert "out: the split could not be written: Permission denied" in error_of(split, name)
+
+
+def test_a_class_that_is_too_small_leaves_nothing(write, error_of):
+    name = write(CSV + "alone,fear,x\n")
+    assert "'fear' (1)" in error_of(split, name)
+    assert not Path("out").exists()
+
+
+def test_a_split_can_be_moved(write):
+    split(write(CSV))
+    shutil.move("out", "moved")
+    assert list(read_parts("moved")) == ["train", "val", "test"]
+
+
+def test_a_table_without_labels_cannot_be_split(write, error_of):
+    table = read_table(write("text\na\n"))
+    data = clean(table, choose_columns(table, need_label=False))
+    assert "--label-column" in error_of(write_split, "out", table, data, seed=1, version="1")

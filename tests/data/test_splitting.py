@@ -1,0 +1,114 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emoclass.data.folding import fold_text
+from emoclass.data.splitting import parse_ratios, split_indices
+from emoclass.errors import ConfigError
+
+
+def make(counts):
+    """Return as many different texts for each label as asked for."""
+    rows = [(f"text {label} {i}", label) for label, count in counts.items() for i in range(count)]
+    return [text for text, _ in rows], [label for _, label in rows]
+
+
+def counts_by_part(labels, parts):
+    return {part: dict(Counter(labels[row] for row in rows)) for part, rows in parts.items()}
+
+
+@pytest.mark.parametrize(
+    ("text", "ratios"),
+    [("80/10/10", (80, 10, 10)), ("0.8/0.1/0.1", (0.8, 0.1, 0.1)), ("90 / 0 / 10", (90, 0, 10)), ("1/1/1", (1, 1, 1))],
+)
+def test_ratios_are_read(text, ratios):
+    assert parse_ratios(text) == ratios
+
+
+@pytest.mark.parametrize("text", ["", "80/20", "80/10/5/5", "a/b/c", "0/50/50", "80/-10/30", "nan/1/1", "inf/1/1"])
+def test_other_ratios_are_refused(text):
+    with pytest.raises(ConfigError, match="--ratios"):
+        parse_ratios(text)
+
+
+def test_each_class_is_divided_by_the_ratios():
+    texts, labels = make({"joy": 100, "sad": 50, "fear": 10})
+    assert counts_by_part(labels, split_indices(texts, labels, seed=1)) == {
+        "train": {"joy": 80, "sad": 40, "fear": 8},
+        "val": {"joy": 10, "sad": 5, "fear": 1},
+        "test": {"joy": 10, "sad": 5, "fear": 1},
+    }
+
+
+def test_small_classes_stand_in_each_part():
+    texts, labels = make({"joy": 500, "rare": 3})
+    parts = split_indices(texts, labels, seed=1)
+    assert [counts["rare"] for counts in counts_by_part(labels, parts).values()] == [1, 1, 1]
+
+
+def test_leftovers_of_many_classes_go_to_no_part_by_rule():
+    texts, labels = make({f"class {i}": 15 for i in range(200)})
+    sizes = {part: len(rows) for part, rows in split_indices(texts, labels, seed=1).items()}
+    assert sizes["train"] == 2400
+    assert sizes["val"] == pytest.approx(300, abs=40)
+
+
+def test_a_ratio_of_zero_leaves_the_part_out():
+    texts, labels = make({"joy": 10, "sad": 10})
+    parts = split_indices(texts, labels, ratios=(90, 0, 10), seed=1)
+    assert {part: len(rows) for part, rows in parts.items()} == {"train": 18, "test": 2}
+
+
+def test_classes_that_are_too_small_are_named_with_their_counts(error_of):
+    texts, labels = make({"joy": 50, "sad": 2, "fear": 1})
+    message = error_of(split_indices, texts, labels, seed=1)
+    assert "'fear' (1), 'sad' (2)" in message
+    assert "'joy'" not in message
+    assert "merge" in message
+
+
+def test_repetitions_do_not_make_a_class_large_enough(error_of):
+    texts, labels = make({"joy": 50})
+    message = error_of(split_indices, [*texts, "Oh no", "oh  NO", "oh no "], [*labels, *["sad"] * 3], seed=1)
+    assert "'sad' (1)" in message
+
+
+def test_the_seed_decides():
+    texts, labels = make({"joy": 100, "sad": 100})
+    test_rows = [split_indices(texts, labels, seed=seed)["test"].tolist() for seed in (1, 1, 2)]
+    assert test_rows[0] == test_rows[1]
+    assert test_rows[0] != test_rows[2]
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    texts, labels = make({"joy": 100, "sad": 100})
+    forward = split_indices(texts, labels, seed=1)
+    backward = split_indices(texts[::-1], labels[::-1], seed=1)
+    for part in forward:
+        assert {texts[row] for row in forward[part]} == {texts[::-1][row] for row in backward[part]}
+
+
+VARIANTS = st.sampled_from(["{}", " {}", "{}  ", "{}!", "x {}", "X  {}", "ﬁ {}", "FI {}", "é {}", "e\u0301 {}"])
+TABLES = st.lists(st.tuples(VARIANTS, st.integers(0, 30), st.sampled_from(["joy", "sad"])), min_size=40, max_size=200)
+
+
+@given(TABLES, st.integers(), st.sampled_from([(80, 10, 10), (1, 1, 1), (9, 0, 1), (70, 15, 15)]))
+@settings(max_examples=60, deadline=None)
+def test_parts_are_whole_disjoint_and_never_share_a_text(table, seed, ratios):
+    texts = [variant.format(number) for variant, number, _ in table]
+    labels = [label for _, _, label in table]
+    texts += [f"{label} only {i}" for label in ("joy", "sad") for i in range(3)]
+    labels += [label for label in ("joy", "sad") for _ in range(3)]
+    parts = split_indices(texts, labels, ratios=ratios, seed=seed)
+    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(len(texts)))
+    for rows in parts.values():
+        assert rows.tolist() == sorted(rows.tolist())
+    folded = [{fold_text(texts[row]) for row in rows} for rows in parts.values()]
+    assert sum(map(len, folded)) == len(set().union(*folded))
+    again = split_indices(texts, labels, ratios=ratios, seed=seed)
+    assert {part: rows.tolist() for part, rows in parts.items()} == {
+        part: rows.tolist() for part, rows in again.items()
+    }

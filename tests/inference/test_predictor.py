@@ -1,0 +1,115 @@
+"""Texts become predictions, in order, the same alone as in company."""
+
+import io
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from emoclass.config import TrainConfig
+from emoclass.data.preparation import TrainingData
+from emoclass.errors import ConfigError
+from emoclass.inference import predictor
+from emoclass.inference.predictor import Classifier, load
+from emoclass.inference.streaming import predict_stream, read_lines, windows
+from emoclass.training.run import run_training
+from tests.conftest import emotion_rows
+
+TEXTS = [text for text, _ in emotion_rows()] + ["happy", "x y z", "very " * 100 + "sad"]
+
+
+@pytest.fixture
+def classifier(parts: TrainingData, config: Callable[..., TrainConfig]) -> Classifier:
+    run_training(parts, config())
+    return load(precision="fp32")
+
+
+def test_predictions_come_in_order_and_are_the_same_one_by_one(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "WINDOW", 7)
+    together = list(classifier.predict(TEXTS, top_k=3))
+    for text, prediction in zip(TEXTS, together, strict=True):
+        label, confidence = classifier.predict_text(text)
+        assert (label, confidence) == (prediction.label, pytest.approx(prediction.confidence, abs=1e-5))
+        assert prediction.top_k[0] == (prediction.label, prediction.confidence)
+        assert sum(probability for _, probability in prediction.top_k) == pytest.approx(1, abs=1e-5)
+    assert [p.truncated for p in together] == [False] * (len(TEXTS) - 1) + [True]
+
+
+def test_probabilities_have_a_column_per_label(classifier: Classifier) -> None:
+    probabilities = classifier.predict_proba(TEXTS)
+    assert probabilities.shape == (len(TEXTS), 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert [classifier.labels[i] for i in probabilities.argmax(axis=1)] == [p.label for p in classifier.predict(TEXTS)]
+    assert classifier.predict_proba([]).shape == (0, 3)
+
+
+def test_predict_is_lazy(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor, "WINDOW", 4)
+    read = []
+
+    def endless() -> Iterator[str]:
+        while True:
+            read.append(1)
+            yield "a happy day"
+
+    next(classifier.predict(endless()))
+    assert len(read) == 4
+
+
+def test_blank_texts_have_no_label(classifier: Classifier) -> None:
+    predictions = list(classifier.predict(["", "  \t", "happy"], top_k=2))
+    assert [bool(p.label) for p in predictions] == [False, False, True]
+    assert predictions[0].confidence == 0
+    assert predictions[0].top_k == ()
+
+
+def test_misuse_is_told(classifier: Classifier) -> None:
+    with pytest.raises(TypeError, match="predict_text"):
+        classifier.predict("a single text")
+    with pytest.raises(ConfigError, match="--top-k 0"):
+        classifier.predict(TEXTS, top_k=0)
+    assert len(next(classifier.predict(TEXTS, top_k=99)).top_k) == 3
+
+
+def test_lines_are_read_as_they_stand() -> None:
+    lines = read_lines(io.BytesIO(b"\xef\xbb\xbffirst\r\n\n caf\xc3\xa9 \x85 one line\nbroken \xff byte\nno end"))
+    assert list(lines) == ["first", "", " café \ufffd one line", "broken \ufffd byte", "no end"]
+
+
+def test_a_window_closes_when_the_input_pauses() -> None:
+    lines: queue.Queue[str | None] = queue.Queue()
+    groups = windows(iter(lines.get, None), 3)
+    lines.put("a")
+    assert next(groups) == ["a"]
+    for line in "bcdef":
+        lines.put(line)
+    lines.put(None)
+    rest = list(groups)
+    assert [line for group in rest for line in group] == list("bcdef")
+    assert max(map(len, rest)) <= 3
+
+
+def test_an_error_while_reading_comes_after_what_was_read() -> None:
+    def broken() -> Iterator[str]:
+        yield "a"
+        raise OSError("the pipe is gone")
+
+    groups = windows(broken(), 10)
+    assert next(groups) == ["a"]
+    with pytest.raises(OSError, match="the pipe is gone"):
+        next(groups)
+
+
+def test_a_stream_that_is_left_early_leaves_no_thread_waiting(classifier: Classifier) -> None:
+    before = threading.active_count()
+    stream = predict_stream(classifier, (f"a happy day {n}" for n in range(100_000)))
+    next(stream)
+    stream.close()
+    for thread in threading.enumerate():
+        if thread.name == "emoclass-reader":
+            thread.join(timeout=5)
+    assert threading.active_count() <= before

@@ -1,0 +1,209 @@
+"""Models on disk: whole or not at all, checked when loaded."""
+
+import errno
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from emoclass.config import TrainConfig
+from emoclass.data.preparation import TrainingData
+from emoclass.errors import ConfigError, EmoclassError, ModelError
+from emoclass.inference.predictor import load
+from emoclass.runtime import models_dir
+from emoclass.store import checkpoints, layout
+from emoclass.store.checkpoints import find_model, list_models, remove_model
+from emoclass.store.layout import Manifest
+from emoclass.training import run as run_module
+from emoclass.training.run import TrainResult, run_training
+
+Train = Callable[..., TrainResult]
+
+
+@pytest.fixture
+def train(parts: TrainingData, config: Callable[..., TrainConfig]) -> Train:
+    def run(name: str | None = None, **settings: Any) -> TrainResult:
+        return run_training(parts, config(epochs=1), name=name, **settings)
+
+    return run
+
+
+TEXTS = ["a happy day", "so very angry and mad", "they are afraid in the dark", "x"]
+
+
+def test_what_is_saved_predicts_the_same_when_loaded(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def spy(classifier: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append(classifier.logits(classifier.tokenizer(TEXTS)))
+        return original(classifier, *args, **kwargs)
+
+    original = run_module.evaluate_classifier
+    monkeypatch.setattr(run_module, "evaluate_classifier", spy)
+    train("first")
+    loaded = load("first")
+    assert torch.equal(loaded.logits(loaded.tokenizer(TEXTS)), seen[0])
+
+
+def test_a_model_directory_holds_all_that_is_promised(train: Train) -> None:
+    result = train("first")
+    files = {path.name for path in result.model.directory.iterdir()}
+    assert files == {
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "model.safetensors",
+        "emoclass.json",
+        "history.jsonl",
+        "README.md",
+        "training_texts.npy",
+    }
+    manifest = json.loads((result.model.directory / "emoclass.json").read_text())
+    assert manifest["labels"] == ["anger", "fear", "joy"]
+    assert manifest["truncation"] == {"max_length": 40, "head_tokens": 10}
+    assert manifest["data"]["rows"] == {"train": 48, "val": 6, "test": 6}
+    assert set(manifest["checksums"]) == files - {"emoclass.json"}
+    assert "first" in (result.model.directory / "README.md").read_text()
+    assert Manifest.from_dict(manifest).to_dict() == manifest
+
+
+def test_the_newest_model_is_the_default(train: Train) -> None:
+    train("older")
+    train("newer")
+    assert find_model().directory.name == "newer"
+    assert [model.directory.name for model in list_models()[0]] == ["newer", "older"]
+
+
+def test_names_are_made_from_data_and_base_and_do_not_collide(train: Train) -> None:
+    first, second = train(), train()
+    assert first.model.directory.name.startswith("emotions-tiny-base")
+    assert second.model.directory.name == f"{first.model.directory.name}-2"
+
+
+def test_an_existing_model_is_only_replaced_when_asked(train: Train) -> None:
+    before = (train("first").model.directory / "emoclass.json").read_bytes()
+    with pytest.raises(ModelError, match="a model named 'first' exists; choose another --name"):
+        train("first")
+    assert (models_dir() / "first" / "emoclass.json").read_bytes() == before
+    train("first", overwrite=True)
+    assert (models_dir() / "first" / "emoclass.json").read_bytes() != before
+    assert [path.name for path in models_dir().iterdir()] == ["first"]
+
+
+@pytest.mark.parametrize("failing", ["write_json", "file_sha256", "_publish", "_flush"])
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_failing_save_changes_nothing(
+    train: Train, monkeypatch: pytest.MonkeyPatch, failing: str, existing: bool
+) -> None:
+    if existing:
+        train("first")
+        before = load("first").predict_proba(TEXTS)
+
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, failing, fail)
+        with pytest.raises(EmoclassError, match=r"could not be saved, nothing was changed: .*No space left"):
+            train("first", overwrite=True)
+    left = [path.name for path in models_dir().iterdir()]
+    assert left == (["first"] if existing else [])
+    if existing:
+        assert (load("first").predict_proba(TEXTS) == before).all()
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "../up", ".hidden", "", "a b", "-x", "n" * 101, "a\nb"])
+def test_names_that_are_paths_or_odd_are_refused(train: Train, name: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be the name of a model"):
+        train(name)
+
+
+def test_an_unknown_name_is_answered_with_what_there_is(train: Train) -> None:
+    with pytest.raises(ModelError, match="there is no trained model"):
+        find_model()
+    train("reviews")
+    with pytest.raises(ModelError, match="did you mean 'reviews'"):
+        find_model("review")
+    with pytest.raises(ModelError, match="there are: reviews"):
+        find_model("something-else")
+
+
+def test_a_directory_is_a_model_too(train: Train, tmp_path: Path) -> None:
+    copy = shutil.copytree(train("first").model.directory, tmp_path / "elsewhere")
+    assert load(copy).predict_text("a happy day") == load("first").predict_text("a happy day")
+    with pytest.raises(ModelError, match="is not a model that emoclass trained"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "training_texts.npy"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "remove"])
+def test_a_damaged_file_is_named(train: Train, name: str, damage: str) -> None:
+    path = train("first").model.directory / name
+    content = bytearray(path.read_bytes())
+    if damage == "remove":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    with pytest.raises(ModelError, match=name):
+        load("first")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "null", "{}", '{"format_version": 99}', '{"format_version": 1}', '"\\ud800"', "[" * 100_000],
+)
+def test_a_damaged_manifest_is_named(train: Train, content: str) -> None:
+    path = train("first").model.directory / layout.MANIFEST
+    path.write_text(content)
+    with pytest.raises(ModelError, match=r"emoclass\.json"):
+        load("first")
+    models, notes = list_models()
+    assert models == []
+    assert "emoclass.json" in notes[0]
+
+
+def test_a_manifest_cannot_name_files_elsewhere(train: Train) -> None:
+    stored = train("first").model
+    (stored.directory.parent / "outside").write_text("x")
+    changed = replace(stored.manifest, checksums={"../outside": "0" * 64})
+    (stored.directory / layout.MANIFEST).write_text(json.dumps(changed.to_dict()))
+    with pytest.raises(ModelError, match="names a file outside the model"):
+        load("first")
+
+
+def test_removing_leaves_the_others(train: Train) -> None:
+    train("first")
+    train("second")
+    remove_model("first")
+    assert [path.name for path in models_dir().iterdir()] == ["second"]
+    assert load("second").predict_text("a happy day")
+    with pytest.raises(ModelError, match="no model named 'first'"):
+        remove_model("first")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b"])
+def test_removing_takes_names_only(train: Train, name: str) -> None:
+    train("first")
+    with pytest.raises(EmoclassError):
+        remove_model(name)
+    assert find_model("first")
+
+
+def test_transformers_gives_the_same_labels_and_scores(parts: TrainingData, config: Callable[..., TrainConfig]) -> None:
+    transformers = pytest.importorskip("transformers")
+    result = run_training(parts, config(epochs=2), precision="fp32")
+    pipeline = transformers.pipeline("text-classification", str(result.model.directory), device="cpu", top_k=None)
+    ours = load(result.model.directory, device="cpu", precision="fp32")
+    for text, prediction in zip(TEXTS, ours.predict(TEXTS, top_k=3), strict=True):
+        (theirs,) = pipeline([text])
+        assert [entry["label"] for entry in theirs] == [label for label, _ in prediction.top_k]
+        for entry, (_, confidence) in zip(theirs, prediction.top_k, strict=True):
+            assert entry["score"] == pytest.approx(confidence, abs=1e-4)

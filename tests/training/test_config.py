@@ -1,0 +1,56 @@
+"""The defaults are the reference recipe, and nonsense is refused in words that name the option."""
+
+import json
+from typing import Any
+
+import pytest
+
+from emoclass.config import TrainConfig, TruncationConfig
+from emoclass.errors import ConfigError
+
+
+def test_defaults_are_the_reference_recipe() -> None:
+    assert TrainConfig().to_dict() == {
+        "base_model": "bert-base-uncased",
+        "truncation": {"max_length": 512, "head_tokens": None},
+        "unfreeze": 1,
+        "train_pooler": False,
+        "epochs": 4,
+        "batch_size": 32,
+        "learning_rate": 2e-5,
+        "weight_decay": 0.01,
+        "warmup_ratio": 0.1,
+        "max_grad_norm": 1.0,
+        "seed": 42,
+    }
+
+
+def test_survives_json() -> None:
+    config = TrainConfig(unfreeze="all", truncation=TruncationConfig(max_length=64, head_tokens=10), epochs=7)
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "option"),
+    [
+        ({"unfreeze": -1}, "--unfreeze -1"),
+        ({"unfreeze": "most"}, "--unfreeze most"),
+        ({"epochs": 0}, "--epochs 0"),
+        ({"batch_size": 0}, "--batch-size 0"),
+        ({"learning_rate": 0}, "--learning-rate 0"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan"),
+        ({"weight_decay": -1}, "--weight-decay -1"),
+        ({"warmup_ratio": 1.5}, "--warmup-ratio 1.5"),
+        ({"max_grad_norm": 0}, "--max-grad-norm 0"),
+        ({"seed": -1}, "--seed -1"),
+        ({"base_model": " "}, "--base-model"),
+    ],
+)
+def test_nonsense_is_refused(settings: dict[str, Any], option: str) -> None:
+    with pytest.raises(ConfigError, match=option):
+        TrainConfig(**settings)
+
+
+def test_unknown_settings_are_named() -> None:
+    with pytest.raises(ConfigError, match="learning_speed"):
+        TrainConfig.from_dict({"learning_speed": 3})

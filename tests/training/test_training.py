@@ -1,0 +1,190 @@
+"""A training learns, keeps its best epoch, and can be repeated bit by bit."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from emoclass.config import TrainConfig
+from emoclass.data.preparation import TrainingData, select
+from emoclass.errors import EmoclassError, ModelError
+from emoclass.inference.predictor import load
+from emoclass.model.base import resolve_base
+from emoclass.training import run as run_module
+from emoclass.training.loop import EpochDone, linear_schedule
+from emoclass.training.run import Prepared, TextsEncoded, TrainingStoppedError, TrainResult, run_training
+from tests.conftest import HUB_CONFIG
+
+Config = Callable[..., TrainConfig]
+
+
+def figures(result: TrainResult) -> list[tuple[float, ...]]:
+    return [(e.train_loss, e.train_accuracy, e.val_loss, e.val_accuracy) for e in result.history]
+
+
+def weights(result: TrainResult) -> dict[str, torch.Tensor]:
+    return load_file(result.model.directory / "model.safetensors")
+
+
+@pytest.mark.parametrize("unfreeze", [2, "all"])
+def test_overfits_a_tiny_set(
+    parts: TrainingData, config: Config, tiny_base: Path, tmp_path: Path, unfreeze: Any
+) -> None:
+    base = Path(shutil.copytree(tiny_base, tmp_path / "no-dropout"))
+    no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (base / "config.json").write_text(json.dumps({**HUB_CONFIG, **no_dropout}))
+    few = select(parts.train, range(0, len(parts.train), 2))
+    parts = replace(parts, train=few, val=few, test=few)
+    result = run_training(parts, config(base_model=str(base), unfreeze=unfreeze, learning_rate=1e-2, epochs=60))
+    assert result.history[-1].train_loss < 0.2 * result.history[0].train_loss
+    assert result.history[result.best_epoch - 1].val_accuracy > 0.95
+    assert result.test is not None
+    assert result.test.metrics.accuracy > 0.95
+
+
+@pytest.mark.parametrize("unfreeze", [1, "all"])
+def test_the_same_seed_gives_the_same_run_bit_by_bit(parts: TrainingData, config: Config, unfreeze: Any) -> None:
+    torch.manual_seed(torch.randint(1000, ()).item())
+    first = run_training(parts, config(unfreeze=unfreeze))
+    second = run_training(parts, config(unfreeze=unfreeze))
+    other = run_training(parts, config(unfreeze=unfreeze, seed=7))
+    assert figures(first) == figures(second)
+    assert all(torch.equal(tensor, weights(second)[name]) for name, tensor in weights(first).items())
+    assert figures(first) != figures(other)
+
+
+def test_the_callers_random_numbers_are_left_alone(parts: TrainingData, config: Config) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    run_training(parts, config(epochs=1))
+    assert torch.equal(torch.rand(4), expected)
+
+
+@pytest.mark.parametrize(
+    ("unfreeze", "pooler", "frozen"),
+    [
+        (0, True, ("embeddings", "layer.0", "layer.1")),
+        (1, False, ("embeddings", "layer.0", "pooler")),
+        ("all", False, ()),
+    ],
+)
+def test_frozen_weights_stay_bit_identical_and_the_others_move(
+    parts: TrainingData, config: Config, unfreeze: Any, pooler: bool, frozen: tuple[str, ...]
+) -> None:
+    settings = config(unfreeze=unfreeze, train_pooler=pooler)
+    result = run_training(parts, settings)
+    before = resolve_base(settings.base_model).load(3, seed=settings.seed)[0].state_dict()
+    for name, tensor in weights(result).items():
+        same = torch.equal(tensor, before[name])
+        # Attention does not depend on the key bias; it only feels weight decay, and it may begin at any value.
+        assert same == any(part in name for part in frozen) or "key.bias" in name, name
+
+
+@pytest.mark.parametrize("unfreeze", [0, 1])
+def test_recomputed_activations_give_the_cached_ones_result(
+    parts: TrainingData, config: Config, unfreeze: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def note(event: object) -> None:
+        if isinstance(event, Prepared):
+            seen.append(event.cached)
+
+    cached = run_training(parts, config(unfreeze=unfreeze), on_event=note)
+    monkeypatch.setattr(run_module, "available_memory", lambda: 0)
+    recomputed = run_training(parts, config(unfreeze=unfreeze), on_event=note)
+    assert seen == [True, False]
+    np.testing.assert_allclose(figures(cached), figures(recomputed), rtol=1e-4)
+
+
+def test_without_dropout_deeper_unfreezing_begins_like_the_whole_model(parts: TrainingData, config: Config) -> None:
+    losses = [
+        run_training(parts, config(unfreeze=k, learning_rate=1e-12, epochs=1)).history[0].val_loss
+        for k in (0, 1, 2, "all")
+    ]
+    np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
+
+
+def test_the_best_epoch_is_kept_and_the_earlier_one_on_a_tie(
+    parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accuracies = iter([0.5, 0.75, 0.75, 0.25])
+    snapshots: list[dict[str, torch.Tensor]] = []
+    original = run_module.training_loop
+
+    def scripted(model: Any, *args: Any, **kwargs: Any) -> Any:
+        for event in original(model, *args, **kwargs):
+            if isinstance(event, EpochDone):
+                snapshots.append({n: p.detach().clone() for n, p in model.named_parameters()})
+                yield replace(event, val_accuracy=next(accuracies))
+            else:
+                yield event
+
+    monkeypatch.setattr(run_module, "training_loop", scripted)
+    result = run_training(parts, config(epochs=4))
+    assert result.best_epoch == 2
+    assert all(torch.equal(tensor, snapshots[1][name]) for name, tensor in weights(result).items())
+
+
+def test_the_saved_model_scores_as_reported(parts: TrainingData, config: Config) -> None:
+    result = run_training(parts, config())
+    assert result.test is not None
+    assert parts.test is not None
+    classifier = load(result.model.directory)
+    predicted = [p.label for p in classifier.predict(parts.test.texts)]
+    accuracy = np.mean([p == t for p, t in zip(predicted, parts.test.labels, strict=True)])
+    assert accuracy == pytest.approx(result.test.metrics.accuracy)
+
+
+def test_stopping_saves_the_best_so_far(parts: TrainingData, config: Config) -> None:
+    epochs: list[EpochDone] = []
+    result = run_training(
+        parts,
+        config(epochs=50),
+        on_event=lambda event: epochs.append(event) if isinstance(event, EpochDone) else None,
+        should_stop=lambda: len(epochs) >= 2,
+    )
+    assert result.stopped
+    assert len(result.history) == 2
+    assert load(result.model.directory).predict_text("a happy day")
+    history = (result.model.directory / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in history] == [1, 2]
+
+
+def test_stopping_before_the_first_epoch_saves_nothing(parts: TrainingData, config: Config) -> None:
+    events: list[object] = []
+    with pytest.raises(TrainingStoppedError, match="nothing was saved"):
+        run_training(parts, config(), name="never", on_event=events.append, should_stop=lambda: True)
+    assert any(isinstance(event, TextsEncoded) for event in events)
+    with pytest.raises(ModelError, match="no model named 'never'"):
+        load("never")
+
+
+def test_a_loss_that_is_no_number_ends_the_training(parts: TrainingData, config: Config) -> None:
+    with pytest.raises(EmoclassError, match=r"loss became (nan|inf) in epoch 1, .*lower --learning-rate"):
+        run_training(parts, config(learning_rate=1e30, max_grad_norm=1e30))
+
+
+def test_a_disk_without_room_is_told_before_training(
+    parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1 << 20}))
+    with pytest.raises(ModelError, match="the disk has 1 MiB left"):
+        run_training(parts, config())
+
+
+def test_the_schedule_rises_over_the_warm_up_and_falls_to_zero() -> None:
+    factors = [linear_schedule(step, total=100, warmup=10) for step in range(101)]
+    assert factors[0] == 0
+    assert factors[5] == 0.5
+    assert factors[10] == 1
+    assert factors[55] == 0.5
+    assert factors[100] == 0
