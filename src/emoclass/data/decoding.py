@@ -109,7 +109,7 @@ class _TextBytes(io.BufferedIOBase):
         even, odd = chunk[::2].count(0) * 4 > len(chunk), chunk[1::2].count(0) * 4 > len(chunk)
         if even != odd:
             return f"{where}: it looks like UTF-16, pass --encoding utf-16-{'be' if even else 'le'}"
-        return f"{where}, so it is no text file: pass a table as csv, tsv, jsonl or parquet"
+        return f"{where}, so it is a binary file: pass a table as csv, tsv, jsonl or parquet"
 
 
 def _byte_order_mark(head: bytes) -> tuple[bytes, str | None]:

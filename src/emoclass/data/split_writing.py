@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoclass.data.cleaning import CleanData
-from emoclass.data.labels import sorted_names
+from emoclass.data.labels import LabelSet, sorted_names
 from emoclass.data.part_files import write_rows
 from emoclass.data.splitting import DEFAULT_RATIOS, Ratios, split_indices
 from emoclass.errors import DataError
@@ -104,6 +104,7 @@ def write_split(
     """
     if data.columns.label is None:
         raise DataError(f"{table.name}: has no label column to split by: pass --label-column")
+    LabelSet.from_labels(data.labels)
     target = _free_directory(directory)
     parts = split_indices(data.texts, data.labels, ratios=ratios, seed=seed)
     result = SplitResult(
