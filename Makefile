@@ -1,0 +1,44 @@
+# `make test` and `make demo` install what they need into .venv; neither needs a model hub.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO := .demo
+INSTALLED := $(VENV)/.installed
+
+.PHONY: test lint format demo docs clean
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,offline]'
+	touch $@
+
+test: lint
+	$(BIN)/python -m pytest --cov
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(INSTALLED)
+	$(BIN)/python docs/generate_cli.py
+
+# Models and parts of the demo stay in $(DEMO), not in your data directory.
+demo: export EMOCLASS_HOME := $(CURDIR)/$(DEMO)
+demo: $(INSTALLED)
+	rm -rf $(DEMO)
+	$(BIN)/emoclass inspect-data examples/emotions.csv --base-model minilm
+	$(BIN)/emoclass split examples/emotions.csv --output-dir $(DEMO)/parts
+	$(BIN)/emoclass train $(DEMO)/parts --base-model minilm --name demo \
+		--unfreeze 2 --train-pooler --learning-rate 5e-4 --epochs 10 --batch-size 16
+	$(BIN)/emoclass eval $(DEMO)/parts
+	printf '%s\n' "The whole street came to my birthday and I had no idea." \
+		"Nobody has called since I moved here." \
+		"I will finish this marathon if I have to crawl." | $(BIN)/emoclass predict
+
+clean:
+	rm -rf $(VENV) $(DEMO) dist build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

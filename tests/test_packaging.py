@@ -1,0 +1,38 @@
+"""The built wheel works when it is installed alone."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import emoclass
+
+PROJECT = Path(__file__).parents[1]
+
+
+def run(*command: str, **settings: object) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True, **settings).stdout
+
+
+@pytest.mark.skipif(not (PROJECT / "pyproject.toml").is_file(), reason="not in a source tree")
+def test_the_wheel_works_alone(tmp_path: Path) -> None:
+    pytest.importorskip("build")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(PROJECT))
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert "emoclass/py.typed" in names
+    assert not [name for name in names if not name.startswith("emoclass")]
+    installed = tmp_path / "installed"
+    options = ["--no-deps", "--no-index", "--disable-pip-version-check", "--target", str(installed)]
+    run(sys.executable, "-m", "pip", "install", "--quiet", *options, str(wheel))
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    where = run(sys.executable, "-c", "import emoclass; print(emoclass.__file__)", cwd=tmp_path, env=environment)
+    assert where.startswith(str(installed))
+    shown = run(sys.executable, "-m", "emoclass", "--version", cwd=tmp_path, env=environment)
+    assert shown == f"emoclass {emoclass.__version__}\n"
+    script = (installed / "bin" / "emoclass") if os.name != "nt" else (installed / "Scripts" / "emoclass.exe")
+    assert script.is_file()
