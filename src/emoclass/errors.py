@@ -13,6 +13,10 @@ class ConfigError(EmoclassError):
     """A setting is out of its range or contradicts another one."""
 
 
+class StoppedError(EmoclassError):
+    """A training was stopped before there was anything to save."""
+
+
 class DataError(EmoclassError):
     """A table cannot be read, or does not hold what is needed."""
 

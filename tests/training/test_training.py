@@ -14,12 +14,12 @@ from safetensors.torch import load_file
 
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData, select
-from emoclass.errors import EmoclassError, ModelError
+from emoclass.errors import EmoclassError, ModelError, StoppedError
 from emoclass.inference.predictor import load
 from emoclass.model.base import resolve_base
 from emoclass.training import run as run_module
 from emoclass.training.loop import EpochDone, linear_schedule
-from emoclass.training.run import Prepared, TextsEncoded, TrainingStoppedError, TrainResult, run_training
+from emoclass.training.run import Prepared, TextsEncoded, TrainResult, run_training
 from tests.conftest import HUB_CONFIG
 
 Config = Callable[..., TrainConfig]
@@ -161,7 +161,7 @@ def test_stopping_saves_the_best_so_far(parts: TrainingData, config: Config) -> 
 
 def test_stopping_before_the_first_epoch_saves_nothing(parts: TrainingData, config: Config) -> None:
     events: list[object] = []
-    with pytest.raises(TrainingStoppedError, match="nothing was saved"):
+    with pytest.raises(StoppedError, match="nothing was saved"):
         run_training(parts, config(), name="never", on_event=events.append, should_stop=lambda: True)
     assert any(isinstance(event, TextsEncoded) for event in events)
     with pytest.raises(ModelError, match="no model named 'never'"):

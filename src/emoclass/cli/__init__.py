@@ -13,9 +13,10 @@ from typer.core import TyperGroup
 from emoclass._version import __version__
 from emoclass.cli import eval as eval_command
 from emoclass.cli import inspect_data, models, predict, split, train
-from emoclass.errors import ConfigError, EmoclassError
+from emoclass.errors import ConfigError, EmoclassError, StoppedError
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+_EXIT_CODES = {ConfigError: EXIT_USAGE, StoppedError: EXIT_INTERRUPTED}
 
 
 class _ErrorHandlingGroup(TyperGroup):
@@ -27,7 +28,7 @@ class _ErrorHandlingGroup(TyperGroup):
             sys.stdout.flush()
             return result
         except EmoclassError as error:
-            _fail(str(error), error, EXIT_USAGE if isinstance(error, ConfigError) else EXIT_ERROR)
+            _fail(str(error), error, _EXIT_CODES.get(type(error), EXIT_ERROR))
         except BrokenPipeError:
             # The reader has seen enough. Nothing may be written at exit either.
             with suppress(OSError, ValueError):

@@ -61,7 +61,7 @@ def _visible(character: str) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> Table:
     """A table of plain cells: the first columns are text, the others numbers, on the right."""
-    result = Table(caption=clean_text(title))
+    result = Table(title=Text(clean_text(title), style="bold"), title_justify="left")
     for number, name in enumerate(columns):
         result.add_column(Text(clean_text(name)), justify="left" if number < text_columns else "right", overflow="fold")
     for row in rows:
@@ -71,8 +71,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 
 def print_table(console: Console, table: Table) -> None:
     """The table below its title, which may be wider than the table."""
-    console.print(Text(str(table.caption), style="bold"), soft_wrap=True)
-    table.caption = None
+    if table.title is not None:
+        console.print(table.title, soft_wrap=True)
+    table.title = None
     console.print(table)
 
 

@@ -143,7 +143,7 @@ def _apply_umask(directory: Path) -> None:
 def _flush(path: Path) -> None:
     # Directories cannot be opened for flushing on Windows.
     with suppress(PermissionError):
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
         try:
             os.fsync(descriptor)
         finally:

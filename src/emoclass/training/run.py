@@ -18,7 +18,7 @@ from emoclass._version import __version__
 from emoclass.config import TrainConfig
 from emoclass.data.folding import text_hashes
 from emoclass.data.preparation import TrainingData
-from emoclass.errors import EmoclassError, ModelError
+from emoclass.errors import ModelError, StoppedError
 from emoclass.evaluation.report import Evaluation, evaluate_classifier
 from emoclass.inference.predictor import Classifier
 from emoclass.model.base import BaseModel, resolve_base
@@ -35,10 +35,6 @@ from emoclass.training.loop import EpochDone, Scores, TrainEvent, training_loop
 
 # Activations may take this share of the memory that is free; the rest is for the work itself.
 _CACHE_SHARE = 0.5
-
-
-class TrainingStoppedError(EmoclassError):
-    """The training was stopped before there was anything to save."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +134,7 @@ def run_training(
 
     Raises:
         EmoclassError: Of some kind, with what to do about it.
-        TrainingStoppedError: It was stopped before the end of the first epoch.
+        StoppedError: It was stopped before the end of the first epoch.
     """
     if name is not None:
         check_free(name, overwrite=overwrite)
@@ -204,7 +200,7 @@ class _Run:
                 self.stopped = True
                 break
         if not self.history:
-            raise TrainingStoppedError("stopped before the first epoch was over; nothing was saved")
+            raise StoppedError("stopped before the first epoch was over; nothing was saved")
         self.model.load_state_dict(best, strict=False)
         self.model.eval()
 
@@ -292,7 +288,7 @@ class _Run:
         def on_texts(texts: int) -> None:
             self.on_event(TextsEncoded(texts, total))
             if self.should_stop():
-                raise TrainingStoppedError("stopped before training began; nothing was saved")
+                raise StoppedError("stopped before training began; nothing was saved")
 
         return cache_activations(prefix, tokenized[part], self.device, on_texts=on_texts)
 
