@@ -76,6 +76,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_split_and_models_never_import_torch(emotions_csv: Path, tmp_path: Path) -> None:
     assert "torch" not in loaded_modules("split", str(emotions_csv), "--output-dir", str(tmp_path / "parts"))
     assert "torch" not in loaded_modules("models", "list")
+    assert "torch" not in loaded_modules("cache", "show")
 
 
 def test_predict_does_not_import_what_it_does_not_need(tiny_train) -> None:

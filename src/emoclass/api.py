@@ -30,6 +30,8 @@ def train(
     overwrite: bool = False,
     device: str = "auto",
     precision: str = "auto",
+    cache_memory: int | None = None,
+    cache_disk: int | None = None,
     options: DataOptions | None = None,
     ratios: tuple[float, float, float] = (80, 10, 10),
     on_event: Callable[[RunEvent], None] = lambda event: None,
@@ -46,6 +48,8 @@ def train(
         overwrite: Whether a model of that name may be replaced.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: Of the frozen layers: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        cache_memory: Bytes of memory that activations may take; by default half of what is free.
+        cache_disk: Bytes that all activation files may take; by default half of what is free, at most 20 GB.
         options: How to read the files.
         ratios: Shares of train, validation and test where they are not given.
         on_event: Called with whatever happens.
@@ -72,6 +76,8 @@ def train(
         overwrite=overwrite,
         device=device,
         precision=precision,
+        cache_memory=cache_memory,
+        cache_disk=cache_disk,
         on_event=on_event,
         should_stop=should_stop,
     )

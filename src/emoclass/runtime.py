@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path, user_data_path
 
-from emoclass.errors import DeviceError
+from emoclass.errors import ConfigError, DeviceError
 
 if TYPE_CHECKING:
     import torch
@@ -94,6 +96,27 @@ def cpu_has(flag: str) -> bool:
         return flag in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
     except OSError:
         return False
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def parse_size(text: str) -> int:
+    """Bytes from ``4GB``, ``500 MB``, ``0`` and the like.
+
+    Raises:
+        ConfigError: It is no size.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?B)?", text.strip().upper())
+    if match is None:
+        raise ConfigError(f"{text!r} is not a size; write it like 4GB, 500MB or 0")
+    return int(float(match[1]) * _UNITS[match[2] or ""])
+
+
+def free_disk(directory: Path) -> int:
+    """Bytes free on the disk of a directory, which need not exist yet."""
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    return shutil.disk_usage(existing).free
 
 
 def available_memory() -> int:

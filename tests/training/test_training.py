@@ -18,8 +18,9 @@ from emoclass.errors import EmoclassError, ModelError, StoppedError
 from emoclass.inference.predictor import load
 from emoclass.model.base import resolve_base
 from emoclass.training import run as run_module
+from emoclass.training.activations import CacheUse
 from emoclass.training.loop import EpochDone, linear_schedule
-from emoclass.training.run import Prepared, TextsEncoded, TrainResult, run_training
+from emoclass.training.run import PrefixDone, TextsEncoded, TrainResult, run_training
 from tests.conftest import HUB_CONFIG
 
 Config = Callable[..., TrainConfig]
@@ -89,20 +90,29 @@ def test_frozen_weights_stay_bit_identical_and_the_others_move(
 
 
 @pytest.mark.parametrize("unfreeze", [0, 1])
-def test_recomputed_activations_give_the_cached_ones_result(
-    parts: TrainingData, config: Config, unfreeze: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[bool] = []
+def test_recomputed_activations_give_the_cached_ones_result(parts: TrainingData, config: Config, unfreeze: int) -> None:
+    uses: list[CacheUse] = []
 
     def note(event: object) -> None:
-        if isinstance(event, Prepared):
-            seen.append(event.cached)
+        if isinstance(event, PrefixDone):
+            uses.append(event.use)
 
-    cached = run_training(parts, config(unfreeze=unfreeze), on_event=note)
-    monkeypatch.setattr(run_module, "available_memory", lambda: 0)
-    recomputed = run_training(parts, config(unfreeze=unfreeze), on_event=note)
-    assert seen == [True, False]
-    np.testing.assert_allclose(figures(cached), figures(recomputed), rtol=1e-4)
+    def train(memory: int, disk: int) -> list[tuple[float, ...]]:
+        settings = config(unfreeze=unfreeze)
+        return figures(run_training(parts, settings, on_event=note, cache_memory=memory, cache_disk=disk))
+
+    everything = len(parts.train) + len(parts.val)
+    cached = train(10**9, 0)
+    assert uses.pop() == CacheUse(memory=everything)
+    for memory, disk in ((0, 10**9), (0, 10**9), (10**9, 10**9), (1_000, 1_500), (0, 0)):
+        np.testing.assert_allclose(train(memory, disk), cached, rtol=1e-4)
+    in_file, again, in_memory, mixed, recomputed = uses
+    assert in_file == CacheUse(disk=everything)
+    assert again == CacheUse(disk=everything, reused=everything)
+    assert in_memory == CacheUse(memory=everything, reused=everything)
+    assert min(mixed.memory, mixed.disk, mixed.recomputed) > 0
+    assert mixed.memory + mixed.disk + mixed.recomputed == everything
+    assert recomputed == CacheUse(recomputed=everything)
 
 
 def test_without_dropout_deeper_unfreezing_begins_like_the_whole_model(parts: TrainingData, config: Config) -> None:
@@ -176,7 +186,7 @@ def test_a_loss_that_is_no_number_ends_the_training(parts: TrainingData, config:
 def test_a_disk_without_room_is_told_before_training(
     parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1 << 20}))
+    monkeypatch.setattr(run_module, "free_disk", lambda path: 1 << 20)
     with pytest.raises(ModelError, match="the disk has 1 MiB left"):
         run_training(parts, config())
 

@@ -11,8 +11,8 @@ import typer
 from typer.core import TyperGroup
 
 from emoclass._version import __version__
+from emoclass.cli import cache, inspect_data, models, predict, split, train
 from emoclass.cli import eval as eval_command
-from emoclass.cli import inspect_data, models, predict, split, train
 from emoclass.errors import ConfigError, EmoclassError, StoppedError
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -81,6 +81,7 @@ app.command("train")(train.train)
 app.command("eval")(eval_command.evaluate)
 app.command("predict")(predict.predict)
 app.add_typer(models.app, name="models")
+app.add_typer(cache.app, name="cache")
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from emoclass.cli import _console as console
 from emoclass.training.loop import EpochDone, StepDone
-from emoclass.training.run import Prepared, RunEvent, TextsEncoded
+from emoclass.training.run import PrefixDone, Prepared, RunEvent, TextsEncoded
 
 
 def epoch_table(epochs: list[EpochDone], best_epoch: int | None = None) -> Table:
@@ -59,6 +59,8 @@ class TrainingDisplay:
             self._show_prepared(event)
         elif isinstance(event, TextsEncoded):
             self._advance("frozen layers, once", event.texts, event.total)
+        elif isinstance(event, PrefixDone):
+            self._show_use(event)
         elif isinstance(event, StepDone):
             self._advance(f"epoch {event.epoch}/{self._epochs}", event.texts, None, restart=event.step == 1)
         else:
@@ -75,10 +77,18 @@ class TrainingDisplay:
         ]
         if event.truncated:
             lines.append(f"{event.truncated} texts are longer than the limit; their head and tail are kept")
-        if not event.cached and counts.share < 1:
-            lines.append("the activations do not fit into memory; the frozen layers run in every epoch")
         for line in lines:
             console.note(line)
+
+    def _show_use(self, event: PrefixDone) -> None:
+        use = event.use
+        if use.reused:
+            console.note(f"the frozen layers' output for {use.reused} texts was kept from an earlier run")
+        if use.recomputed:
+            console.note(
+                f"the frozen layers run in every epoch for {use.recomputed} texts, whose output fits neither into "
+                "--cache-memory nor --cache-disk"
+            )
 
     def _advance(self, description: str, texts: int, total: int | None, *, restart: bool = False) -> None:
         if not self._console.is_terminal:

@@ -62,6 +62,14 @@ def train(
         int | None,
         typer.Option(metavar="N", help="Tokens kept of the head. [default: a quarter, 128 of 510]"),
     ] = None,
+    cache_memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Memory for activations. [default: half of the free]"),
+    ] = None,
+    cache_disk: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Disk for activation files. [default: half of the free, at most 20GB]"),
+    ] = None,
     ratios: options.Ratios = "80/10/10",
     seed: options.Seed = RECIPE.seed,
     text_column: options.TextColumn = None,
@@ -104,7 +112,9 @@ def train(
         seed=seed,
     )
     _tell_about(parts)
-    result = _run(parts, config, name=name, overwrite=overwrite, device=device, precision=precision)
+    settings = {"name": name, "overwrite": overwrite, "device": device, "precision": precision}
+    sizes = {"cache_memory": _parse_size(cache_memory), "cache_disk": _parse_size(cache_disk)}
+    result = _run(parts, config, **settings, **sizes)
     if json_:
         console.print_json(result.to_dict())
     else:
@@ -117,6 +127,12 @@ def train(
 def _parse_unfreeze(value: str) -> Any:
     # What is neither is rejected by TrainConfig, in words that name the option.
     return int(value) if value.isdecimal() else value
+
+
+def _parse_size(value: str | None) -> int | None:
+    from emoclass.runtime import parse_size
+
+    return None if value is None else parse_size(value)
 
 
 def _run(parts: TrainingData, config: TrainConfig, **settings: Any) -> TrainResult:

@@ -18,6 +18,9 @@ from torch.nn import functional
 
 from emoclass.errors import ModelError
 
+# In a padded attention group the shortest text fills at least this share of the longest; a run of at least so many
+# texts of one length is a group of its own, without padding.
+_MIN_FILL, _MIN_RUN = 0.75, 8
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
     "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
@@ -113,22 +116,16 @@ class AttentionGroup(NamedTuple):
     lengths: list[int]
 
 
-def attention_groups(lengths: Sequence[int], *, min_fill: float = 0.75, min_run: int = 8) -> list[AttentionGroup]:
-    """Cuts a packed batch into groups of texts of equal, or nearly equal, length.
-
-    Args:
-        lengths: Tokens of each text.
-        min_fill: In a padded group the shortest text fills at least this share of the longest.
-        min_run: A run of at least so many texts of one length is a group of its own, without padding.
-    """
+def attention_groups(lengths: Sequence[int]) -> list[AttentionGroup]:
+    """Cuts a packed batch into groups of texts of equal length, or nearly equal where such runs are short."""
     groups: list[list[int]] = []
     open_group = False
     for length, run in groupby(lengths):
         texts = list(run)
-        if len(texts) >= min_run:
+        if len(texts) >= _MIN_RUN:
             groups.append(texts)
             open_group = False
-        elif open_group and min(length, *groups[-1]) >= min_fill * max(length, *groups[-1]):
+        elif open_group and min(length, *groups[-1]) >= _MIN_FILL * max(length, *groups[-1]):
             groups[-1] += texts
         else:
             groups.append(texts)
@@ -279,11 +276,11 @@ class BertLayer(nn.Module):
         Returns:
             ``float32[texts, hidden_size]``.
         """
-        groups = [_Padding(group, hidden.device) for group in attention_groups(lengths, min_fill=0.25, min_run=32)]
-        contexts, firsts = zip(*(self._attend_first(hidden, padding) for padding in groups), strict=True)
+        # One padded group: at one query a text, padding costs less than more and smaller products.
+        context, first = self._attend_first(hidden, _Padding(AttentionGroup(0, list(lengths)), hidden.device))
         output = self.attention.output
-        attended = self._drop(output.dense(torch.cat(contexts)))
-        return self._feed_forward(output.LayerNorm(attended + torch.cat(firsts)), self._own_tensors())
+        attended = self._drop(output.dense(context))
+        return self._feed_forward(output.LayerNorm(attended + first), self._own_tensors())
 
     def _own_tensors(self) -> LayerTensors:
         # Only the feed-forward part is read, so the projections need not be joined.

@@ -39,13 +39,13 @@ class TokenizedTexts:
     def take(self, indices: npt.NDArray[np.int64]) -> TokenizedTexts:
         """The texts at these indices, in that order."""
         offsets = np.concatenate(([0], np.cumsum(self.lengths[indices])))
-        return TokenizedTexts(self.input_ids[token_positions(self.offsets, indices)], offsets, self.truncated[indices])
+        positions = token_positions(self.offsets[indices], self.lengths[indices])
+        return TokenizedTexts(self.input_ids[positions], offsets, self.truncated[indices])
 
 
-def token_positions(offsets: npt.NDArray[np.int64], indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Where the tokens of these texts stand in the flat array, text after text."""
-    starts, lengths = offsets[indices], (offsets[1:] - offsets[:-1])[indices]
-    shifts = np.repeat(starts - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths)
+def token_positions(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """``start, start + 1, …`` for each start, as many as its length, one after the other."""
+    shifts = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
     return shifts + np.arange(len(shifts))
 
 

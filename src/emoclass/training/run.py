@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -26,15 +25,12 @@ from emoclass.model.encoder import PackedBert
 from emoclass.model.freezing import ParameterCounts, count_parameters, freeze, frozen_depth
 from emoclass.model.prefix import ActivationSource, ComputedActivations, FrozenPrefix, compute_logits
 from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
-from emoclass.runtime import available_memory, models_dir, resolve_device, resolve_precision
+from emoclass.runtime import free_disk, models_dir, resolve_device, resolve_precision
 from emoclass.store.checkpoints import StoredModel, check_free, free_name, save_model
 from emoclass.store.layout import Manifest
-from emoclass.training.activations import activations_bytes, cache_activations
+from emoclass.training.activations import ActivationCache, CacheBudget, CacheUse, default_budget
 from emoclass.training.card import model_card
 from emoclass.training.loop import EpochDone, Scores, TrainEvent, training_loop
-
-# Activations may take this share of the memory that is free; the rest is for the work itself.
-_CACHE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,6 @@ class Prepared:
         device: Where the computing is done.
         precision: What the frozen layers compute in.
         base: Name and source of the base model.
-        cached: Whether activations are kept, or computed anew in each epoch.
         notes: What the user should know.
     """
 
@@ -58,7 +53,6 @@ class Prepared:
     device: str
     precision: str
     base: str
-    cached: bool
     notes: tuple[str, ...]
 
 
@@ -70,7 +64,14 @@ class TextsEncoded:
     total: int
 
 
-RunEvent = Prepared | TextsEncoded | TrainEvent
+@dataclass(frozen=True)
+class PrefixDone:
+    """The frozen layers are done with all texts; ``use`` says where what they gave is kept."""
+
+    use: CacheUse
+
+
+RunEvent = Prepared | TextsEncoded | PrefixDone | TrainEvent
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ def run_training(
     overwrite: bool = False,
     device: str = "auto",
     precision: str = "auto",
+    cache_memory: int | None = None,
+    cache_disk: int | None = None,
     on_event: Callable[[RunEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainResult:
@@ -129,6 +132,8 @@ def run_training(
         overwrite: Whether a model of that name may be replaced.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: Of the frozen layers: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        cache_memory: Bytes of memory that activations may take; by default half of what is free.
+        cache_disk: Bytes that all activation files may take; by default half of what is free, at most 20 GB.
         on_event: Called with whatever happens.
         should_stop: Asked after every step; what is best so far is then saved.
 
@@ -142,7 +147,9 @@ def run_training(
     # What comes from torch's own random numbers is seeded here, and the caller's are left as they were.
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        run = _Run(data, config, base, resolve_device(device), precision, on_event, should_stop)
+        torch_device = resolve_device(device)
+        budget = default_budget(torch_device, memory=cache_memory, disk=cache_disk)
+        run = _Run(data, config, base, torch_device, precision, budget, on_event, should_stop)
         run.learn()
         test = run.test()
     manifest = run.manifest(name or free_name(f"{_stem(data.source)}-{_stem(base.name)}"), test)
@@ -160,6 +167,7 @@ class _Run:
         base: BaseModel,
         device: torch.device,
         precision: str,
+        budget: CacheBudget,
         on_event: Callable[[RunEvent], None],
         should_stop: Callable[[], bool],
     ) -> None:
@@ -176,7 +184,8 @@ class _Run:
         self.stopped = False
         texts = {"train": data.train.texts, "val": data.val.texts}
         tokenized = {part: self.tokenizer(texts[part]) for part in texts}
-        self.sources = self._sources(tokenized, notes)
+        self.on_event(self._prepared(tokenized, notes))
+        self.sources = self._sources(tokenized, budget)
 
     def learn(self) -> None:
         """Trains; afterwards the model has the weights of its best epoch."""
@@ -261,28 +270,22 @@ class _Run:
             overwrite=overwrite,
         )
 
-    def _sources(self, tokenized: dict[str, TokenizedTexts], notes: tuple[str, ...]) -> dict[str, ActivationSource]:
-        depth = frozen_depth(self.model)
-        prefix = None if depth is None else FrozenPrefix(self.model, depth, self.dtype)
-        cached = prefix is not None and depth != 0 and self._fits(prefix, tokenized)
-        self.on_event(
-            Prepared(
-                parameters=self.parameters,
-                rows={part: len(texts) for part, texts in tokenized.items()},
-                truncated=sum(int(texts.truncated.sum()) for texts in tokenized.values()),
-                device=str(self.device),
-                precision=_precision_name(self.dtype),
-                base=f"{self.base.name} ({self.base.source})",
-                cached=cached,
-                notes=notes,
-            )
+    def _prepared(self, tokenized: dict[str, TokenizedTexts], notes: tuple[str, ...]) -> Prepared:
+        return Prepared(
+            parameters=self.parameters,
+            rows={part: len(texts) for part, texts in tokenized.items()},
+            truncated=sum(int(texts.truncated.sum()) for texts in tokenized.values()),
+            device=str(self.device),
+            precision=_precision_name(self.dtype),
+            base=f"{self.base.name} ({self.base.source})",
+            notes=notes,
         )
-        if prefix is not None and cached:
-            return {part: self._cache(prefix, tokenized, part) for part in tokenized}
-        compute = prefix if prefix is not None else self._embed
-        return {part: ComputedActivations(compute, depth or 0, texts, self.device) for part, texts in tokenized.items()}
 
-    def _cache(self, prefix: FrozenPrefix, tokenized: dict[str, TokenizedTexts], part: str) -> ActivationSource:
+    def _sources(self, tokenized: dict[str, TokenizedTexts], budget: CacheBudget) -> dict[str, ActivationSource]:
+        depth = frozen_depth(self.model)
+        if not depth:  # the embeddings alone are quicker to compute than to keep
+            compute = self._embed if depth is None else FrozenPrefix(self.model, 0, self.dtype)
+            return {part: ComputedActivations(compute, 0, texts, self.device) for part, texts in tokenized.items()}
         total = sum(map(len, tokenized.values()))
 
         def on_texts(texts: int) -> None:
@@ -290,23 +293,20 @@ class _Run:
             if self.should_stop():
                 raise StoppedError("stopped before training began; nothing was saved")
 
-        return cache_activations(prefix, tokenized[part], self.device, on_texts=on_texts)
+        prefix = FrozenPrefix(self.model, depth, self.dtype)
+        cache = ActivationCache(prefix, self.device, budget, on_texts=on_texts)
+        sources = {part: cache.add(texts) for part, texts in tokenized.items()}
+        self.on_event(PrefixDone(cache.use))
+        return sources
 
     def _embed(self, input_ids: Tensor, lengths: Any) -> Tensor:
         hidden: Tensor = self.model.bert.embeddings(input_ids, lengths)
         return hidden.to(self.dtype)
 
-    def _fits(self, prefix: FrozenPrefix, tokenized: dict[str, TokenizedTexts]) -> bool:
-        needed = sum(activations_bytes(prefix, texts) for texts in tokenized.values())
-        if self.device.type == "cuda":
-            return needed < _CACHE_SHARE * torch.cuda.mem_get_info(self.device)[0]
-        return needed < _CACHE_SHARE * available_memory()
-
     def _require_space(self) -> None:
         needed = 4 * self.parameters.total + 16 * 1024**2
         directory = models_dir()
-        existing = next(path for path in (directory, *directory.parents) if path.exists())
-        free = shutil.disk_usage(existing).free
+        free = free_disk(directory)
         if free < needed:
             raise ModelError(
                 f"{directory}: the model needs {needed >> 20} MiB and the disk has {free >> 20} MiB left; "

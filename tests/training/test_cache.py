@@ -1,0 +1,163 @@
+"""The activation cache: reused, bounded, never read half-written, never in the way."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emoclass.config import TrainConfig, TruncationConfig
+from emoclass.data.preparation import TrainingData
+from emoclass.errors import ConfigError, StoppedError
+from emoclass.model.base import resolve_base
+from emoclass.model.prefix import FrozenPrefix
+from emoclass.model.tokenization import TokenizedTexts
+from emoclass.runtime import parse_size
+from emoclass.training import cache_files
+from emoclass.training.activations import ActivationCache, CacheBudget, CacheUse
+from emoclass.training.cache_directory import activations_dir, list_files, make_room
+from emoclass.training.run import run_training
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def texts(tiny_base: Path) -> TokenizedTexts:
+    tokenizer = resolve_base(str(tiny_base)).tokenizer(TruncationConfig(max_length=40))
+    return tokenizer([f"{'very ' * (n % 7)}happy day {n}" for n in range(30)])
+
+
+@pytest.fixture
+def make_cache(tiny_base: Path) -> Callable[..., ActivationCache]:
+    def make(memory: int = 0, disk: int = 10**9, depth: int = 1, dtype: torch.dtype = torch.float32) -> ActivationCache:
+        model, _ = resolve_base(str(tiny_base)).load(2, seed=1)
+        return ActivationCache(FrozenPrefix(model, depth, dtype), CPU, CacheBudget(memory, disk))
+
+    return make
+
+
+@pytest.mark.parametrize(("depth", "dtype"), [(1, torch.float32), (1, torch.bfloat16), (2, torch.float32)])
+def test_every_way_of_keeping_gives_the_same_rows(
+    texts: TokenizedTexts, make_cache: Callable[..., ActivationCache], depth: int, dtype: torch.dtype
+) -> None:
+    expected = make_cache(memory=10**9, disk=0, depth=depth, dtype=dtype).add(texts)
+    order = np.random.default_rng(0).permutation(len(texts))
+    rows, lengths = expected.batch(order)
+    assert rows.dtype == (dtype if depth == 1 else torch.float32)
+    # The last but one finds what the one before it wrote.
+    for memory, disk in ((500, 700), (0, 0), (0, 10**9), (10**9, 10**9), (3000, 10**9)):
+        source = make_cache(memory, disk, depth=depth, dtype=dtype).add(texts)
+        others, other_lengths = source.batch(order)
+        assert other_lengths == lengths
+        assert others.dtype == rows.dtype
+        tolerance = 1e-5 if dtype == torch.float32 else 0.05
+        torch.testing.assert_close(others, rows, rtol=tolerance, atol=tolerance)
+
+
+def test_what_differs_is_not_reused(texts: TokenizedTexts, make_cache: Callable[..., ActivationCache]) -> None:
+    make_cache().add(texts)
+    same = make_cache()
+    same.add(texts)
+    assert same.use == CacheUse(disk=30, reused=30)
+    for other, part in (
+        (make_cache(dtype=torch.bfloat16), texts),
+        (make_cache(depth=2), texts),
+        (make_cache(), texts.take(np.arange(29))),
+        (make_cache(), texts.take(np.arange(29, -1, -1))),
+    ):
+        other.add(part)
+        assert other.use.reused == 0
+
+
+def test_another_learning_rate_starts_from_the_cache(parts: TrainingData, config: Callable[..., TrainConfig]) -> None:
+    run_training(parts, config(epochs=1))
+    before = {file.path.name for file in list_files()}
+    run_training(parts, config(epochs=1, learning_rate=1e-3))
+    assert {file.path.name for file in list_files()} == before
+    assert len(before) == 2
+
+
+def test_a_cut_file_is_made_anew(texts: TokenizedTexts, make_cache: Callable[..., ActivationCache]) -> None:
+    expected, _ = make_cache().add(texts).batch(np.arange(30))
+    (file,) = list_files()
+    file.path.write_bytes(file.path.read_bytes()[:-4])
+    cache = make_cache()
+    rows, _ = cache.add(texts).batch(np.arange(30))
+    assert cache.use.reused == 0
+    assert torch.equal(rows, expected)
+
+
+@pytest.mark.parametrize("operation", ["mkdir", "fsync", "replace"])
+@pytest.mark.parametrize("memory", [0, 10**9])
+def test_a_full_disk_does_not_stop_the_training(
+    texts: TokenizedTexts,
+    make_cache: Callable[..., ActivationCache],
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    memory: int,
+) -> None:
+    expected, _ = make_cache(memory=10**9, disk=0).add(texts).batch(np.arange(30))
+
+    def full(*args: Any, **kwargs: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache_files.os if operation == "fsync" else cache_files.Path, operation, full)
+    cache = make_cache(memory=memory)
+    rows, _ = cache.add(texts).batch(np.arange(30))
+    torch.testing.assert_close(rows, expected, rtol=1e-5, atol=1e-6)
+    assert cache.use == (CacheUse(memory=30) if memory else CacheUse(recomputed=30))
+    monkeypatch.undo()
+    assert not activations_dir().exists() or list(activations_dir().iterdir()) == []
+
+
+def test_a_stopped_pass_leaves_no_file(parts: TrainingData, config: Callable[..., TrainConfig]) -> None:
+    with pytest.raises(StoppedError):
+        run_training(parts, config(), cache_memory=0, should_stop=lambda: True)
+    assert list(activations_dir().iterdir()) == []
+
+
+def test_the_least_recently_used_files_make_room() -> None:
+    activations_dir().mkdir(parents=True)
+    for age, name in enumerate(["new", "middle", "old"]):
+        path = activations_dir() / f"{name}.activations"
+        path.write_bytes(b"x" * 100)
+        os.utime(path, (time.time() - age * 60,) * 2)
+    abandoned, busy = activations_dir() / "a.partial", activations_dir() / "b.partial"
+    abandoned.touch()
+    busy.touch()
+    os.utime(abandoned, (0, 0))
+    make_room(50, 260)
+    assert sorted(path.name for path in activations_dir().iterdir()) == [
+        "b.partial",
+        "middle.activations",
+        "new.activations",
+    ]
+
+
+def test_the_command_shows_and_clears(cli: Callable[..., Any], tiny_train: Callable[..., Any]) -> None:
+    assert "there are no activation files" in cli("cache", "show").stderr
+    assert tiny_train().exit_code == 0
+    assert "key" in cli("cache", "show").stdout
+    assert '"size_bytes"' in cli("cache", "show", "--json").stdout
+    assert "kept from an earlier run" in tiny_train("--learning-rate", "0.01").stderr
+    assert cli("cache", "clear").exit_code == 0
+    assert list_files() == []
+    assert tiny_train("--cache-disk", "0", "--cache-memory", "1KB").exit_code == 0
+    assert list_files() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("0", 0), ("4GB", 4 * 10**9), ("1.5 mb", 1_500_000), ("12", 12), ("7KB", 7000), ("2B", 2)]
+)
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1GB", "4 GiB", "1e9"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="is not a size"):
+        parse_size(text)
