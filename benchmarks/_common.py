@@ -1,0 +1,123 @@
+"""What the benchmarks share: texts, base models, contenders in processes of their own, facts about the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+GEMM_ROWS = 4096
+
+
+def read_part(path: Path, texts: int | None) -> tuple[list[str], list[str]]:
+    """Texts and labels of a CSV file with the columns text and label."""
+    import pandas as pd
+
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return frame["text"].tolist()[:texts], frame["label"].tolist()[:texts]
+
+
+def write_part(path: Path, texts: list[str], labels: list[str]) -> None:
+    import pandas as pd
+
+    pd.DataFrame({"text": texts, "label": labels}).to_csv(path, index=False)
+
+
+def base_directory(name: str, home: Path) -> Path:
+    """A base model in hub format: minilm from the offline package, or bert-base shapes with random weights."""
+    import torch
+    from safetensors.torch import save_file
+
+    from emoclass.model.base import resolve_base
+    from emoclass.model.encoder import EncoderConfig, PackedBert
+
+    minilm = resolve_base("minilm").directory
+    if name == "minilm":
+        return minilm
+    directory = home / "bert-base-random"
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        model = PackedBert(EncoderConfig(), 2)
+        generator = torch.Generator().manual_seed(0)
+        tensors = {}
+        for key, parameter in model.named_parameters():
+            if not key.startswith("classifier"):
+                tensors[key] = torch.randn(parameter.shape, generator=generator) * 0.02
+                if key.endswith("LayerNorm.weight"):
+                    tensors[key] += 1
+        save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+        config = {"model_type": "bert", "architectures": ["BertModel"], "vocab_size": 30522}
+        (directory / "config.json").write_text(json.dumps(config))
+        for file in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+            (directory / file).write_bytes((minilm / file).read_bytes())
+    return directory
+
+
+def gemm_peak(precision: str, hidden: int, inner: int) -> float:
+    """FLOP/s of the feed-forward product of these shapes, the median of several."""
+    import torch
+
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    x, w = torch.randn(GEMM_ROWS, hidden).to(dtype), torch.randn(inner, hidden).to(dtype)
+    times = []
+    for _ in range(13):
+        start = time.perf_counter()
+        torch.nn.functional.linear(x, w)
+        times.append(time.perf_counter() - start)
+    return 2 * GEMM_ROWS * hidden * inner / statistics.median(times[3:])
+
+
+def native_precision() -> str:
+    """bf16 where the CPU computes in it natively, else fp32."""
+    import torch
+
+    from emoclass.runtime import resolve_precision
+
+    return "bf16" if resolve_precision("auto", torch.device("cpu")) == torch.bfloat16 else "fp32"
+
+
+def machine() -> str:
+    """One line on hardware and versions."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        cpu = platform.processor()
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "emoclass"))
+    return f"{cpu}, {os.cpu_count()} cores, native {native_precision()}; Python {platform.python_version()}, {packages}"
+
+
+def run_contender(script: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Runs ``script --contender name`` in a process of its own; adds wall time and peak memory to what it reports."""
+    start = time.perf_counter()
+    with tempfile.NamedTemporaryFile("r", suffix=".json") as report:
+        command = [sys.executable, script, "--contender", name, "--settings", json.dumps(settings), "--out", report.name]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        result: dict[str, Any] = json.loads(report.read())
+    return {"contender": name, "process_seconds": time.perf_counter() - start, **result}
+
+
+def report(path: str, **figures: Any) -> None:
+    """Called by a contender at its end: writes its figures, with the peak memory of its process."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    Path(path).write_text(json.dumps({**figures, "peak_gb": peak / 1e9}))
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """A Markdown table; the columns are those of any row, in order of appearance."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    print("| " + " | ".join(columns) + " |")
+    print("|" + "---|" * len(columns))
+    for row in rows:
+        cells = [row.get(key, "") for key in columns]
+        print("| " + " | ".join(f"{c:,.3f}" if isinstance(c, float) else str(c) for c in cells) + " |")
