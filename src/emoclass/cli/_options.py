@@ -12,23 +12,25 @@ if TYPE_CHECKING:
 DATA_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), '-' for CSV on stdin, or a directory written by split."
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
-TextColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the texts. [default: found by name]")]
+TextColumn = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column with the texts.", show_default="found by name")
+]
 LabelColumn = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Column with the labels. [default: found by name]")
+    str | None, typer.Option(metavar="NAME", help="Column with the labels.", show_default="found by name")
 ]
 Format = Annotated[
     str | None,
     typer.Option("--format", metavar="FORMAT", help="csv, tsv, jsonl or parquet, whatever the file's name says."),
 ]
 Encoding = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Encoding of text files, such as cp1252. [default: UTF-8]")
+    str | None, typer.Option(metavar="NAME", help="Encoding of text files, such as cp1252.", show_default="UTF-8")
 ]
 Delimiter = Annotated[
-    str | None, typer.Option(metavar="CHAR", help="Field separator of CSV. [default: found in the header]")
+    str | None, typer.Option(metavar="CHAR", help="Field separator of CSV.", show_default="found in the header")
 ]
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", metavar="NAME|DIR", help="A trained model. [default: the newest]"),
+    typer.Option("--model", "-m", metavar="NAME|DIR", help="A trained model.", show_default="the newest"),
 ]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[

@@ -25,7 +25,9 @@ def inspect_data(
     data: Annotated[list[str], typer.Argument(metavar="DATA...", help=options.DATA_HELP)],
     base_model: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="Whose tokens to count. [default: bert-base-uncased, if it can be had]"),
+        typer.Option(
+            metavar="MODEL", help="Whose tokens to count.", show_default="bert-base-uncased, if it can be had"
+        ),
     ] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,

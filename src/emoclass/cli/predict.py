@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def predict(
     texts: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts. [default: lines on stdin]")
+        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts.", show_default="lines on stdin")
     ] = None,
     model: options.Model = None,
     top_k: Annotated[int, typer.Option("--top-k", "-k", metavar="K", help="Name the K most probable classes.")] = 1,

@@ -26,7 +26,7 @@ def train(
     test: Annotated[str | None, typer.Option(metavar="FILE", help="The test part, if DATA is one file.")] = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Name of the new model. [default: from DATA and base model]"),
+        typer.Option(metavar="NAME", help="Name of the new model.", show_default="from DATA and base model"),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
     base_model: Annotated[
@@ -60,15 +60,15 @@ def train(
     ] = RECIPE.truncation.max_length,
     head_tokens: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Tokens kept of the head. [default: a quarter, 128 of 510]"),
+        typer.Option(metavar="N", help="Tokens kept of the head.", show_default="a quarter, 128 of 510"),
     ] = None,
     cache_memory: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Memory for activations. [default: half of the free]"),
+        typer.Option(metavar="SIZE", help="Memory for activations.", show_default="half of the free"),
     ] = None,
     cache_disk: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Disk for activation files. [default: half of the free, at most 20GB]"),
+        typer.Option(metavar="SIZE", help="Disk for activation files.", show_default="half of the free, at most 20GB"),
     ] = None,
     ratios: options.Ratios = "80/10/10",
     seed: options.Seed = RECIPE.seed,

@@ -15,7 +15,7 @@ from emoclass.model.encoder import PackedBert
 from emoclass.model.tokenization import TokenizedTexts
 
 # Tokens per forward pass: large enough for full matrix products, small enough for the caches of a CPU.
-CHUNK_TOKENS = 4096
+_CHUNK_TOKENS = {"cpu": 4096, "cuda": 65_536}
 
 
 class FrozenPrefix:
@@ -112,6 +112,11 @@ class ComputedActivations:
         return hidden, lengths if len(hidden) == len(input_ids) else [1] * len(lengths)
 
 
+def chunk_tokens(device: torch.device) -> int:
+    """How many tokens this kind of device takes at once."""
+    return _CHUNK_TOKENS.get(device.type, _CHUNK_TOKENS["cpu"])
+
+
 def longest_first(lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArray[np.int64]]:
     """Indices of all texts, longest first, cut into chunks of at most ``budget`` tokens."""
     order = np.argsort(-lengths, kind="stable")
@@ -119,13 +124,14 @@ def longest_first(lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArr
 
 
 @torch.no_grad()
-def compute_logits(model: PackedBert, source: ActivationSource, *, chunk_tokens: int = CHUNK_TOKENS) -> Tensor:
+def compute_logits(model: PackedBert, source: ActivationSource) -> Tensor:
     """Logits of all texts of a source, ``float32[texts, classes]`` on the CPU, in the source's order.
 
     The model is expected in evaluation mode.
     """
     logits = torch.empty(len(source.lengths), model.classifier.out_features)
-    for indices in longest_first(source.lengths, chunk_tokens):
+    budget = chunk_tokens(model.classifier.weight.device)
+    for indices in longest_first(source.lengths, budget):
         hidden, lengths = source.batch(indices)
         logits[torch.from_numpy(indices)] = model.suffix(hidden, lengths, source.depth).cpu()
     return logits

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from emoclass.model.prefix import (
-    CHUNK_TOKENS,
     ActivationSource,
     ComputedActivations,
     FrozenPrefix,
+    chunk_tokens,
     longest_first,
 )
 from emoclass.model.tokenization import TokenizedTexts, token_positions
@@ -242,7 +242,7 @@ class ActivationCache:
         source = self._computed(texts)
         row = 0
         with self._writer(texts, total) as writer:
-            for indices in longest_first(texts.lengths, CHUNK_TOKENS):
+            for indices in longest_first(texts.lengths, chunk_tokens(self._device)):
                 if hidden is None and writer.failed:
                     return
                 rows = source.batch(indices)[0]

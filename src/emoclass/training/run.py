@@ -17,7 +17,7 @@ from emoclass._version import __version__
 from emoclass.config import TrainConfig
 from emoclass.data.folding import text_hashes
 from emoclass.data.preparation import TrainingData
-from emoclass.errors import ModelError, StoppedError
+from emoclass.errors import DeviceError, ModelError, StoppedError
 from emoclass.evaluation.report import Evaluation, evaluate_classifier
 from emoclass.inference.predictor import Classifier
 from emoclass.model.base import BaseModel, resolve_base
@@ -180,6 +180,7 @@ class _Run:
         self.model: PackedBert = model.to(device)
         self.parameters = count_parameters(model)
         self._require_space()
+        self._require_range()
         self.history: list[EpochDone] = []
         self.stopped = False
         texts = {"train": data.train.texts, "val": data.val.texts}
@@ -312,6 +313,11 @@ class _Run:
                 f"{directory}: the model needs {needed >> 20} MiB and the disk has {free >> 20} MiB left; "
                 "free some, or set EMOCLASS_HOME to a directory on another disk"
             )
+
+    def _require_range(self) -> None:
+        depth = frozen_depth(self.model)
+        if self.dtype == torch.float16 and (depth is None or depth < self.model.config.num_hidden_layers - 1):
+            raise DeviceError("--precision fp16: gradients of more than one layer vanish in it; use bf16 or fp32")
 
 
 def _stem(name: str) -> str:

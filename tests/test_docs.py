@@ -1,0 +1,72 @@
+"""Documentation that is made from the code is current, and what it shows can be run."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+
+
+def test_the_command_line_page_is_current() -> None:
+    code = "import sys; sys.path.insert(0, 'docs'); import generate_cli; sys.stdout.write(generate_cli.render())"
+    made = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True, timeout=120)
+    current = (PROJECT / "docs" / "cli.md").read_bytes()
+    assert made.stdout.decode().replace("\r\n", "\n") == current.decode(), "run: make docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def commands() -> list[list[str]]:
+    """Every emoclass command line that a page shows."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(
+            r"^(?: {4}|\$ |    \$ )(.*emoclass .*)$", page.read_text(encoding="utf-8"), re.MULTILINE
+        ):
+            line = block.split("#")[0].removeprefix("$ ")
+            for piece in re.split(r"\||&&|;", line):
+                words = shlex.split(piece.split(">")[0].split("<")[0])
+                if words[:1] == ["emoclass"]:
+                    found.append(words[1:])
+    return found
+
+
+@pytest.mark.parametrize("arguments", commands(), ids=" ".join)
+def test_every_documented_command_is_one(cli: Callable[..., Any], arguments: list[str]) -> None:
+    """The words that name a command exist, and so does every option (an unknown one would be wrong usage)."""
+    names = [word for word in arguments if not word.startswith("-")]
+    known = cli(*names[: 2 if names[:1] in (["models"], ["cache"]) else 1], "--help")
+    assert known.exit_code == 0, known.output
+    for option in (word.split("=")[0] for word in arguments if word.startswith("--")):
+        assert option in known.output
+
+
+def test_readme_is_short() -> None:
+    assert len((PROJECT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+
+
+def test_examples_are_what_the_readme_says() -> None:
+    import csv
+
+    with (PROJECT / "examples" / "emotions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    labels = [row["label"] for row in rows]
+    assert len(rows) >= 500
+    assert len({row["text"].casefold() for row in rows}) == len(rows)
+    assert min(labels.count(label) for label in set(labels)) >= 50
+    assert set(labels) == {
+        "disgust", "drive", "embarrassment", "excitement", "fear",
+        "happiness", "loneliness", "love", "sadness", "surprise",
+    }  # fmt: skip
