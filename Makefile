@@ -34,11 +34,11 @@ demo: $(INSTALLED)
 	$(BIN)/emoclass inspect-data examples/emotions.csv --base-model minilm
 	$(BIN)/emoclass split examples/emotions.csv --output-dir $(DEMO)/parts
 	$(BIN)/emoclass train $(DEMO)/parts --base-model minilm --name demo \
-		--unfreeze 2 --train-pooler --learning-rate 5e-4 --epochs 10 --batch-size 16
+		--train-pooler --learning-rate 1e-3 --epochs 8 --batch-size 16
 	$(BIN)/emoclass eval $(DEMO)/parts
-	printf '%s\n' "The whole street came to my birthday and I had no idea." \
+	printf '%s\n' "The lift opened and there stood a horse." \
 		"Nobody has called since I moved here." \
-		"I will finish this marathon if I have to crawl." | $(BIN)/emoclass predict
+		"One more lap, then I sleep; this medal is mine." | $(BIN)/emoclass predict
 
 clean:
 	rm -rf $(VENV) $(DEMO) dist build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -99,7 +99,8 @@ def run_contender(script: str, name: str, settings: dict[str, Any]) -> dict[str,
     """Runs ``script --contender name`` in a process of its own; adds wall time and peak memory to what it reports."""
     start = time.perf_counter()
     with tempfile.NamedTemporaryFile("r", suffix=".json") as report:
-        command = [sys.executable, script, "--contender", name, "--settings", json.dumps(settings), "--out", report.name]
+        options = ["--contender", name, "--settings", json.dumps(settings), "--out", report.name]
+        command = [sys.executable, script, *options]
         subprocess.run(command, check=True, stdout=sys.stderr)
         result: dict[str, Any] = json.loads(report.read())
     return {"contender": name, "process_seconds": time.perf_counter() - start, **result}

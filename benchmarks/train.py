@@ -78,7 +78,7 @@ def run_emoclass(settings: dict[str, Any], out: str) -> None:
     os.environ["EMOCLASS_HOME"] = settings["home"]
     import emoclass
     from emoclass.training.loop import EpochDone
-    from emoclass.training.run import Prepared, PrefixDone
+    from emoclass.training.run import PrefixDone, Prepared
 
     marks: dict[type, float] = {}
     unfreeze = settings["unfreeze"]
@@ -126,7 +126,7 @@ def run_trainer(settings: dict[str, Any], out: str, precision: str) -> None:
     import torch
     import transformers
     from sklearn.metrics import accuracy_score
-    from transformers import AutoTokenizer, BertForSequenceClassification, DataCollatorWithPadding, Trainer
+    from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer
 
     parts = {part: common.read_part(Path(settings["data"]) / f"{part}.csv", None) for part in ("train", "val", "test")}
     transformers.set_seed(42)
@@ -165,8 +165,7 @@ def run_trainer(settings: dict[str, Any], out: str, precision: str) -> None:
         "disable_tqdm": True,
         **_group_by_length(),
     }
-    known = {field for field in transformers.TrainingArguments.__dataclass_fields__}
-    if "warmup_ratio" not in known:
+    if "warmup_ratio" not in transformers.TrainingArguments.__dataclass_fields__:
         arguments["warmup_steps"] = arguments.pop("warmup_ratio")
     trainer = Trainer(
         model=model,
@@ -176,8 +175,10 @@ def run_trainer(settings: dict[str, Any], out: str, precision: str) -> None:
         data_collator=DataCollatorWithPadding(tokenizer),
     )
     trainer.train()
-    predicted = trainer.predict(sets["test"]).predictions.argmax(-1)
-    common.report(out, seconds=time.perf_counter() - start, accuracy=accuracy_score(sets["test"].labels, predicted))
+    # Its own label_ids, for it may have grouped the test texts by length as well.
+    output = trainer.predict(sets["test"])
+    seconds = time.perf_counter() - start
+    common.report(out, seconds=seconds, accuracy=accuracy_score(output.label_ids, output.predictions.argmax(-1)))
 
 
 def _group_by_length() -> dict[str, Any]:

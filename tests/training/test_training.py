@@ -17,6 +17,7 @@ from emoclass.data.preparation import TrainingData, select
 from emoclass.errors import EmoclassError, ModelError, StoppedError
 from emoclass.inference.predictor import load
 from emoclass.model.base import resolve_base
+from emoclass.runtime import models_dir
 from emoclass.training import run as run_module
 from emoclass.training.activations import CacheUse
 from emoclass.training.loop import EpochDone, linear_schedule
@@ -167,6 +168,15 @@ def test_stopping_saves_the_best_so_far(parts: TrainingData, config: Config) -> 
     assert load(result.model.directory).predict_text("a happy day")
     history = (result.model.directory / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in history] == [1, 2]
+
+
+def test_a_name_that_is_taken_meanwhile_does_not_lose_the_training(parts: TrainingData, config: Config) -> None:
+    def take_name(event: object) -> None:
+        if isinstance(event, EpochDone):
+            (models_dir() / "mine").mkdir(parents=True, exist_ok=True)
+
+    result = run_training(parts, config(epochs=1), name="mine", on_event=take_name)
+    assert result.model.directory.name == "mine-2"
 
 
 def test_stopping_before_the_first_epoch_saves_nothing(parts: TrainingData, config: Config) -> None:

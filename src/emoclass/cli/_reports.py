@@ -57,14 +57,14 @@ def _per_class(metrics: Metrics) -> Table:
 def _confusion(metrics: Metrics, *, normalized: bool) -> Table:
     """Columns are numbered, for names of many classes fit no terminal."""
     if normalized:
-        rows = [[f"{share:.2f}" for share in row] for row in metrics.confusion_matrix_normalized]
+        rows = [[f"{share:.0%}".removesuffix("%") for share in row] for row in metrics.confusion_matrix_normalized]
     else:
         rows = [[str(count) for count in row] for row in metrics.confusion_matrix]
     return console.table(
-        f"Confusion matrix{', shares of the true class' if normalized else ''} (rows: true, columns: predicted)",
+        f"Confusion matrix{', % of the true class' if normalized else ''} (rows: true, columns: predicted)",
         ["", *(str(number) for number in range(1, len(rows) + 1))],
         [
-            [f"{number} {scores.label}", *row]
+            [f"{number} {scores.label}", *("·" if cell == "0" else cell for cell in row)]
             for number, (scores, row) in enumerate(zip(metrics.per_class, rows, strict=True), start=1)
         ],
     )

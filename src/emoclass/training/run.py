@@ -144,16 +144,18 @@ def run_training(
     if name is not None:
         check_free(name, overwrite=overwrite)
     base = resolve_base(config.base_model)
+    torch_device = resolve_device(device)
     # What comes from torch's own random numbers is seeded here, and the caller's are left as they were.
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([torch_device] if torch_device.type == "cuda" else []):
         torch.manual_seed(config.seed)
-        torch_device = resolve_device(device)
         budget = default_budget(torch_device, memory=cache_memory, disk=cache_disk)
         run = _Run(data, config, base, torch_device, precision, budget, on_event, should_stop)
         run.learn()
         test = run.test()
-    manifest = run.manifest(name or free_name(f"{_stem(data.source)}-{_stem(base.name)}"), test)
-    stored = run.save(manifest, overwrite=overwrite)
+    if name is None or not overwrite:
+        # A name that was free may have been taken by now; the training must not be lost for that.
+        name = free_name(name or f"{_stem(data.source)}-{_stem(base.name)}")
+    stored = run.save(run.manifest(name, test), overwrite=overwrite)
     return TrainResult(stored, tuple(run.history), run.best.epoch, run.parameters, test, run.stopped)
 
 
@@ -213,6 +215,7 @@ class _Run:
             raise StoppedError("stopped before the first epoch was over; nothing was saved")
         self.model.load_state_dict(best, strict=False)
         self.model.eval()
+        self.sources = {}  # the memory is free for the test
 
     @property
     def best(self) -> EpochDone:
