@@ -29,17 +29,16 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def commands() -> list[list[str]]:
-    """Every emoclass command line that a page shows."""
+    """Every emoclass command line that a page shows: indented, or behind a prompt."""
     found = []
     for page in PAGES:
-        for block in re.findall(
-            r"^(?: {4}|\$ |    \$ )(.*emoclass .*)$", page.read_text(encoding="utf-8"), re.MULTILINE
-        ):
-            line = block.split("#")[0].removeprefix("$ ")
-            for piece in re.split(r"\||&&|;", line):
-                words = shlex.split(piece.split(">")[0].split("<")[0])
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        for line in re.findall(r"^(?: {4}|\$ )(.*emoclass .*)$", text, re.MULTILINE):
+            for piece in re.split(r"\||&&|;", line.split("#")[0]):
+                words = shlex.split(re.split("[<>]", piece)[0])
                 if words[:1] == ["emoclass"]:
                     found.append(words[1:])
+    assert len(found) > 10
     return found
 
 
