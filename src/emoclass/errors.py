@@ -27,3 +27,8 @@ class ModelError(EmoclassError):
 
 class DeviceError(EmoclassError):
     """The device or precision asked for does not exist here."""
+
+
+def raise_error(error: EmoclassError) -> None:
+    """What readers do with an error where nobody else takes it."""
+    raise error

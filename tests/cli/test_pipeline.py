@@ -98,7 +98,8 @@ def test_an_empty_line_has_an_empty_label_and_is_counted(tiny_train: Run, cli: R
     tiny_train()
     result = cli("predict", input="a happy day\n\nso mad\n")
     assert [line.split("\t")[0] == "" for line in result.stdout.splitlines()] == [False, True, False]
-    assert "1 of 3 texts are empty" in result.stderr
+    assert "3 records" in result.stderr
+    assert "1 empty" in result.stderr
 
 
 def test_models_are_listed_shown_and_removed(tiny_train: Run, cli: Run) -> None:

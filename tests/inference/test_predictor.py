@@ -1,9 +1,8 @@
 """Texts become predictions, in order, the same alone as in company."""
 
-import io
-import queue
-import threading
+import pickle
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from emoclass.data.preparation import TrainingData
 from emoclass.errors import ConfigError
 from emoclass.inference import predictor
 from emoclass.inference.predictor import Classifier, load
-from emoclass.inference.streaming import predict_stream, read_lines, windows
 from emoclass.training.run import run_training
 from tests.conftest import emotion_rows
 
@@ -75,41 +73,11 @@ def test_misuse_is_told(classifier: Classifier) -> None:
     assert len(next(classifier.predict(TEXTS, top_k=99)).top_k) == 3
 
 
-def test_lines_are_read_as_they_stand() -> None:
-    lines = read_lines(io.BytesIO(b"\xef\xbb\xbffirst\r\n\n caf\xc3\xa9 \x85 one line\nbroken \xff byte\nno end"))
-    assert list(lines) == ["first", "", " café \ufffd one line", "broken \ufffd byte", "no end"]
-
-
-def test_a_window_closes_when_the_input_pauses() -> None:
-    lines: queue.Queue[str | None] = queue.Queue()
-    groups = windows(iter(lines.get, None), 3)
-    lines.put("a")
-    assert next(groups) == ["a"]
-    for line in "bcdef":
-        lines.put(line)
-    lines.put(None)
-    rest = list(groups)
-    assert [line for group in rest for line in group] == list("bcdef")
-    assert max(map(len, rest)) <= 3
-
-
-def test_an_error_while_reading_comes_after_what_was_read() -> None:
-    def broken() -> Iterator[str]:
-        yield "a"
-        raise OSError("the pipe is gone")
-
-    groups = windows(broken(), 10)
-    assert next(groups) == ["a"]
-    with pytest.raises(OSError, match="the pipe is gone"):
-        next(groups)
-
-
-def test_a_stream_that_is_left_early_leaves_no_thread_waiting(classifier: Classifier) -> None:
-    before = threading.active_count()
-    stream = predict_stream(classifier, (f"a happy day {n}" for n in range(100_000)))
-    next(stream)
-    stream.close()
-    for thread in threading.enumerate():
-        if thread.name == "emoclass-reader":
-            thread.join(timeout=5)
-    assert threading.active_count() <= before
+def test_it_can_be_pickled_and_used_by_several_threads(classifier: Classifier) -> None:
+    copy = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(copy.predict_proba(TEXTS), classifier.predict_proba(TEXTS))
+    assert copy.labels == classifier.labels
+    alone = [p.label for p in classifier.predict(TEXTS)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda _: [p.label for p in classifier.predict(TEXTS)], range(8)))
+    assert together == [alone] * 8

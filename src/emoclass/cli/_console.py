@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
@@ -99,6 +101,19 @@ def progress_bar(console: Console) -> Progress:
         transient=True,
         disable=not console.is_terminal,
     )
+
+
+@contextmanager
+def record_progress(*, shown: bool) -> Iterator[Callable[[int], None]]:
+    """A running count of records with their rate, unless the terminal shows the records themselves."""
+    console = status()
+    if not (shown and console.is_terminal and not sys.stdout.isatty()):
+        yield lambda records: None
+        return
+    columns = (TextColumn("{task.completed:,.0f} records"), _RateColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda records: progress.advance(task, records)
 
 
 class _RateColumn(ProgressColumn):

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated
+import time
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from emoclass.cli import _options as options
-from emoclass.errors import ConfigError
+from emoclass.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from emoclass.inference.predictor import Classifier, Prediction
+    from emoclass.inference.output import Batch
+    from emoclass.inference.streaming import RecordInput
+
+_INPUT_HELP = "A .txt, .csv, .tsv, .jsonl or .parquet file (also .gz), or '-' for stdin; may be given several times."
+_FORMAT_HELP = "text (a text a line), csv, tsv, jsonl or parquet, whatever the input's name says."
+_OUTPUT_FORMAT_HELP = "text (label, TAB, confidence), csv, tsv, jsonl or parquet."
+_OUTPUT_FORMAT_DEFAULT = "by the name of --output, else as the input"
+# Confidences below this count as low in the summary, where --min-confidence says nothing else.
+_LOW = 0.5
+_SHOWN_ERRORS = 5
 
 
 def predict(
@@ -21,57 +31,154 @@ def predict(
         list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts.", show_default="lines on stdin")
     ] = None,
     model: options.Model = None,
-    top_k: Annotated[int, typer.Option("--top-k", "-k", metavar="K", help="Name the K most probable classes.")] = 1,
+    input_: Annotated[list[str] | None, typer.Option("--input", "-i", metavar="FILE", help=_INPUT_HELP)] = None,
+    input_format: Annotated[
+        str | None, typer.Option("--input-format", "--format", metavar="FORMAT", help=_FORMAT_HELP)
+    ] = None,
+    text_column: options.TextColumn = None,
+    encoding: options.Encoding = None,
+    delimiter: options.Delimiter = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Written aside and renamed when complete.", show_default="stdout"
+        ),
+    ] = None,
     output_format: Annotated[
-        str,
-        typer.Option("--output-format", "-f", metavar="FORMAT", help="text (label, TAB, confidence) or jsonl."),
-    ] = "text",
+        str | None,
+        typer.Option(
+            "--output-format", "-f", metavar="FORMAT", help=_OUTPUT_FORMAT_HELP, show_default=_OUTPUT_FORMAT_DEFAULT
+        ),
+    ] = None,
+    top_k: Annotated[int, typer.Option("--top-k", "-k", metavar="K", help="Name the K most probable classes.")] = 1,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of every class.")] = False,
+    min_confidence: Annotated[
+        float, typer.Option("--min-confidence", metavar="P", help="Below this confidence the label is uncertain.")
+    ] = 0.0,
+    uncertain_label: Annotated[
+        str, typer.Option("--uncertain-label", metavar="NAME", help="The label below --min-confidence.")
+    ] = "uncertain",
+    on_error: Annotated[
+        str, typer.Option("--on-error", metavar="stop|skip", help="What to do at a record that cannot be read.")
+    ] = "stop",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
 ) -> None:
-    """Predict the class of each TEXT, or of each line on stdin: one line out per line in, in order.
+    """Predict the class of each TEXT, of each line on stdin, or of each record of a table, in order.
 
-    With --top-k, text output has more pairs of label and confidence on the line, best first. An empty line gets
-    an empty label.
+    There is one record out per record in. Tables keep all their fields and get a label and a confidence. An empty
+    text gets an empty label.
     """
     from emoclass.cli import _console as console
+    from emoclass.data.sources import LINES, STDIN, format_of
+    from emoclass.inference.output import OutputOptions, PredictionWriter
     from emoclass.inference.predictor import load
+    from emoclass.inference.streaming import InputOptions, RecordInput, given_texts, predict_items
+    from emoclass.inference.threads import Behind
 
-    if top_k < 1:
-        raise ConfigError(f"--top-k {top_k} is less than 1")
-    if output_format not in _FORMATTERS:
-        raise ConfigError(f"--output-format {output_format} is not known; use {' or '.join(_FORMATTERS)}")
-    if not texts and sys.stdin.isatty():
-        console.note("reading lines from the terminal; end with Ctrl-D")
-    classifier = load(model, device=device, precision=precision)
-    format_line = _FORMATTERS[output_format]
-    rows = blank = 0
-    for window in _windows(classifier, texts, top_k):
-        for text, prediction in window:
-            sys.stdout.write(format_line(text, prediction))
-            blank += not prediction.label
-        sys.stdout.flush()
-        rows += len(window)
-    if blank:
-        console.note(f"{blank} of {rows} texts are empty and have no label")
+    if texts and input_:
+        raise ConfigError("give TEXT arguments or --input, not both")
+    if on_error not in ("stop", "skip"):
+        raise ConfigError(f"--on-error {on_error} is not known; use stop or skip")
+    tally = _Tally(min_confidence or _LOW)
+    with ExitStack() as stack:
+        records: RecordInput | None = None
+        if not texts:
+            sources = input_ or [STDIN]
+            if STDIN in sources and sys.stdin.isatty():
+                console.note("reading from the terminal; end with Ctrl-D")
+            reading = InputOptions(text_column=text_column, format=input_format, encoding=encoding, delimiter=delimiter)
+            take_error = tally.skip if on_error == "skip" else _stop
+            records = stack.enter_context(RecordInput(sources, reading, on_error=take_error, on_note=console.note))
+        inherited = records.first.format if records else LINES
+        chosen = OutputOptions(
+            format=output_format or (output and format_of(output)[0]) or inherited,
+            top_k=top_k,
+            probabilities=probabilities,
+            min_confidence=min_confidence,
+            uncertain_label=uncertain_label,
+        )
+        if chosen.format == "parquet" and output is None and sys.stdout.isatty():
+            raise ConfigError("parquet is not written to a terminal; use --output FILE")
+        classifier = load(model, device=device, precision=precision)
+        tally.start = time.perf_counter()
+        writer = PredictionWriter(
+            stack.enter_context(_destination(output)),
+            chosen,
+            classifier.labels,
+            records.first.columns if records else ("text",),
+            delimiter=records.first.delimiter if records and inherited == chosen.format else None,
+            schema=records.first.schema if records else None,
+            on_note=console.note,
+        )
+        ranks = len(classifier.labels) if probabilities else top_k
+        advance = stack.enter_context(console.record_progress(shown=records is not None))
+
+        def write(batch: Batch) -> None:
+            writer.write(batch)
+            advance(len(batch))
+
+        with Behind(write) as behind:
+            for batch in predict_items(classifier, records or given_texts(texts or ()), top_k=ranks):
+                tally.count(batch)
+                behind.put(batch)
+        writer.close()
+    if not texts:
+        console.note(tally.summary())
 
 
-def _windows(classifier: Classifier, texts: list[str] | None, top_k: int) -> Iterator[list[tuple[str, Prediction]]]:
-    from emoclass.inference.streaming import predict_stream, read_lines
-
-    return predict_stream(classifier, texts or read_lines(sys.stdin.buffer), top_k=top_k)
+def _stop(error: DataError) -> None:
+    raise DataError(f"{error}; --on-error skip leaves such records out")
 
 
-def _as_text(text: str, prediction: Prediction) -> str:
-    pairs = prediction.top_k or (("", 0.0),)
-    # A label with a tab or a line end in it must not look like two.
-    return "\t".join(f"{' '.join(label.split())}\t{confidence:.4f}" for label, confidence in pairs) + "\n"
+def _destination(output: str | None) -> AbstractContextManager[BinaryIO]:
+    from emoclass.inference.output import output_file
+
+    return nullcontext(sys.stdout.buffer) if output is None else output_file(output)
 
 
-def _as_json(text: str, prediction: Prediction) -> str:
-    record = {"text": text, "label": prediction.label, "confidence": round(prediction.confidence, 6)}
-    top_k = [{"label": label, "confidence": round(confidence, 6)} for label, confidence in prediction.top_k]
-    return json.dumps({**record, "top_k": top_k} if len(top_k) > 1 else record, ensure_ascii=False) + "\n"
+@dataclass
+class _Tally:
+    """What the summary says."""
 
+    low: float
+    start: float = field(default_factory=time.perf_counter)
+    records: int = 0
+    empty: int = 0
+    truncated: int = 0
+    unsure: int = 0
+    skipped: int = 0
 
-_FORMATTERS: dict[str, Callable[[str, Prediction], str]] = {"text": _as_text, "jsonl": _as_json}
+    def skip(self, error: DataError) -> None:
+        """A record that cannot be read is left out."""
+        from emoclass.cli import _console as console
+
+        self.skipped += 1
+        if self.skipped <= _SHOWN_ERRORS:
+            console.warn(f"{error}; left out")
+        elif self.skipped == _SHOWN_ERRORS + 1:
+            console.warn("more records are left out; the summary says how many")
+
+    def count(self, batch: Batch) -> None:
+        """Records that have been classified."""
+        self.records += len(batch)
+        for _, prediction in batch:
+            if not prediction.label:
+                self.empty += 1
+            elif prediction.confidence < self.low:
+                self.unsure += 1
+            self.truncated += prediction.truncated
+
+    def summary(self) -> str:
+        """One line."""
+        seconds = time.perf_counter() - self.start
+        parts = [f"{self.records:,} {'record' if self.records == 1 else 'records'} in {seconds:.1f} s"]
+        if self.records > 1:
+            parts.append(f"{self.records / seconds:,.0f}/s")
+        counts = {
+            "left out": self.skipped,
+            "empty": self.empty,
+            "truncated": self.truncated,
+            f"below confidence {self.low:g}": self.unsure,
+        }
+        return ", ".join(parts + [f"{count:,} {what}" for what, count in counts.items() if count])

@@ -1,5 +1,6 @@
 """One cell to a text or a label, the same for every format."""
 
+import json
 import numbers
 import re
 
@@ -9,7 +10,7 @@ _WHOLE = re.compile(r"([+-]?\d{1,18})\.0+")
 
 
 def cell_text(value: object) -> str | None:
-    """Return the value as text, untouched if it is a string; None for null.
+    """Return the value as text, untouched if it is a string; lists and objects as JSON; None for null.
 
     Raises:
         DataError: bytes that are not UTF-8.
@@ -23,7 +24,7 @@ def cell_text(value: object) -> str | None:
             return value.decode()
         except UnicodeDecodeError as error:
             raise DataError(f"a value is binary, not text ({value[:16]!r}…): choose another column") from error
-    return str(value)
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict | list) else str(value)
 
 
 def cell_label(value: object) -> str | None:

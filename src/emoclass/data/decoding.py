@@ -20,9 +20,28 @@ _SAMPLE_BYTES = 1 << 16
 
 
 class TextLines:
-    """Iterates over the lines of a byte stream, line ends kept; raises ``DataError`` on undecodable bytes."""
+    """Iterates over the lines of a byte stream, line ends kept.
 
-    def __init__(self, content: ByteReader, *, encoding: str | None = None, newline: str = "") -> None:
+    Args:
+        content: the bytes.
+        encoding: of the text; UTF-8, or what a byte order mark says, when not given.
+        newline: what ends a line, as for ``open``.
+        replace: whether undecodable bytes become replacement characters; ``replaced`` counts the places.
+        binary: whether NUL bytes may be text.
+
+    Raises:
+        DataError: the encoding is unknown, or bytes cannot be decoded.
+    """
+
+    def __init__(
+        self,
+        content: ByteReader,
+        *,
+        encoding: str | None = None,
+        newline: str = "",
+        replace: bool = False,
+        binary: bool = False,
+    ) -> None:
         self.name = content.name
         mark, marked = _byte_order_mark(content.head)
         self.encoding = _choose_encoding(self.name, encoding, marked)
@@ -30,9 +49,21 @@ class TextLines:
         if marked not in (None, "utf-8"):
             self.notes = (f"{self.name}: decoded as {marked}, which its byte order mark says",)
         self._given = encoding is not None
-        self._bytes = _TextBytes(content, self.encoding, skip=len(mark))
+        self._bytes = _TextBytes(content, self.encoding, skip=len(mark), count_invalid=replace, allow_nul=binary)
         # TextIOWrapper, not str.splitlines: only \n, \r and \r\n end a line, other separators are text.
-        self._wrapper = io.TextIOWrapper(cast(BinaryIO, self._bytes), encoding=self.encoding, newline=newline)
+        errors = "replace" if replace else "strict"
+        raw = cast(BinaryIO, self._bytes)
+        self._wrapper = io.TextIOWrapper(raw, encoding=self.encoding, errors=errors, newline=newline)
+
+    @property
+    def replaced(self) -> int:
+        """Places where bytes could not be decoded and were replaced."""
+        return self._bytes.invalid
+
+    @property
+    def guess(self) -> str | None:
+        """What the encoding may be instead, judged by the first bytes that were replaced."""
+        return _detect(self._bytes.invalid_sample) if self._bytes.invalid_sample else None
 
     def __iter__(self) -> Iterator[str]:
         try:
@@ -66,13 +97,15 @@ class TextLines:
 
 
 class _TextBytes(io.BufferedIOBase):
-    """Counts bytes and lines on their way to the decoder, and stops at NUL bytes, which no table has."""
+    """Counts bytes, lines and undecodable places on their way to the decoder, and stops at NUL bytes."""
 
-    def __init__(self, content: ByteReader, encoding: str, *, skip: int) -> None:
+    def __init__(self, content: ByteReader, encoding: str, *, skip: int, count_invalid: bool, allow_nul: bool) -> None:
         super().__init__()
         self._content = content
         self._newline = "\n".encode(encoding)
-        self._nul_is_foreign = len(self._newline) == 1
+        self._nul_is_foreign = len(self._newline) == 1 and not allow_nul
+        self.invalid, self.invalid_sample = 0, b""
+        self._decoder = codecs.getincrementaldecoder(encoding)() if count_invalid else None
         self._last = content.read1(skip) if skip else b""
         self._offset = skip
         self._lines_before = 0
@@ -87,7 +120,25 @@ class _TextBytes(io.BufferedIOBase):
         self._offset += len(chunk)
         if self._nul_is_foreign and b"\0" in chunk:
             raise DataError(self._nul_found(chunk))
+        if self._decoder is not None:
+            self._count_invalid(chunk)
         return chunk
+
+    def _count_invalid(self, chunk: bytes) -> None:
+        rest = chunk
+        while self._decoder is not None:
+            try:
+                self._decoder.decode(rest, not chunk)
+                return
+            except UnicodeDecodeError as error:
+                self.invalid += 1
+                self.invalid_sample = self.invalid_sample or chunk
+                rest = error.object[error.end :]
+                self._decoder.reset()
+            except UnicodeError:  # of a codec that does not say where
+                self.invalid += 1
+                self._decoder.reset()
+                return
 
     def locate(self, error: UnicodeDecodeError) -> tuple[int, int]:
         """Return the 1-based line and the 0-based offset of the byte that did not decode."""

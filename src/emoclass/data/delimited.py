@@ -3,9 +3,9 @@
 import csv
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from emoclass.errors import DataError
+from emoclass.errors import DataError, raise_error
 
 # The csv module's limit holds for the whole process, so it is only ever raised. A bound stays: a quote that
 # never closes would otherwise pull the rest of the input into memory.
@@ -20,11 +20,21 @@ class DelimitedRows:
     """Rows of a delimited text, as (first line, fields); the header is read at once.
 
     Raises:
-        DataError: no header, repeated names, broken quotes, or a row of another length than the header.
+        DataError: no header, repeated names, or, unless ``on_error`` takes them, broken quotes and rows of another
+            length than the header.
     """
 
-    def __init__(self, lines: Iterable[str], *, name: str, format: str, delimiter: str | None) -> None:
+    def __init__(
+        self,
+        lines: Iterable[str],
+        *,
+        name: str,
+        format: str,
+        delimiter: str | None,
+        on_error: Callable[[DataError], None] = raise_error,
+    ) -> None:
         self.name = name
+        self._on_error = on_error
         self.notes: tuple[str, ...] = ()
         lines = iter(lines)
         first_lines = _through_header(lines)
@@ -41,14 +51,21 @@ class DelimitedRows:
 
     def __iter__(self) -> Iterator[Row]:
         width = len(self.columns)
-        line = self._csv.line_num + 1
-        while (fields := self._next_fields()) is not None:
+        while True:
+            line = self._csv.line_num + 1
+            try:
+                fields = self._next_fields()
+                if fields is None:
+                    return
+                if len(fields) != width and (len(fields) > 1 or (fields and fields[0].strip())):
+                    raise DataError(self._wrong_width(line, len(fields)))
+            except DataError as error:
+                self._on_error(error)
+                self._row += 1
+                continue
             if len(fields) == width:
                 self._row += 1
                 yield line, fields  # type: ignore[misc]  # list[str] where list[object] is only read
-            elif len(fields) > 1 or (fields and fields[0].strip()):
-                raise DataError(self._wrong_width(line, len(fields)))
-            line = self._csv.line_num + 1
 
     def _detect_delimiter(self, first_lines: list[str], format: str) -> str:
         if format == "tsv":

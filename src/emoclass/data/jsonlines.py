@@ -1,10 +1,10 @@
-"""JSON lines: one object a line, nested values as JSON text."""
+"""JSON lines: one object a line."""
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from emoclass.errors import DataError
+from emoclass.errors import DataError, raise_error
 
 _CONSTANTS = {"NaN": None, "Infinity": math.inf, "-Infinity": -math.inf}
 _DECODER = json.JSONDecoder(parse_constant=_CONSTANTS.__getitem__)
@@ -16,14 +16,23 @@ Row = tuple[int, list[object]]
 class JsonRows:
     """Rows of a JSON-lines text, as (line, values in the order of ``columns``).
 
-    ``columns`` starts with the keys of the first object and grows when a later object brings a new key.
+    ``columns`` starts with the keys of the first object and grows when a later object brings a new key; a key that
+    an object lacks has the value ``absent``.
 
     Raises:
-        DataError: an empty input, or a line that is not one JSON object.
+        DataError: an empty input, or a line that is not one JSON object, unless ``on_error`` takes that.
     """
 
-    def __init__(self, lines: Iterable[str], *, name: str) -> None:
+    def __init__(
+        self,
+        lines: Iterable[str],
+        *,
+        name: str,
+        absent: object = None,
+        on_error: Callable[[DataError], None] = raise_error,
+    ) -> None:
         self.name = name
+        self._absent, self._on_error = absent, on_error
         self.notes: tuple[str, ...] = ()
         self.columns: list[str] = []
         self._objects = self._read_objects(lines)
@@ -41,12 +50,17 @@ class JsonRows:
             if not values.keys() <= known:
                 self.columns.extend(key for key in values if key not in known)
                 known.update(values)
-            yield line, [values.get(column) for column in self.columns]
+            yield line, [values.get(column, self._absent) for column in self.columns]
 
     def _read_objects(self, lines: Iterable[str]) -> Iterator[tuple[int, dict[str, object]]]:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield number, self._parse(line, number)
+                try:
+                    values = self._parse(line, number)
+                except DataError as error:
+                    self._on_error(error)
+                    continue
+                yield number, values
 
     def _parse(self, line: str, number: int) -> dict[str, object]:
         where = f"{self.name}: line {number}"
@@ -56,9 +70,8 @@ class JsonRows:
             parsed = _DECODER.decode(line)
             if not isinstance(parsed, dict):
                 raise DataError(f'{where} is not a JSON object such as {{"text": …}}: {_CONVERT}')
-            values = {key: _flat(value) for key, value in parsed.items()}
             if "\\u" in line:
-                _check_surrogates(values)
+                _check_surrogates(parsed)
         except UnicodeEncodeError as error:
             raise DataError(f"{where} holds half of a surrogate pair (\\ud800-\\udfff): repair the text") from error
         except json.JSONDecodeError as error:
@@ -67,16 +80,9 @@ class JsonRows:
             ) from error
         except (ValueError, RecursionError) as error:
             raise DataError(f"{where} holds a number too long or is nested too deep: shorten it") from error
-        return values
+        return parsed
 
 
-def _flat(value: object) -> object:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value
-
-
-def _check_surrogates(values: dict[str, object]) -> None:
+def _check_surrogates(value: object) -> None:
     """A lone surrogate can be read but never written or tokenized: find it while its line is known."""
-    for key, value in values.items():
-        key.encode()
-        if isinstance(value, str):
-            value.encode()
+    json.dumps(value, ensure_ascii=False).encode()

@@ -1,8 +1,5 @@
 """Parquet files, batch by batch."""
 
-import datetime
-import decimal
-import json
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -30,7 +27,8 @@ class ParquetRows:
         self._failures = (ArrowException, OSError, ValueError, OverflowError)
         try:
             self._file = ParquetFile(file)
-            self.columns: list[str] = list(self._file.schema_arrow.names)
+            self.schema = self._file.schema_arrow
+            self.columns: list[str] = list(self.schema.names)
         except self._failures as error:
             raise self._damaged(error) from error
 
@@ -38,22 +36,10 @@ class ParquetRows:
         try:
             for batch in self._file.iter_batches(batch_size=_BATCH_ROWS):
                 for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    yield 0, [_flat(value) for value in values]
+                    yield 0, list(values)
         except self._failures as error:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> DataError:
         reason = " ".join(str(error).split())
         return DataError(f"{self.name}: cannot be read as parquet: {reason}: check or rewrite the file")
-
-
-def _flat(value: object) -> object:
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False, default=_json_text)
-    return value
-
-
-def _json_text(value: object) -> str:
-    if isinstance(value, (datetime.date, datetime.time, datetime.timedelta, decimal.Decimal)):
-        return str(value)
-    return repr(value)

@@ -1,15 +1,16 @@
-"""Writes a table in one of the formats that the reader knows, the same bytes for the same rows."""
+"""Rows of a table into one new file."""
 
-import csv
-import json
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from emoclass.data.record_writing import record_writer
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_BATCH_ROWS = 4096
 
 
 def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, whole: "pd.DataFrame") -> None:
@@ -25,42 +26,25 @@ def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, whole: "pd.Dat
         DataError: the values cannot be stored as parquet.
         OSError: the file cannot be written.
     """
-    if format == "parquet":
-        _write_parquet(path, frame, whole)
-    elif format == "jsonl":
-        _write_jsonl(path, frame)
-    else:
-        _write_delimited(path, frame, "\t" if format == "tsv" else ",")
-
-
-def _write_delimited(path: Path, frame: "pd.DataFrame", delimiter: str) -> None:
-    with path.open("x", encoding="utf-8", newline="") as file:
-        minimal = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        quoting = csv.writer(file, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        for row in (list(frame.columns), *_rows(frame)):
-            # The csv module quotes a lone carriage return only when its line ends hold one.
-            has_return = any(isinstance(value, str) and "\r" in value for value in row)
-            (quoting if has_return else minimal).writerow(row)
-
-
-def _write_jsonl(path: Path, frame: "pd.DataFrame") -> None:
-    columns = list(frame.columns)
-    with path.open("x", encoding="utf-8", newline="\n") as file:
-        for row in _rows(frame):
-            file.write(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) + "\n")
-
-
-def _write_parquet(path: Path, frame: "pd.DataFrame", whole: "pd.DataFrame") -> None:
-    import pyarrow as pa
-    from pyarrow.parquet import write_table
-
     try:
-        types = {column: pa.array(whole[column].tolist()).type for column in whole.columns}
-        columns = {column: pa.array(frame[column].tolist(), type) for column, type in types.items()}
-        write_table(pa.table(columns), path)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
-        raise DataError(f"{path.name}: cannot be stored as parquet: {error}: use a CSV file as the input") from error
+        with path.open("xb") as file:
+            writer = record_writer(file, format, schema=_schema(whole) if format == "parquet" else None)
+            rows = zip(*(frame[column].tolist() for column in frame.columns), strict=True)
+            while batch := list(islice(rows, _BATCH_ROWS)):
+                writer.write(list(frame.columns), batch)
+            writer.close()
+    except DataError as error:
+        raise DataError(f"{path.name}: {error}") from error
 
 
-def _rows(frame: "pd.DataFrame") -> Iterator[tuple[object, ...]]:
-    return zip(*(frame[column].tolist() for column in frame.columns), strict=True)
+def _schema(whole: "pd.DataFrame") -> Any:
+    import pyarrow as pa
+
+    fields = []
+    for column in whole.columns:
+        try:
+            fields.append((column, pa.array(whole[column].tolist()).type))
+        except (pa.ArrowException, OverflowError) as error:
+            reason = " ".join(str(error).split())
+            raise DataError(f"column {column!r} cannot be stored as parquet: {reason}: use csv or jsonl") from error
+    return pa.schema(fields)

@@ -2,18 +2,21 @@
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from emoclass.data.decoding import TextLines
 from emoclass.data.delimited import DelimitedRows
 from emoclass.data.jsonlines import JsonRows
 from emoclass.data.parquet import ParquetRows
-from emoclass.data.sources import Source, open_source
-from emoclass.errors import DataError
+from emoclass.data.plain import PlainRows
+from emoclass.data.sources import LINES, Source, open_source
+from emoclass.errors import DataError, raise_error
+
+_Rows = DelimitedRows | JsonRows | ParquetRows | PlainRows
 
 
 class Record(NamedTuple):
@@ -35,19 +38,24 @@ class RecordReader:
 
     Attributes:
         name: how messages call the input: its path as given, or "standard input".
-        format: csv, tsv, jsonl or parquet.
+        format: csv, tsv, jsonl, parquet or text.
         encoding: of the text; None for parquet.
+        delimiter: of csv and tsv; None for others.
+        schema: of parquet, as pyarrow has it; None for others.
         columns: the names as they stand in the input. For jsonl it grows in place when a later object has
             a new key; a record's values fit the columns at its time, so ``zip(columns, values)`` is right.
         notes: what the reader decided by itself (delimiter, byte order mark, gzip).
     """
 
-    def __init__(self, source: Source, rows: DelimitedRows | JsonRows | ParquetRows, stack: ExitStack) -> None:
+    def __init__(self, source: Source, rows: _Rows, lines: TextLines | None, stack: ExitStack) -> None:
         self.name = source.name
         self.format = source.format
-        self.encoding: str | None = None
+        self.encoding = None if lines is None else lines.encoding
+        self.delimiter: str | None = getattr(rows, "delimiter", None)
+        self.schema: Any = getattr(rows, "schema", None)
         self.columns = rows.columns
-        self.notes = [*source.notes, *rows.notes]
+        self.notes = [*source.notes, *rows.notes, *(() if lines is None else lines.notes)]
+        self._lines = lines
         self._source = source
         self._rows = rows
         self._stack = stack
@@ -63,6 +71,13 @@ class RecordReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def replaced(self) -> tuple[int, str | None]:
+        """Places of undecodable bytes that were replaced so far, and what the encoding may be instead."""
+        if self._lines is None or not self._lines.replaced:
+            return 0, None
+        return self._lines.replaced, self._lines.guess
 
     def close(self) -> None:
         """Close what was opened; standard input stays open."""
@@ -86,6 +101,10 @@ def open_records(
     encoding: str | None = None,
     delimiter: str | None = None,
     stdin: BinaryIO | None = None,
+    allow_lines: bool = False,
+    replace_invalid: bool = False,
+    absent: object = None,
+    on_error: Callable[[DataError], None] = raise_error,
 ) -> RecordReader:
     """Open an input and read its header.
 
@@ -96,37 +115,40 @@ def open_records(
         encoding: of the text; UTF-8, or what a byte order mark says, when not given.
         delimiter: of csv and tsv, one character or ``tab``.
         stdin: the byte stream that ``-`` stands for.
+        allow_lines: whether it may be plain text, a record a line, as standard input and .txt files then are.
+        replace_invalid: whether undecodable bytes become replacement characters, counted by the reader.
+        absent: value of a column that a JSON object lacks.
+        on_error: takes what is wrong with a record of csv, tsv or jsonl, which is then left out.
 
     Raises:
         DataError: also while iterating; the message names the input, the row and the line.
     """
     with ExitStack() as stack:
-        opened = open_source(source, stack, format=format, stdin=stdin)
-        return _open_rows(opened, stack.pop_all(), encoding, delimiter)
-
-
-def _open_rows(source: Source, stack: ExitStack, encoding: str | None, delimiter: str | None) -> RecordReader:
-    try:
-        _check_options(source, encoding, delimiter)
-        if source.format == "parquet":
-            reader = RecordReader(source, ParquetRows(_seekable(source), name=source.name), stack)
+        opened = open_source(source, stack, format=format, allow_lines=allow_lines, stdin=stdin)
+        _check_options(opened, encoding, delimiter)
+        lines: TextLines | None = None
+        rows: _Rows
+        if opened.format == "parquet":
+            rows = ParquetRows(_seekable(opened), name=opened.name)
         else:
-            newline = "\n" if source.format == "jsonl" else ""
-            lines = TextLines(source.content, encoding=encoding, newline=newline)
+            lines = TextLines(
+                opened.content,
+                encoding=encoding,
+                newline="\n" if opened.format in ("jsonl", LINES) else "",
+                replace=replace_invalid,
+                binary=opened.format == LINES,
+            )
             stack.callback(lines.close)
-            rows: DelimitedRows | JsonRows
-            if source.format == "jsonl":
-                rows = JsonRows(lines, name=source.name)
+            if opened.format == LINES:
+                rows = PlainRows(lines)
+            elif opened.format == "jsonl":
+                rows = JsonRows(lines, name=opened.name, absent=absent, on_error=on_error)
             else:
-                rows = DelimitedRows(lines, name=source.name, format=source.format, delimiter=delimiter)
-            reader = RecordReader(source, rows, stack)
-            reader.encoding = lines.encoding
-            reader.notes.extend(lines.notes)
-        _check_names(reader)
-    except BaseException:
-        stack.close()
-        raise
-    return reader
+                rows = DelimitedRows(
+                    lines, name=opened.name, format=opened.format, delimiter=delimiter, on_error=on_error
+                )
+        _check_names(opened.name, rows.columns)
+        return RecordReader(opened, rows, lines, stack.pop_all())
 
 
 def _check_options(source: Source, encoding: str | None, delimiter: str | None) -> None:
@@ -136,14 +158,13 @@ def _check_options(source: Source, encoding: str | None, delimiter: str | None) 
         raise DataError(f"{source.name}: parquet has no text encoding: leave --encoding out")
 
 
-def _check_names(reader: RecordReader) -> None:
-    names = reader.columns
-    if not names:
-        raise DataError(f"{reader.name}: has no columns: it needs a text and a label column")
-    repeated = sorted({name for name in names if names.count(name) > 1})
+def _check_names(name: str, columns: list[str]) -> None:
+    if not columns:
+        raise DataError(f"{name}: has no columns: it needs a text and a label column")
+    repeated = sorted({column for column in columns if columns.count(column) > 1})
     if repeated:
         listed = ", ".join(map(repr, repeated))
-        raise DataError(f"{reader.name}: more than one column is named {listed}: rename or remove the others")
+        raise DataError(f"{name}: more than one column is named {listed}: rename or remove the others")
 
 
 def _seekable(source: Source) -> BinaryIO:

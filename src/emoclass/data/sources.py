@@ -14,6 +14,7 @@ from emoclass.errors import DataError
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
+LINES = "text"
 STDIN = "-"
 
 _CHUNK_BYTES = 1 << 16
@@ -41,7 +42,8 @@ class ByteReader(io.BufferedIOBase):
         self._pull = getattr(stream, "read1", None) or stream.read
         self._sha256 = hashlib.sha256()
         self.head = b""
-        while len(self.head) < _HEAD_BYTES and (chunk := self._pull_chunk(_CHUNK_BYTES)):
+        # No mark has a line feed in it: a line that is there already is enough.
+        while len(self.head) < _HEAD_BYTES and b"\n" not in self.head and (chunk := self._pull_chunk(_CHUNK_BYTES)):
             self.head += chunk
         self._pending = self.head
 
@@ -100,18 +102,28 @@ def format_of(name: str) -> tuple[str | None, bool]:
 
 
 def open_source(
-    source: str | Path, stack: ExitStack, *, format: str | None = None, stdin: BinaryIO | None = None
+    source: str | Path,
+    stack: ExitStack,
+    *,
+    format: str | None = None,
+    allow_lines: bool = False,
+    stdin: BinaryIO | None = None,
 ) -> Source:
     """Open a path, or standard input for ``-``; what is opened closes with ``stack``.
+
+    With ``allow_lines`` it may be plain text, a record a line: standard input, .txt and .log are taken for that.
 
     Raises:
         DataError: the input is missing, unreadable, of an unknown or foreign kind.
     """
-    if format is not None and format not in FORMATS:
-        raise DataError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
+    known = (LINES, *FORMATS) if allow_lines else FORMATS
+    if format is not None and format not in known:
+        raise DataError(f"unknown format {format!r}: choose one of {', '.join(known)}")
     suffix_format, compressed = format_of(str(source))
+    if allow_lines and suffix_format is None and _is_plain(str(source)):
+        suffix_format = LINES
     if str(source) == STDIN:
-        name, suffix_format = "standard input", "csv"
+        name, suffix_format = "standard input", LINES if allow_lines else "csv"
         file = stdin or cast(BinaryIO, sys.stdin.buffer)
     else:
         name = str(source)
@@ -125,9 +137,13 @@ def open_source(
     if kind is None:
         raise DataError(
             f"{name}: the name does not tell the format: known are {', '.join(SUFFIXES)} (csv, tsv and jsonl"
-            f" also with .gz); pass --format {'|'.join(FORMATS)} for other names"
+            f" also with .gz); pass --format {'|'.join(known)} for other names"
         )
     return Source(name, kind, file, raw, content, notes)
+
+
+def _is_plain(name: str) -> bool:
+    return Path(name.lower().removesuffix(".gz")).suffix in (".txt", ".text", ".log")
 
 
 def _open_file(name: str) -> BinaryIO:

@@ -20,6 +20,7 @@ from emoclass.runtime import resolve_device, resolve_precision
 from emoclass.store import layout
 from emoclass.store.checkpoints import find_model, verify_model
 
+# Texts that are sorted by length and computed together: enough for even batches.
 WINDOW = 1024
 
 
@@ -89,14 +90,16 @@ class Classifier:
 
     def _predict(self, texts: Iterator[str], top_k: int) -> Iterator[Prediction]:
         while window := list(islice(texts, WINDOW)):
-            yield from self._predict_window(window, top_k)
+            yield from self.predict_tokenized(window, self.tokenizer(window), top_k=top_k)
 
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Probabilities of all classes, ``float32[texts, classes]``; columns are in the order of ``labels``."""
         return self._probabilities(self.tokenizer(texts))
 
-    def _predict_window(self, texts: list[str], top_k: int) -> Iterator[Prediction]:
-        tokenized = self.tokenizer(texts)
+    def predict_tokenized(
+        self, texts: Sequence[str], tokenized: TokenizedTexts, *, top_k: int = 1
+    ) -> Iterator[Prediction]:
+        """Predictions for texts that are tokenized already; see ``predict``."""
         probabilities = self._probabilities(tokenized)
         # A stable order, so that equal probabilities are named in the order of the classes.
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]

@@ -1,91 +1,188 @@
-"""Prediction on a stream: an answer for each line as soon as the input pauses."""
+"""Records in, records with predictions out: in order, in constant memory, at once where the input pauses."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from typing import BinaryIO, Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from itertools import chain, islice
+from types import TracebackType
+from typing import NamedTuple
 
+from emoclass.data.cells import cell_text
+from emoclass.data.columns import choose_columns_by
+from emoclass.data.record_writing import ABSENT
+from emoclass.data.records import Record, RecordReader, open_records
+from emoclass.data.sources import LINES
+from emoclass.errors import DataError, raise_error
 from emoclass.inference.predictor import WINDOW, Classifier, Prediction
+from emoclass.inference.threads import Windows, ahead
 
-T = TypeVar("T")
-
-
-def read_lines(stream: BinaryIO) -> Iterator[str]:
-    """Lines of a byte stream without their ends; a byte order mark is dropped, invalid UTF-8 is replaced."""
-    for number, line in enumerate(stream):
-        text = line.decode("utf-8", errors="replace").rstrip("\r\n")
-        yield text.removeprefix("\ufeff") if number == 0 else text
+# Where no name tells the text column, it is chosen by this many records: few, for they may come slowly.
+_SAMPLE_RECORDS = 100
 
 
-def predict_stream(
-    classifier: Classifier, texts: Iterable[str], *, top_k: int = 1
-) -> Iterator[list[tuple[str, Prediction]]]:
-    """Texts with their predictions, in order, in windows that close when they are full or the input pauses."""
-    for window in windows(texts, WINDOW):
-        yield list(zip(window, classifier.predict(window, top_k=top_k), strict=True))
+class Item(NamedTuple):
+    """One record on its way.
 
-
-def windows(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Groups items as they come: at most ``size``, and no waiting for more once there is one.
-
-    Items are read ahead by another thread while a group is worked on.
+    Attributes:
+        columns: Names of its fields; there may be more than values, the first ones count.
+        values: Its fields.
+        text: What is to be classified.
     """
-    reader = _Reader(items, ahead=2 * size)
-    try:
-        while group := reader.take(size):
-            yield group
-    finally:
-        reader.stop()
+
+    columns: Sequence[str]
+    values: Sequence[object]
+    text: str
 
 
-class _End:
-    def __init__(self, error: BaseException | None) -> None:
-        self.error = error
+@dataclass(frozen=True, kw_only=True)
+class InputOptions:
+    """How records are read.
+
+    Attributes:
+        text_column: Name of the text column, or ``None`` to find it.
+        format: ``text``, ``csv``, ``tsv``, ``jsonl`` or ``parquet``, or ``None`` to go by the name.
+        encoding: Encoding of text files, or ``None`` for UTF-8.
+        delimiter: Field separator of CSV, or ``None`` to go by the header.
+    """
+
+    text_column: str | None = None
+    format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
 
 
-class _Reader(Generic[T]):
-    """Reads items in a thread of its own, at most ``ahead`` more than were taken."""
+class RecordInput:
+    """The records of several inputs, one after the other, each read once; the first is opened at once.
 
-    def __init__(self, items: Iterable[T], *, ahead: int) -> None:
-        self._items, self._queue = items, queue.Queue[T | _End](maxsize=ahead)
-        self._stopped = threading.Event()
-        self._end: _End | None = None
-        threading.Thread(target=self._read, name="emoclass-reader", daemon=True).start()
+    Close it, or use it in a ``with`` block.
 
-    def take(self, size: int) -> list[T]:
-        """Waits for one item and takes what else is there; nothing at the end.
+    Args:
+        sources: Paths, or ``-`` for standard input.
+        options: How to read them.
+        on_error: Takes what is wrong with a record, which is then left out.
+        on_note: Takes what was decided without being asked.
 
-        Raises:
-            BaseException: What reading raised, when all items before it have been taken.
-        """
-        taken: list[T] = []
-        while self._end is None and len(taken) < size and not (taken and self._queue.empty()):
-            item = self._queue.get()
-            if isinstance(item, _End):
-                self._end = item
-            else:
-                taken.append(item)
-        if not taken and self._end is not None and self._end.error is not None:
-            raise self._end.error
-        return taken
+    Attributes:
+        first: The reader of the first input.
+    """
 
-    def stop(self) -> None:
-        """Lets the thread end, when it has its next item."""
-        self._stopped.set()
-        with suppress(queue.Empty):
-            while True:
-                self._queue.get_nowait()
+    def __init__(
+        self,
+        sources: Sequence[str],
+        options: InputOptions,
+        *,
+        on_error: Callable[[DataError], None] = raise_error,
+        on_note: Callable[[str], None] = lambda note: None,
+    ) -> None:
+        self._sources, self._options = sources, options
+        self._on_error, self._on_note = on_error, on_note
+        self._stack = ExitStack()
+        with self._stack:  # closed, if there is an error
+            self.first = self._open(sources[0])
+            self._first_items = self._items(self.first)
+            self._stack = self._stack.pop_all()
 
-    def _read(self) -> None:
-        error = None
+    def __enter__(self) -> RecordInput:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def __iter__(self) -> Iterator[Item]:
+        yield from self._first_items
+        for source in self._sources[1:]:
+            yield from self._items(self._open(source))
+
+    def _open(self, source: str) -> RecordReader:
+        return self._stack.enter_context(
+            open_records(
+                source,
+                format=self._options.format,
+                encoding=self._options.encoding,
+                delimiter=self._options.delimiter,
+                allow_lines=True,
+                replace_invalid=True,
+                absent=ABSENT,
+                on_error=self._on_error,
+            )
+        )
+
+    def _items(self, reader: RecordReader) -> Iterator[Item]:
+        """Chooses the text column now, and reads the records later."""
+        for note in reader.notes:
+            self._on_note(note)
+        if reader.format == LINES:
+            return self._read(reader, iter(reader), 0)
+        seen: list[Record] = []
+
+        def sample(column: str) -> Iterable[object]:
+            seen.extend(islice(reader, _SAMPLE_RECORDS - len(seen)))
+            position = reader.columns.index(column)
+            return [record.values[position] for record in seen if position < len(record.values)]
+
+        chosen = choose_columns_by(
+            reader.name,
+            list(reader.columns),
+            sample,
+            text_column=self._options.text_column,
+            need_label=False,
+            has_header_line=reader.format in ("csv", "tsv"),
+        )
+        for note in chosen.notes:
+            self._on_note(note)
+        return self._read(reader, chain(seen, reader), reader.columns.index(chosen.text))
+
+    def _read(self, reader: RecordReader, records: Iterator[Record], position: int) -> Iterator[Item]:
+        with reader:
+            for record in records:
+                value = record.values[position]
+                try:
+                    text = None if value is ABSENT else cell_text(value)
+                except DataError as error:
+                    self._on_error(DataError(f"{reader.name}: row {record.number}: {error}"))
+                    continue
+                yield Item(reader.columns, record.values, text or "")
+        replaced, guess = reader.replaced
+        if replaced:
+            hint = f" (is it {guess}? then pass --encoding {guess})" if guess else ""
+            self._on_note(
+                f"{reader.name}: bytes that are not valid {reader.encoding} replaced in {replaced} places{hint}"
+            )
+
+
+def given_texts(texts: Iterable[str]) -> Iterator[Item]:
+    """Items of texts that were given one by one."""
+    columns = ("text",)
+    # Arguments that are not valid UTF-8 hold halves of surrogate pairs.
+    valid = (text.encode("utf-8", "replace").decode() for text in texts)
+    return (Item(columns, (text,), text) for text in valid)
+
+
+def predict_items(
+    classifier: Classifier, items: Iterable[Item], *, top_k: int = 1, window: int = WINDOW
+) -> Iterator[list[tuple[Item, Prediction]]]:
+    """Items with their predictions, in order, in windows that close when they are full or the input pauses.
+
+    Reading and tokenizing run in threads of their own, ahead of the model.
+    """
+    windows = Windows(items, window, weigh=_weight)
+
+    def tokenized() -> Iterator[tuple[list[Item], Iterator[Prediction]]]:
+        for taken in windows:
+            texts = [item.text for item in taken]
+            yield taken, classifier.predict_tokenized(texts, classifier.tokenizer(texts), top_k=top_k)
+
+    with closing(ahead(tokenized())) as stage:
         try:
-            for item in self._items:
-                self._queue.put(item)
-                if self._stopped.is_set():
-                    return
-        except BaseException as caught:  # handed to the thread that takes
-            error = caught
-        self._queue.put(_End(error))
+            for taken, predictions in stage:
+                yield list(zip(taken, predictions, strict=True))
+        finally:
+            windows.stop()
+
+
+def _weight(item: Item) -> int:
+    return sum(len(value) for value in item.values if isinstance(value, str))

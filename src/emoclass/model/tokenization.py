@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from tokenizers import Tokenizer
 
 from emoclass.config import TruncationConfig
 from emoclass.errors import ConfigError, ModelError
+
+# BERT's words end at blanks, punctuation and Chinese characters.
+_WORD_END = re.compile(r"[\W_\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ceaf]")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,21 @@ def token_positions(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64
     """``start, start + 1, …`` for each start, as many as its length, one after the other."""
     shifts = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
     return shifts + np.arange(len(shifts))
+
+
+# Longer texts are tokenized in pieces of about so many characters, as far as they are needed.
+_PIECE = 1 << 16
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Cuts a text where a word ends; a word longer than a piece, which no vocabulary knows, loses its end."""
+    start = 0
+    while start < len(text):
+        end = start + _PIECE
+        boundary = _WORD_END.search(text, end) if end < len(text) else None
+        following = len(text) if boundary is None else boundary.start()
+        yield text[start : min(following, end + _PIECE)]
+        start = following
 
 
 class HeadTailTokenizer:
@@ -116,17 +136,34 @@ class HeadTailTokenizer:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Content tokens of each text before truncation, special tokens not counted."""
-        return [len(ids) for ids in self._content_ids(texts)]
+        short = iter(self._content_ids([text for text in texts if len(text) <= _PIECE]))
+        return [len(next(short)) if len(text) <= _PIECE else self._count_long(text) for text in texts]
 
     def __call__(self, texts: Sequence[str]) -> TokenizedTexts:
         """Token ids of the texts, truncated, with special tokens."""
-        content = self._content_ids(texts)
+        content = self._content_ids([text if len(text) <= _PIECE else "" for text in texts])
+        for index, text in enumerate(texts):
+            if len(text) > _PIECE:
+                content[index] = self._ends(text)
         sequences = [self._prefix + self.truncate(ids) + self._suffix for ids in content]
         offsets = np.zeros(len(sequences) + 1, dtype=np.int64)
         np.cumsum([len(ids) for ids in sequences], out=offsets[1:])
         input_ids = np.fromiter((i for ids in sequences for i in ids), dtype=np.int32, count=int(offsets[-1]))
         truncated = np.fromiter((len(ids) > self.max_content_tokens for ids in content), np.bool_, len(content))
         return TokenizedTexts(input_ids, offsets, truncated)
+
+    def _count_long(self, text: str) -> int:
+        return sum(len(self._content_ids([piece])[0]) for piece in _pieces(text))
+
+    def _ends(self, text: str) -> list[int]:
+        """Content tokens of a very long text; if they are too many, some in its middle may be left out."""
+        pieces = deque(_pieces(text))
+        head, tail = list[int](), list[int]()
+        while pieces and len(head) <= self.max_content_tokens:
+            head += self._content_ids([pieces.popleft()])[0]
+        while pieces and len(tail) < self.max_content_tokens:
+            tail = self._content_ids([pieces.pop()])[0] + tail
+        return head + tail
 
     def _content_ids(self, texts: Sequence[str]) -> list[list[int]]:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)

@@ -1,0 +1,174 @@
+"""Records out, as they come: csv, tsv, jsonl and parquet."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, BinaryIO, Protocol
+
+from emoclass.data.cells import cell_text
+from emoclass.errors import DataError
+
+# Rows of a parquet row group, and bytes of text after which one is written anyway.
+_GROUP_ROWS, _GROUP_BYTES = 65_536, 1 << 26
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+# Value of a field that a JSON object does not have; it is not written.
+ABSENT = _Absent()
+
+
+class RecordWriter(Protocol):
+    """Writes records to a byte stream, which stays open."""
+
+    def write(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Write some records; all but jsonl have the same columns from first to last.
+
+        Raises:
+            DataError: a value cannot be written in this format.
+            OSError: the stream cannot be written to.
+        """
+
+    def close(self) -> None:
+        """Write what is left to write."""
+
+
+def record_writer(file: BinaryIO, format: str, *, delimiter: str | None = None, schema: Any = None) -> RecordWriter:
+    """Return a writer of one of the table formats.
+
+    Args:
+        file: where to write: UTF-8 with line feeds, or parquet.
+        format: csv, tsv, jsonl or parquet.
+        delimiter: of csv; a comma when not given.
+        schema: pyarrow's types by column name, for parquet; those of other columns go by the first values.
+    """
+    if format == "parquet":
+        return _ParquetWriter(file, schema)
+    if format == "jsonl":
+        return _JsonWriter(file)
+    return _DelimitedWriter(file, "\t" if format == "tsv" else delimiter or ",")
+
+
+class _DelimitedWriter:
+    def __init__(self, file: BinaryIO, delimiter: str) -> None:
+        self._file = file
+        self._buffer = io.StringIO(newline="")
+        self._minimal = csv.writer(self._buffer, delimiter=delimiter, lineterminator="\n")
+        # The csv module quotes a lone carriage return only when its line ends hold one.
+        self._quoting = csv.writer(self._buffer, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        self._has_header = False
+
+    def write(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        if not self._has_header:
+            self._write_row(columns)
+            self._has_header = True
+        for row in rows:
+            self._write_row([value if type(value) is str else _cell(value) for value in row])
+        self._file.write(self._buffer.getvalue().encode("utf-8", "replace"))
+        self._buffer.seek(0)
+        self._buffer.truncate()
+
+    def close(self) -> None:
+        pass
+
+    def _write_row(self, row: Sequence[str]) -> None:
+        writer = self._quoting if any("\r" in value for value in row) else self._minimal
+        writer.writerow(row)
+
+
+def _cell(value: object) -> str:
+    return "" if value is ABSENT else cell_text(value) or ""
+
+
+class _JsonWriter:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        lines = [_json_line(dict(zip(columns, row, strict=True))) for row in rows]
+        self._file.write("".join(lines).encode("utf-8", "replace"))
+
+    def close(self) -> None:
+        pass
+
+
+def _json_line(record: dict[str, object]) -> str:
+    kept = {name: value for name, value in record.items() if value is not ABSENT}
+    try:
+        return json.dumps(kept, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+    except ValueError:  # JSON has no NaN and no infinity
+        return json.dumps(_finite(kept), ensure_ascii=False, default=str) + "\n"
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class _ParquetWriter:
+    def __init__(self, file: BinaryIO, schema: Any) -> None:
+        self._file = file
+        self._given = {} if schema is None else {name: schema.field(name).type for name in schema.names}
+        self._writer: Any = None
+        self._schema: Any = None
+        self._columns: list[str] = []
+        self._rows: list[Sequence[object]] = []
+        self._bytes = self._written = 0
+
+    def write(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        self._columns = self._columns or list(columns)
+        for row in rows:
+            self._rows.append(row)
+            self._bytes += sum(len(value) for value in row if isinstance(value, str))
+            if len(self._rows) >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+                self._flush()
+
+    def close(self) -> None:
+        if self._columns:
+            self._flush()
+            self._writer.close()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+        from pyarrow.parquet import ParquetWriter
+
+        values: dict[str, list[object]] = {name: [] for name in self._columns}
+        if self._rows:
+            transposed = zip(*self._rows, strict=True)
+            values = {name: list(column) for name, column in zip(self._columns, transposed, strict=True)}
+        for column in values.values():
+            column[:] = [None if value is ABSENT else value for value in column]
+        name = ""
+        try:
+            if self._schema is None:
+                types = []
+                for name in self._columns:
+                    types.append((name, self._given[name] if name in self._given else _type_of(values[name])))
+                self._schema = pa.schema(types)
+                self._writer = ParquetWriter(self._file, self._schema)
+            arrays = []
+            for name in self._columns:
+                arrays.append(pa.array(values[name], self._schema.field(name).type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+            reason = " ".join(str(error).split())
+            raise DataError(
+                f"column {name!r} cannot be stored as parquet (after row {self._written}): {reason}: use csv or jsonl"
+            ) from error
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._written += len(self._rows)
+        self._rows, self._bytes = [], 0
+
+
+def _type_of(values: list[object]) -> Any:
+    import pyarrow as pa
+
+    found = pa.array(values).type
+    return pa.string() if pa.types.is_null(found) else found

@@ -1,0 +1,232 @@
+"""Predictions as fields of the records that they belong to, and as lines of text."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from emoclass.data.record_writing import RecordWriter, record_writer
+from emoclass.data.sources import FORMATS, LINES
+from emoclass.errors import ConfigError, DataError, EmoclassError
+from emoclass.inference.predictor import Prediction
+from emoclass.inference.streaming import Item
+
+OUTPUT_FORMATS = (LINES, *FORMATS)
+_PREFIX = "predicted_"
+
+Batch = list[tuple[Item, Prediction]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """What is written of a prediction.
+
+    Attributes:
+        format: ``text``, ``csv``, ``tsv``, ``jsonl`` or ``parquet``.
+        top_k: How many of the most probable classes.
+        probabilities: Whether the probability of every class is written too.
+        min_confidence: Below this confidence the label is ``uncertain_label``.
+        uncertain_label: What stands for no answer.
+    """
+
+    format: str
+    top_k: int = 1
+    probabilities: bool = False
+    min_confidence: float = 0.0
+    uncertain_label: str = "uncertain"
+
+    def __post_init__(self) -> None:
+        if self.format not in OUTPUT_FORMATS:
+            raise ConfigError(f"--output-format {self.format} is not known; use {', '.join(OUTPUT_FORMATS)}")
+        if self.top_k < 1:
+            raise ConfigError(f"--top-k {self.top_k} is less than 1")
+        if not 0 <= self.min_confidence <= 1:
+            raise ConfigError(f"--min-confidence {self.min_confidence} is not between 0 and 1")
+
+
+@contextmanager
+def output_file(path: str | Path) -> Iterator[BinaryIO]:
+    """A file that appears under its name when it is complete; compressed, if the name ends in .gz.
+
+    What was written before an error is kept beside it, with ``.partial`` added to the name; the error says so.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a directory; name a file", str(target))
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with aside.open("xb") as file, _compressed(file, target) as stream:
+            yield stream
+        aside.replace(target)
+    except EmoclassError as error:
+        kept = _keep(aside, target)
+        raise type(error)(f"{error}; what was done before it is in {kept}" if kept else str(error)) from error
+    except BaseException:
+        _keep(aside, target)
+        raise
+
+
+def _keep(aside: Path, target: Path) -> Path | None:
+    if not aside.exists():
+        return None
+    if not aside.stat().st_size:
+        aside.unlink()
+        return None
+    return aside.replace(target.with_name(f"{target.name}.partial"))
+
+
+def _compressed(file: BinaryIO, target: Path) -> AbstractContextManager[BinaryIO]:
+    if target.suffix.lower() != ".gz":
+        return nullcontext(file)
+    return cast(AbstractContextManager[BinaryIO], gzip.GzipFile(fileobj=file, mode="wb", mtime=0))
+
+
+class PredictionWriter:
+    """Writes records with their predictions.
+
+    Args:
+        file: Where to.
+        options: What.
+        labels: All classes.
+        columns: Fields of the first record, whose names all records of a table have.
+        delimiter: Of csv; a comma when not given.
+        schema: pyarrow's types of the input's fields, for parquet.
+        on_note: Takes what was decided without being asked.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        options: OutputOptions,
+        labels: Sequence[str],
+        columns: Sequence[str],
+        *,
+        delimiter: str | None = None,
+        schema: Any = None,
+        on_note: Callable[[str], None] = lambda note: None,
+    ) -> None:
+        self._file, self._options, self._labels, self._on_note = file, options, labels, on_note
+        self._writer: RecordWriter | None = None
+        if options.format != LINES:
+            self._writer = record_writer(file, options.format, delimiter=delimiter, schema=schema)
+        self._columns = list(columns)
+        self._is_empty = True
+        self._names: dict[tuple[str, ...], list[str]] = {}
+        self._renamed: set[str] = set()
+
+    def write(self, batch: Batch) -> None:
+        """Writes some records, so that whoever reads them has them at once.
+
+        Raises:
+            DataError: Records do not have the same fields, or a field cannot be written in this format.
+            OSError: The stream cannot be written to.
+        """
+        self._is_empty = False
+        if self._writer is None:
+            lines = [self._line(prediction) for _, prediction in batch]
+            self._file.write("".join(lines).encode("utf-8", "replace"))
+        elif self._options.format == "jsonl":
+            self._write_objects(self._writer, batch)
+        else:
+            self._write_rows(self._writer, batch)
+        self._file.flush()
+
+    def close(self) -> None:
+        """Writes what is left to write; the stream stays open."""
+        if self._writer is not None:
+            if self._is_empty and self._options.format != "jsonl":
+                self._write_rows(self._writer, [])
+            self._writer.close()
+        self._file.flush()
+
+    def _line(self, prediction: Prediction) -> str:
+        pairs = prediction.top_k or (("", 0.0),)
+        pairs = ((self._label(prediction), prediction.confidence), *pairs[1:])
+        # A label with a tab or a line end in it must not look like two.
+        return "\t".join(f"{' '.join(label.split())}\t{confidence:.4f}" for label, confidence in pairs) + "\n"
+
+    def _write_rows(self, writer: RecordWriter, batch: Batch) -> None:
+        names = [*self._columns, *self._added_names(self._columns, self._row_names())]
+        rows = [[*self._fields(item), *self._row_values(prediction)] for item, prediction in batch]
+        writer.write(names, rows)
+
+    def _fields(self, item: Item) -> Sequence[object]:
+        """The fields of an item in the order of the first record's."""
+        own = item.columns[: len(item.values)]
+        if own == self._columns:
+            return item.values
+        if sorted(own) != sorted(self._columns):
+            raise DataError(
+                f"a record has the fields {', '.join(own)}, the first one had {', '.join(self._columns)}:"
+                f" {self._options.format} needs the same in all; use --output-format jsonl"
+            )
+        fields = dict(zip(own, item.values, strict=True))
+        return [fields[column] for column in self._columns]
+
+    def _row_names(self) -> list[str]:
+        more = [f"{name}_{rank}" for rank in range(2, self._options.top_k + 1) for name in ("label", "confidence")]
+        each = [f"probability_{label}" for label in self._labels] if self._options.probabilities else []
+        return ["label", "confidence", *more, *each]
+
+    def _row_values(self, prediction: Prediction) -> list[object]:
+        ranked = list(prediction.top_k[1 : self._options.top_k])
+        ranked += [(None, None)] * (self._options.top_k - 1 - len(ranked))  # type: ignore[list-item]
+        values: list[object] = [self._label(prediction), self._number(prediction.confidence)]
+        for label, confidence in ranked:
+            values += [label, self._number(confidence)]
+        if self._options.probabilities:
+            by_label = dict(prediction.top_k)
+            values += [self._number(by_label.get(label)) for label in self._labels]
+        return values
+
+    def _number(self, value: float | None) -> object:
+        if value is None or self._options.format == "parquet":
+            return value
+        return round(value, 6)
+
+    def _write_objects(self, writer: RecordWriter, batch: Batch) -> None:
+        added = ["label", "confidence"]
+        added += ["top_k"] if self._options.top_k > 1 else []
+        added += ["probabilities"] if self._options.probabilities else []
+        for item, prediction in batch:
+            own = item.columns[: len(item.values)]
+            values: list[object] = [self._label(prediction), self._number(prediction.confidence)]
+            if self._options.top_k > 1:
+                best = prediction.top_k[: self._options.top_k]
+                values.append([{"label": label, "confidence": self._number(p)} for label, p in best])
+            if self._options.probabilities:
+                by_label = dict(prediction.top_k)
+                values.append({label: self._number(by_label.get(label)) for label in self._labels})
+            writer.write([*own, *self._added_names(own, added)], [[*item.values, *values]])
+
+    def _label(self, prediction: Prediction) -> str:
+        if prediction.label and prediction.confidence < self._options.min_confidence:
+            return self._options.uncertain_label
+        return prediction.label
+
+    def _added_names(self, columns: Sequence[str], wanted: Sequence[str]) -> list[str]:
+        """The wanted names, with a prefix where the records have such a field already."""
+        key = tuple(columns)
+        if key not in self._names:
+            taken = set(columns)
+            names = []
+            for name in wanted:
+                free = name
+                while free in taken:
+                    free = _PREFIX + free
+                taken.add(free)
+                names.append(free)
+                if free != name and name not in self._renamed:
+                    self._renamed.add(name)
+                    self._on_note(f"the input has a field {name!r}; the prediction's is named {free!r}")
+            self._names = {key: names}
+        return self._names[key]

@@ -1,0 +1,204 @@
+"""``emoclass predict`` as a user meets it: tables through a pipe, in any format, whatever is in them."""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+Run = Callable[..., Any]
+ROWS = [
+    {"id": "007", "text": "a happy day", "note": 'say "hi", twice'},
+    {"id": "008", "text": "so afraid\nof the dark", "note": "tab\there"},
+    {"id": "009", "text": "", "note": "\rodd"},
+]
+
+
+@pytest.fixture
+def run(tiny_train: Run, cli: Run) -> Run:
+    assert tiny_train().exit_code == 0
+
+    def predict(*arguments: object, code: int = 0, **options: Any) -> Any:
+        result = cli("predict", *arguments, **options)
+        assert result.exit_code == code, result.output
+        return result
+
+    return predict
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(ROWS[0]), quoting=csv.QUOTE_ALL)
+        writer.writeheader()
+        writer.writerows(ROWS)
+    return path
+
+
+def csv_rows(content: str, **options: Any) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content, newline=""), **options))
+
+
+def test_a_table_keeps_its_fields_and_gets_two_more(run: Run, table: Path) -> None:
+    result = run("--input", table)
+    rows = csv_rows(result.stdout)
+    assert [{name: row[name] for name in ROWS[0]} for row in rows] == ROWS
+    assert [bool(row["label"]) for row in rows] == [True, True, False]
+    assert 0 < float(rows[0]["confidence"]) <= 1
+    assert "3 records" in result.stderr
+    assert "1 empty" in result.stderr
+
+
+def test_several_inputs_and_formats_make_one_output(run: Run, table: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "more.jsonl"
+    lines.write_text('{"text": "so mad", "tags": ["x", {"y": 1}], "big": 12345678901234567890}\n{"text": "glad"}\n')
+    result = run("-i", table, "-i", lines, "--output-format", "jsonl")
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [record["text"] for record in records] == [row["text"] for row in ROWS] + ["so mad", "glad"]
+    assert records[3]["tags"] == ["x", {"y": 1}]
+    assert records[3]["big"] == 12345678901234567890
+    assert list(records[4]) == ["text", "label", "confidence"]
+    message = run("-i", table, "-i", lines, code=1).stderr
+    assert "--output-format jsonl" in message
+
+
+def test_the_delimiter_of_a_table_is_kept(run: Run) -> None:
+    result = run("--input-format", "csv", input="id;text\n1;a happy day\n")
+    assert result.stdout.splitlines()[0] == "id;text;label;confidence"
+    result = run("--input-format", "tsv", "-f", "csv", input="id\ttext\n1\ta happy day\n")
+    assert result.stdout.splitlines()[0] == "id,text,label,confidence"
+
+
+def test_parquet_keeps_its_types(run: Run, tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "text": ["happy", None, "sad"],
+            "when": pa.array([datetime(2024, 1, 2, 3), None, None], pa.timestamp("ns")),
+            "kind": pa.array(["a", "b", "a"]).dictionary_encode(),
+            "tags": [["x"], [], None],
+            "small": pa.array([1, 2, 3], pa.int8()),
+        }
+    )
+    pq.write_table(table, tmp_path / "in.parquet")
+    run("-i", tmp_path / "in.parquet", "-o", tmp_path / "out.parquet", "--top-k", 2, "--probabilities")
+    result = pq.read_table(tmp_path / "out.parquet")
+    assert result.select(table.column_names).equals(table)
+    assert result.column_names[5:9] == ["label", "confidence", "label_2", "confidence_2"]
+    assert result.column_names[9:] == ["probability_anger", "probability_fear", "probability_joy"]
+    sums = sum(result[name].to_numpy(zero_copy_only=False)[0] for name in result.column_names[9:])
+    assert sums == pytest.approx(1, abs=1e-5)
+    assert result["label"].to_pylist()[1] == ""
+
+
+def test_names_that_exist_get_a_prefix_and_a_note(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_text("text\tlabel\thappy day\n".replace("happy day", "predicted_label") + "happy\tx\ty\n")
+    result = run("-i", path)
+    assert result.stdout.splitlines()[0] == "text\tlabel\tpredicted_label\tpredicted_predicted_label\tconfidence"
+    assert "'predicted_predicted_label'" in result.stderr
+
+
+def test_text_output_of_a_table_is_a_line_per_record(run: Run, table: Path) -> None:
+    lines = run("-i", table, "-f", "text", "--top-k", 2).stdout.splitlines()
+    assert [len(line.split("\t")) for line in lines] == [4, 4, 2]
+
+
+def test_below_the_least_confidence_there_is_no_answer(run: Run) -> None:
+    result = run("--min-confidence", "0.999", "-f", "jsonl", "--top-k", 2, input="a happy day\n\n")
+    sure, empty = (json.loads(line) for line in result.stdout.splitlines())
+    assert sure["label"] == "uncertain"
+    assert sure["top_k"][0]["confidence"] == sure["confidence"] < 0.999
+    assert empty["label"] == ""
+    assert "1 below confidence 0.999" in result.stderr
+    assert run("x", "--min-confidence", "1", "--uncertain-label", "?").stdout.startswith("?\t")
+    assert "--min-confidence 2" in run("x", "--min-confidence", "2", code=2).stderr
+
+
+BROKEN = 'text,id\na happy day,1\n"so afraid"x,2\nso mad\nglad,4\n'
+
+
+def test_a_broken_record_stops_after_all_before_it(run: Run, tmp_path: Path) -> None:
+    result = run("--input-format", "csv", input=BROKEN, code=1)
+    assert [row["id"] for row in csv_rows(result.stdout)] == ["1"]
+    assert "row 2" in result.stderr
+    assert "--on-error skip" in result.stderr
+    out = tmp_path / "out.csv"
+    out.write_text("before")
+    (tmp_path / "in.csv").write_text(BROKEN)
+    message = run("-i", tmp_path / "in.csv", "-o", out, code=1).stderr
+    assert out.read_text() == "before"
+    assert "out.csv.partial" in message
+    assert [row["id"] for row in csv_rows((tmp_path / "out.csv.partial").read_text())] == ["1"]
+    assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == ["out.csv", "out.csv.partial"]
+
+
+def test_broken_records_can_be_left_out(run: Run) -> None:
+    result = run("--input-format", "csv", "--on-error", "skip", input=BROKEN)
+    assert [row["id"] for row in csv_rows(result.stdout)] == ["1", "4"]
+    assert "row 2" in result.stderr
+    assert "row 3" in result.stderr
+    assert "2 left out" in result.stderr
+    lines = '{"text": "happy"}\n{"text": \n[1]\n' + "nonsense\n" * 20 + '{"text": "sad"}\n'
+    result = run("--input-format", "jsonl", "--on-error", "skip", input=lines)
+    assert len(result.stdout.splitlines()) == 2
+    assert len(result.stderr.splitlines()) < 10
+    assert "22 left out" in result.stderr
+
+
+def test_bytes_that_are_no_text_are_replaced_and_counted(run: Run) -> None:
+    result = run("-f", "jsonl", input=b"a happy day\ncaf\xe9 \xff\n")
+    assert json.loads(result.stdout.splitlines()[1])["text"] == "caf\ufffd \ufffd"
+    assert "2 places" in result.stderr
+    result = run("-f", "jsonl", "--encoding", "cp1252", input="café\n".encode("cp1252"))
+    assert json.loads(result.stdout)["text"] == "café"
+
+
+def test_gzip_in_and_out(run: Run, tmp_path: Path) -> None:
+    result = run(input=gzip.compress(b"a happy day\nso mad\n"))
+    assert len(result.stdout.splitlines()) == 2
+    run("-o", tmp_path / "out.jsonl.gz", input="a happy day\n")
+    with gzip.open(tmp_path / "out.jsonl.gz", "rt") as file:
+        assert json.loads(file.read())["text"] == "a happy day"
+
+
+def test_the_name_of_the_output_tells_the_format(run: Run, table: Path, tmp_path: Path) -> None:
+    run("-i", table, "-o", tmp_path / "out.jsonl")
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
+    run("-i", table, "-o", tmp_path / "out.csv", "-f", "tsv")
+    assert (tmp_path / "out.csv").read_text().startswith("id\ttext\t")
+
+
+def test_nothing_in_nothing_out(run: Run) -> None:
+    assert run(input="").stdout == ""
+    assert run("--input-format", "csv", input="text,id\n").stdout == "text,id,label,confidence\n"
+    assert "is empty" in run("--input-format", "csv", input="", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "code"),
+    [
+        (["x", "--input", "y.csv"], "not both", 2),
+        (["--on-error", "ignore"], "stop or skip", 2),
+        (["--output-format", "xlsx"], "text, csv, tsv, jsonl, parquet", 2),
+        (["-i", "missing.csv"], "missing.csv", 1),
+        (["-i", "odd.name"], "--format text|csv", 1),
+        (["-o", "/no/such/place/out.csv"], "/no/such/place", 1),
+        (["-o", "."], "directory", 1),
+    ],
+)
+def test_misuse_is_told_in_one_line(
+    run: Run, arguments: list[str], words: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("odd.name").write_text("x")
+    message = run(*arguments, code=code, input="a\n").stderr
+    assert words in message
+    assert len([line for line in message.splitlines() if line.startswith("error:")]) == 1

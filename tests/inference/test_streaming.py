@@ -1,0 +1,144 @@
+"""Records come out in order, in windows that close when the input pauses, and threads end."""
+
+import io
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from emoclass.config import TrainConfig
+from emoclass.data.preparation import TrainingData
+from emoclass.data.records import open_records
+from emoclass.errors import DataError
+from emoclass.inference.predictor import Classifier, load
+from emoclass.inference.streaming import InputOptions, RecordInput, given_texts, predict_items
+from emoclass.inference.threads import Behind, Windows, ahead
+from emoclass.training.run import run_training
+
+
+@pytest.fixture
+def classifier(parts: TrainingData, config: Callable[..., TrainConfig]) -> Classifier:
+    run_training(parts, config())
+    return load(precision="fp32")
+
+
+def lines(content: bytes) -> list[str]:
+    with open_records("-", stdin=io.BytesIO(content), allow_lines=True, replace_invalid=True) as reader:
+        return [record.values[0] for record in reader]
+
+
+def test_lines_are_read_as_they_stand() -> None:
+    content = b"\xef\xbb\xbffirst\r\n\n caf\xc3\xa9 \xc2\x85 one \xe2\x80\xa8 line\nbroken \xff byte\nno\0end"
+    assert lines(content) == ["first", "", " café \x85 one \u2028 line", "broken \ufffd byte", "no\0end"]
+
+
+def test_places_that_are_not_utf8_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"x" * 70_000 + "é\n".encode() + b"\xff a \xff\n" + "caf\xe9\n".encode("cp1252") * 3)
+    with open_records(path, allow_lines=True, replace_invalid=True) as reader:
+        assert len(list(reader)) == 5
+        assert reader.replaced == (5, "cp1252")
+
+
+def test_a_window_closes_when_the_input_pauses() -> None:
+    source: queue.Queue[str | None] = queue.Queue()
+    groups = iter(Windows(iter(source.get, None), 3))
+    source.put("a")
+    assert next(groups) == ["a"]
+    for line in "bcdef":
+        source.put(line)
+    source.put(None)
+    rest = list(groups)
+    assert [line for group in rest for line in group] == list("bcdef")
+    assert max(map(len, rest)) <= 3
+
+
+def test_windows_begin_small_and_are_bounded_in_weight() -> None:
+    sizes = [len(window) for window in Windows(iter(range(5000)), 1024)]
+    assert max(sizes) <= 1024
+    assert sizes[0] <= 32
+    assert sum(sizes) == 5000
+    heavy = list(Windows(iter([3, 30, 3, 3, 5]), 1024, weigh=lambda item: item, most=10))
+    assert [item for window in heavy for item in window] == [3, 30, 3, 3, 5]
+    assert all(sum(window) <= 10 or len(window) == 1 for window in heavy)
+
+
+def test_an_endless_input_is_read_ahead_only_so_far() -> None:
+    read = []
+
+    def endless() -> Iterator[int]:
+        while True:
+            read.append(1)
+            yield 1
+
+    windows = Windows(endless(), 64)
+    assert next(iter(windows))
+    time.sleep(0.1)
+    assert len(read) < 64 * 4
+    windows.stop()
+
+
+def test_an_error_while_reading_comes_after_what_was_read() -> None:
+    def broken() -> Iterator[str]:
+        yield "a"
+        raise OSError("the pipe is gone")
+
+    groups = ahead(Windows(broken(), 10))
+    assert next(groups) == ["a"]
+    with pytest.raises(OSError, match="the pipe is gone"):
+        next(groups)
+
+
+def test_work_behind_is_done_in_order_and_its_errors_come_back() -> None:
+    done: list[int] = []
+    with Behind(done.append) as behind:
+        for number in range(20):
+            behind.put(number)
+    assert done == list(range(20))
+
+    def fail(number: int) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError), Behind(fail) as behind:
+        behind.put(1)
+
+
+def test_a_stream_that_is_left_early_leaves_no_thread(classifier: Classifier) -> None:
+    before = threading.active_count()
+    stream = predict_items(classifier, given_texts(f"a happy day {n}" for n in range(100_000)))
+    next(stream)
+    stream.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("emoclass"):
+            thread.join(timeout=5)
+    assert threading.active_count() <= before
+
+
+def test_each_line_of_a_slow_input_is_answered_at_once(classifier: Classifier) -> None:
+    source: queue.Queue[str | None] = queue.Queue()
+    stream = predict_items(classifier, given_texts(iter(source.get, None)))
+    for text in ("happy", "so afraid", "angry"):
+        source.put(text)
+        (item, prediction), *more = next(stream)
+        assert (item.text, more) == (text, [])
+        assert prediction.label
+    source.put(None)
+    assert list(stream) == []
+
+
+def test_the_text_column_is_found_as_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("id,what was said\n1,a happy day it is\n2,so afraid of you\n")
+    notes: list[str] = []
+    with RecordInput([str(path)], InputOptions(), on_note=notes.append) as records:
+        items = list(records)
+    assert [item.text for item in items] == ["a happy day it is", "so afraid of you"]
+    assert "--text-column" in notes[0]
+    with RecordInput([str(path), str(path)], InputOptions(text_column="ID")) as records:
+        items = list(records)
+    assert [item.text for item in items] == ["1", "2"] * 2
+    with pytest.raises(DataError, match="no column 'nothing'"):
+        RecordInput([str(path)], InputOptions(text_column="nothing"))
