@@ -1,0 +1,173 @@
+"""Prediction side by side on the same texts and the same model: emoclass and transformers' pipeline.
+
+    python benchmarks/predict.py ../texts.csv --base bert-base --texts 1000
+    python benchmarks/predict.py --start-up --base bert-base
+    python benchmarks/predict.py --memory
+
+The first computes all texts of a CSV file with a column text; seconds are from texts in memory to labels, without
+loading. Every contender computes once more than is timed, and labels are compared. The second times one text from the
+shell, from nothing to its label, and --help. The third pipes 10,000 and 1,000,000 lines through `emoclass predict`
+with a tiny model and compares peak memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import _common as common
+
+LABELS = ["anger", "fear", "joy", "love", "sadness", "surprise"]
+EMOCLASS = [sys.executable, "-m", "emoclass"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", type=Path)
+    parser.add_argument("--base", choices=["minilm", "bert-base"], default="minilm")
+    parser.add_argument("--texts", type=int)
+    parser.add_argument("--start-up", action="store_true")
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--contender")
+    parser.add_argument("--settings", type=json.loads)
+    parser.add_argument("--out")
+    arguments = parser.parse_args()
+    if arguments.contender:
+        _CONTENDERS[arguments.contender](arguments.settings, arguments.out)
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        home = Path(directory)
+        os.environ["EMOCLASS_HOME"] = str(home / "emoclass")
+        print(f"{time.strftime('%Y-%m-%d')}, {common.machine()}\n")
+        if arguments.memory:
+            compare_memory(home)
+            return
+        model = make_model(arguments.base, home)
+        if arguments.start_up:
+            compare_start_up(model, arguments.repeats)
+            return
+        texts = common.read_part(arguments.data, arguments.texts)[0]
+        compare(texts, model, home)
+
+
+def make_model(base: str, home: Path) -> Path:
+    """A saved model of these shapes; what it says does not matter, it was trained for one step."""
+    import emoclass
+
+    data = home / "few.csv"
+    rows = [(f"{label} number {n}", label) for label in LABELS for n in range(20)]
+    common.write_part(data, [text for text, _ in rows], [label for _, label in rows])
+    result = emoclass.train(
+        data, base_model=str(common.base_directory(base, home)), epochs=1, cache_disk=0, learning_rate=1e-3
+    )
+    return result.model.directory
+
+
+def compare(texts: list[str], model: Path, home: Path) -> None:
+    (home / "texts.json").write_text(json.dumps(texts))
+    settings = {"texts": str(home / "texts.json"), "model": str(model)}
+    native = common.native_precision()
+    names = ["emoclass", "emoclass-fp32", "pipeline-fp32", *(["pipeline-bf16"] if native == "bf16" else [])]
+    results = [common.run_contender(__file__, name, settings) for name in names]
+    reference = next(result["labels"] for result in results if result["contender"] == "pipeline-fp32")
+    ours = results[0]["seconds"]
+    for result in results:
+        labels = result.pop("labels")
+        result["texts_per_second"] = len(texts) / result["seconds"]
+        result["ratio"] = result["seconds"] / ours
+        result["same_labels"] = sum(map(str.__eq__, labels, reference)) / len(labels)
+    print(f"{len(texts)} texts, model of {model.name}\n")
+    common.print_table(results)
+
+
+def run_emoclass(settings: dict[str, Any], out: str, precision: str = "auto") -> None:
+    import emoclass
+
+    texts = json.loads(Path(settings["texts"]).read_text())
+    classifier = emoclass.load(settings["model"], device="cpu", precision=precision)
+    list(classifier.predict(texts[:64]))
+    start = time.perf_counter()
+    labels = [prediction.label for prediction in classifier.predict(texts)]
+    common.report(out, seconds=time.perf_counter() - start, labels=labels)
+
+
+def run_pipeline(settings: dict[str, Any], out: str, precision: str) -> None:
+    import torch
+    from transformers import pipeline
+
+    texts = json.loads(Path(settings["texts"]).read_text())
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    classify = pipeline("text-classification", settings["model"], device="cpu", dtype=dtype, batch_size=32)
+    classify(texts[:64], truncation=True)
+    start = time.perf_counter()
+    labels = [result["label"] for result in classify(texts, truncation=True)]
+    common.report(out, seconds=time.perf_counter() - start, labels=labels)
+
+
+_PIPELINE = (
+    "import sys; from transformers import pipeline;"
+    "print(pipeline('text-classification', sys.argv[1], device='cpu')(sys.argv[2]))"
+)
+
+
+def compare_start_up(model: Path, repeats: int) -> None:
+    text = "what a lovely surprise"
+    commands = {
+        "emoclass predict": [*EMOCLASS, "predict", "--model", str(model), "--device", "cpu", text],
+        "pipeline": [sys.executable, "-c", _PIPELINE, str(model), text],
+        "emoclass --help": [*EMOCLASS, "--help"],
+        "import torch": [sys.executable, "-c", "import torch"],
+        "bare Python": [sys.executable, "-c", ""],
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(repeats):  # in turn, so that a slow minute meets all of them
+        for name, command in commands.items():
+            start = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            seconds[name].append(time.perf_counter() - start)
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    common.print_table([{"command": name, "seconds": median} for name, median in medians.items()])
+    print(f"\npipeline / emoclass predict: {medians['pipeline'] / medians['emoclass predict']:.2f}")
+    print(f"--help / bare Python: {medians['emoclass --help'] / medians['bare Python']:.1f}")
+
+
+_PEAK = (
+    "import resource, subprocess, sys;"
+    "subprocess.run(sys.argv[2:], stdin=open(sys.argv[1]), stdout=subprocess.DEVNULL, stderr=sys.stderr, check=True);"
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+)
+
+
+def compare_memory(home: Path) -> None:
+    model = make_model("tiny", home)
+    rows = []
+    for lines in (10_000, 1_000_000):
+        path = home / "lines.txt"
+        with path.open("w") as file:
+            file.writelines(f"line {n}: they said it was a lovely day, and so it was\n" for n in range(lines))
+        start = time.perf_counter()
+        command = [*EMOCLASS, "predict", "--model", str(model), "--device", "cpu"]
+        peak = subprocess.check_output([sys.executable, "-c", _PEAK, str(path), *command])
+        rows.append({"lines": lines, "peak_mb": int(peak) / 1024, "seconds": time.perf_counter() - start})
+    common.print_table(rows)
+    print(f"\npeak at 1,000,000 / at 10,000: {rows[1]['peak_mb'] / rows[0]['peak_mb']:.3f}")
+
+
+_CONTENDERS = {
+    "emoclass": run_emoclass,
+    "emoclass-fp32": lambda settings, out: run_emoclass(settings, out, "fp32"),
+    "pipeline-fp32": lambda settings, out: run_pipeline(settings, out, "fp32"),
+    "pipeline-bf16": lambda settings, out: run_pipeline(settings, out, "bf16"),
+}
+
+if __name__ == "__main__":
+    main()
