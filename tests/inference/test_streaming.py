@@ -14,7 +14,8 @@ from emoclass.data.preparation import TrainingData
 from emoclass.data.records import open_records
 from emoclass.errors import DataError
 from emoclass.inference.predictor import Classifier, load
-from emoclass.inference.streaming import InputOptions, RecordInput, given_texts, predict_items
+from emoclass.inference.records import InputOptions, RecordInput, given_texts
+from emoclass.inference.streaming import predict_items
 from emoclass.inference.threads import Behind, Windows, ahead
 from emoclass.training.run import run_training
 

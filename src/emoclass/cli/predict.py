@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
@@ -15,7 +15,7 @@ from emoclass.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from emoclass.inference.output import Batch
-    from emoclass.inference.streaming import RecordInput
+    from emoclass.inference.records import RecordInput
 
 _INPUT_HELP = "A .txt, .csv, .tsv, .jsonl or .parquet file (also .gz), or '-' for stdin; may be given several times."
 _FORMAT_HELP = "text (a text a line), csv, tsv, jsonl or parquet, whatever the input's name says."
@@ -69,17 +69,29 @@ def predict(
     There is one record out per record in. Tables keep all their fields and get a label and a confidence. An empty
     text gets an empty label.
     """
-    from emoclass.cli import _console as console
-    from emoclass.data.sources import LINES, STDIN, format_of
-    from emoclass.inference.output import OutputOptions, PredictionWriter
-    from emoclass.inference.predictor import load
-    from emoclass.inference.streaming import InputOptions, RecordInput, given_texts, predict_items
-    from emoclass.inference.threads import Behind
-
     if texts and input_:
         raise ConfigError("give TEXT arguments or --input, not both")
     if on_error not in ("stop", "skip"):
         raise ConfigError(f"--on-error {on_error} is not known; use stop or skip")
+    from emoclass.cli import _console as console
+    from emoclass.data.sources import LINES, STDIN, format_of
+    from emoclass.inference.output import OutputOptions, PredictionWriter
+    from emoclass.inference.records import InputOptions, RecordInput, given_texts
+    from emoclass.store.checkpoints import Verification, find_model
+
+    chosen = OutputOptions(
+        format=output_format or LINES,
+        top_k=top_k,
+        probabilities=probabilities,
+        min_confidence=min_confidence,
+        uncertain_label=uncertain_label,
+    )
+    verification = Verification(find_model(model))  # beside the import of torch
+
+    from emoclass.inference.predictor import load_verified
+    from emoclass.inference.streaming import predict_items
+    from emoclass.inference.threads import Behind
+
     tally = _Tally(min_confidence or _LOW)
     with ExitStack() as stack:
         records: RecordInput | None = None
@@ -91,16 +103,10 @@ def predict(
             take_error = tally.skip if on_error == "skip" else _stop
             records = stack.enter_context(RecordInput(sources, reading, on_error=take_error, on_note=console.note))
         inherited = records.first.format if records else LINES
-        chosen = OutputOptions(
-            format=output_format or (output and format_of(output)[0]) or inherited,
-            top_k=top_k,
-            probabilities=probabilities,
-            min_confidence=min_confidence,
-            uncertain_label=uncertain_label,
-        )
+        chosen = replace(chosen, format=output_format or (output and format_of(output)[0]) or inherited)
         if chosen.format == "parquet" and output is None and sys.stdout.isatty():
             raise ConfigError("parquet is not written to a terminal; use --output FILE")
-        classifier = load(model, device=device, precision=precision)
+        classifier = load_verified(verification, device=device, precision=precision)
         tally.start = time.perf_counter()
         writer = PredictionWriter(
             stack.enter_context(_destination(output)),

@@ -9,18 +9,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from emoclass.data.record_writing import RecordWriter, record_writer
 from emoclass.data.sources import FORMATS, LINES
 from emoclass.errors import ConfigError, DataError, EmoclassError
-from emoclass.inference.predictor import Prediction
-from emoclass.inference.streaming import Item
+
+if TYPE_CHECKING:
+    from emoclass.inference.predictor import Prediction
+    from emoclass.inference.records import Item
 
 OUTPUT_FORMATS = (LINES, *FORMATS)
 _PREFIX = "predicted_"
 
-Batch = list[tuple[Item, Prediction]]
+Batch: TypeAlias = "list[tuple[Item, Prediction]]"
 
 
 @dataclass(frozen=True, kw_only=True)

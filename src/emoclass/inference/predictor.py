@@ -18,7 +18,7 @@ from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
 from emoclass.model.weights import build_model, read_json, read_tensors
 from emoclass.runtime import resolve_device, resolve_precision
 from emoclass.store import layout
-from emoclass.store.checkpoints import find_model, verify_model
+from emoclass.store.checkpoints import Verification, find_model
 
 # Texts that are sorted by length and computed together: enough for even batches.
 WINDOW = 1024
@@ -131,10 +131,15 @@ def load(name: str | Path | None = None, *, device: str = "auto", precision: str
         ModelError: There is no such model, or its files are damaged.
         DeviceError: There is no such device or precision.
     """
-    stored = find_model(name)
+    return load_verified(Verification(find_model(name)), device=device, precision=precision)
+
+
+def load_verified(verification: Verification, *, device: str = "auto", precision: str = "auto") -> Classifier:
+    """Loads a classifier whose files are being verified; see ``load``."""
+    stored = verification.model
     torch_device = resolve_device(device)
     dtype = resolve_precision(precision, torch_device)
-    verify_model(stored)
+    verification.wait()
     labels = stored.manifest.labels
     config = EncoderConfig.from_dict(read_json(stored.directory / layout.CONFIG))
     model = build_model(config, len(labels), read_tensors(stored.directory), stored.directory)

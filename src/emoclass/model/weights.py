@@ -94,7 +94,8 @@ def build_model(config: EncoderConfig, num_labels: int, tensors: dict[str, Tenso
     Raises:
         ModelError: Tensors are missing or have other shapes than the config says.
     """
-    model = PackedBert(config, num_labels)
+    with torch.device("meta"):  # without memory: the tensors are put in its place
+        model = PackedBert(config, num_labels)
     expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     missing = sorted(expected.keys() - tensors.keys())
     if missing:

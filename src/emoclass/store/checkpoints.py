@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -228,6 +229,32 @@ def verify_model(model: StoredModel) -> None:
             ) from None
         if actual != checksum:
             raise ModelError(f"{path}: the file is damaged, its checksum is wrong; restore it or train again")
+
+
+class Verification:
+    """``verify_model`` in a thread of its own: hashing half a gigabyte and importing torch can go side by side."""
+
+    def __init__(self, model: StoredModel) -> None:
+        self.model = model
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="emoclass-verify", daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Waits for the end.
+
+        Raises:
+            ModelError: A file is missing or has changed.
+        """
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            verify_model(self.model)
+        except BaseException as caught:  # raised where it is waited for
+            self._error = caught
 
 
 def remove_model(name: str) -> Path:
