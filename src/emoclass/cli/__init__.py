@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -92,4 +93,9 @@ def main() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    app()
+    # What torch's import makes stays until the end. Looking for garbage in it takes a quarter of a second.
+    gc.set_threshold(50_000)
+    try:
+        app()
+    finally:
+        gc.freeze()
