@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -86,6 +87,8 @@ def predict(
         min_confidence=min_confidence,
         uncertain_label=uncertain_label,
     )
+    # oneDNN keeps what it makes for each size of a batch, and packed batches have many: memory would grow by 50 MB.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8")
     verification = Verification(find_model(model))  # beside the import of torch
 
     from emoclass.inference.predictor import load_verified
