@@ -4,6 +4,9 @@ import csv
 import gzip
 import io
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -174,6 +177,22 @@ def test_the_name_of_the_output_tells_the_format(run: Run, table: Path, tmp_path
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
     run("-i", table, "-o", tmp_path / "out.csv", "-f", "tsv")
     assert (tmp_path / "out.csv").read_text().startswith("id\ttext\t")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
+def test_an_interrupt_while_waiting_for_input_ends_quietly(run: Run) -> None:
+    command = [sys.executable, "-m", "emoclass", "predict"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"a happy day\n")
+        process.stdin.flush()
+        assert process.stdout.readline()  # while more may come
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert process.stdout.read() == b""
+        assert process.stderr.read() == b""
 
 
 def test_nothing_in_nothing_out(run: Run) -> None:

@@ -124,7 +124,8 @@ def open_source(
         suffix_format = LINES
     if str(source) == STDIN:
         name, suffix_format = "standard input", LINES if allow_lines else "csv"
-        file = stdin or cast(BinaryIO, sys.stdin.buffer)
+        # Without its buffer, whose lock would be held by a thread that waits for input while Python ends.
+        file = stdin or cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
     else:
         name = str(source)
         file = stack.enter_context(_open_file(name))

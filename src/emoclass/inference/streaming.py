@@ -24,12 +24,9 @@ def predict_items(
             texts = [item.text for item in taken]
             yield taken, classifier.predict_tokenized(texts, classifier.tokenizer(texts), top_k=top_k)
 
-    with closing(ahead(tokenized())) as stage:
-        try:
-            for taken, predictions in stage:
-                yield list(zip(taken, predictions, strict=True))
-        finally:
-            windows.stop()
+    with closing(ahead(tokenized(), stop=windows.stop)) as stage:
+        for taken, predictions in stage:
+            yield list(zip(taken, predictions, strict=True))
 
 
 def _weight(item: Item) -> int:

@@ -103,10 +103,10 @@ class Windows(Generic[T]):
 _END = object()
 
 
-def ahead(items: Iterable[T]) -> Generator[T, None, None]:
+def ahead(items: Iterable[T], *, stop: Callable[[], None] = lambda: None) -> Generator[T, None, None]:
     """The same items, each made by another thread while the one before it is used.
 
-    Whoever leaves early must first stop what ``items`` may be waiting for.
+    At the end, or when it is left early, ``stop`` is called, which must end what ``items`` may be waiting for.
     """
     made: queue.Queue[object] = queue.Queue(maxsize=1)
     stopped = threading.Event()
@@ -139,6 +139,7 @@ def ahead(items: Iterable[T]) -> Generator[T, None, None]:
             raise errors[0]
     finally:
         stopped.set()
+        stop()
         thread.join(timeout=10)
 
 
