@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from emoclass.config import TrainConfig, TruncationConfig
 from emoclass.data.cleaning import CleanData
 from emoclass.data.preparation import DataOptions, prepare_training_data
+from emoclass.data.record_writing import record_writer
+from emoclass.data.sources import format_of
 from emoclass.errors import ConfigError, ModelError
+from emoclass.evaluation.baseline import Baseline
+from emoclass.evaluation.page import render_page
 from emoclass.evaluation.report import Evaluation, evaluate_classifier
+from emoclass.inference.output import output_file
 from emoclass.inference.predictor import Classifier, load
 from emoclass.store import layout
-from emoclass.store.checkpoints import find_model
+from emoclass.store.checkpoints import StoredModel, find_model
 from emoclass.training.run import RunEvent, TrainResult, run_training
 
 __all__ = ["evaluate", "load", "predict_text", "train"]
@@ -97,15 +105,100 @@ def evaluate(
     Raises:
         EmoclassError: Of some kind, with what to do about it.
     """
-    stored = find_model(model)
+    (result,) = evaluate_models(
+        data, models=[model], device=device, precision=precision, options=options, on_texts=on_texts
+    )
+    return result.evaluation
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A stored model and how it did."""
+
+    model: StoredModel
+    evaluation: Evaluation
+
+
+def evaluate_models(
+    data: str | Path,
+    *,
+    models: Sequence[str | Path | None],
+    device: str = "auto",
+    precision: str = "auto",
+    options: DataOptions | None = None,
+    on_texts: Callable[[int], None] = lambda texts: None,
+) -> list[Evaluated]:
+    """Scores several trained classifiers on the same data, one after the other; see ``evaluate``."""
+    stored = [find_model(model) for model in models]
     labelled = read_evaluation_data(data, options or DataOptions())
-    classifier = load(stored.directory, device=device, precision=precision)
-    hashes = stored.directory / layout.TRAINING_HASHES
+    results = []
+    for each in stored:
+        classifier = load(each.directory, device=device, precision=precision)
+        evaluation = evaluate_classifier(
+            classifier,
+            labelled,
+            training_hashes=_training_hashes(each),
+            baseline=Baseline.load(each.directory, layout.BASELINE, len(classifier.labels)),
+            temperature=each.manifest.calibration["temperature"],
+            on_texts=on_texts,
+        )
+        results.append(Evaluated(each, evaluation))
+    return results
+
+
+def _training_hashes(stored: StoredModel) -> npt.NDArray[np.int64]:
+    path = stored.directory / layout.TRAINING_HASHES
     try:
-        training_hashes = np.load(hashes, allow_pickle=False)
+        hashes: npt.NDArray[np.int64] = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise ModelError(f"{hashes}: cannot be read: {error}") from None
-    return evaluate_classifier(classifier, labelled, training_hashes=training_hashes, on_texts=on_texts)
+        raise ModelError(f"{path}: cannot be read: {error}") from None
+    return hashes
+
+
+def write_report(result: Evaluated, path: str | Path) -> None:
+    """Writes an evaluation as one page of HTML that needs nothing else.
+
+    Raises:
+        ConfigError: The packages of ``emoclass[report]`` are not installed.
+        OSError: The file cannot be written.
+    """
+    manifest = result.model.manifest
+    lines = (result.model.directory / layout.HISTORY).read_text(encoding="utf-8").splitlines()
+    facts = [
+        ("base model", manifest.base_model["name"]),
+        ("trained", manifest.created_at[:10]),
+        ("training texts", f"{manifest.data['rows']['train']:,}"),
+    ]
+    page = render_page(
+        result.evaluation, model=manifest.name, facts=facts, history=[json.loads(line) for line in lines]
+    )
+    with output_file(path) as file:
+        file.write(page.encode("utf-8", "replace"))
+
+
+def write_predictions(result: Evaluated, path: str | Path) -> None:
+    """Writes row, text, label, prediction, confidence and loss of each scored row, in the format of the name.
+
+    Raises:
+        ConfigError: The name tells no format.
+        OSError: The file cannot be written.
+    """
+    format_ = format_of(str(path))[0]
+    if format_ is None:
+        raise ConfigError(f"{path}: the name does not tell the format; use .csv, .tsv, .jsonl or .parquet")
+    rows, labels = result.evaluation.rows, result.evaluation.labels
+    columns = {
+        "row": rows.numbers.tolist(),
+        "text": rows.texts,
+        "label": [labels[i] for i in rows.true],
+        "prediction": [labels[i] for i in rows.predicted],
+        "confidence": rows.probabilities.max(axis=1).round(6).astype(float).round(6).tolist(),
+        "loss": rows.losses.round(6).tolist(),
+    }
+    with output_file(path) as file:
+        writer = record_writer(file, format_)
+        writer.write(list(columns), zip(*columns.values(), strict=True))
+        writer.close()
 
 
 def read_evaluation_data(data: str | Path, options: DataOptions) -> CleanData:

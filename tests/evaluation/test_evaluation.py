@@ -1,5 +1,6 @@
 """Scores are scikit-learn's, and what makes them less than they seem is said."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_recall_fscore_support
 
+import emoclass
 from emoclass.config import TrainConfig
 from emoclass.data.folding import text_hashes
 from emoclass.data.preparation import TrainingData
@@ -66,6 +68,23 @@ def test_unknown_absent_and_seen_are_reported(trained: TrainingData) -> None:
     assert sum(progress) == 6
     document = evaluation.to_dict()
     assert {"accuracy", "macro_f1", "weighted_f1", "per_class", "confusion_matrix", "unknown_labels"} <= set(document)
+
+
+def test_the_report_has_what_a_careful_reader_asks_for(trained: TrainingData) -> None:
+    evaluation = emoclass.evaluate(trained.source)
+    document = evaluation.to_dict()
+    json.dumps(document)
+    assert document["intervals"]["accuracy"][0] <= document["accuracy"] <= document["intervals"]["accuracy"][1]
+    assert [each["name"] for each in document["baselines"]] == ["majority class", "TF-IDF + linear"]
+    assert document["baselines"][0]["accuracy"] == pytest.approx(1 / 3, abs=0.02)
+    assert sum(each["rows"] for each in document["by_length"]) == document["rows"] + document["truncated"]
+    assert document["coverage"][-1]["coverage"] == 1
+    assert document["coverage"][-1]["accuracy"] == pytest.approx(document["accuracy"])
+    mistakes = sum(pair["rows"] for pair in document["most_confused"])
+    assert mistakes == round((1 - document["accuracy"]) * document["rows"])
+    rows = evaluation.rows
+    assert rows.losses.mean() == pytest.approx(document["loss"])
+    assert rows.correct.mean() == pytest.approx(document["accuracy"])
 
 
 def test_case_and_blanks_do_not_hide_a_training_text(trained: TrainingData) -> None:

@@ -58,6 +58,8 @@ def test_a_model_directory_holds_all_that_is_promised(train: Train) -> None:
         "tokenizer.json",
         "tokenizer_config.json",
         "model.safetensors",
+        "baseline.json",
+        "baseline.safetensors",
         "emoclass.json",
         "history.jsonl",
         "README.md",

@@ -78,7 +78,7 @@ def test_another_learning_rate_starts_from_the_cache(parts: TrainingData, config
     before = {file.path.name for file in list_files()}
     run_training(parts, config(epochs=1, learning_rate=1e-3))
     assert {file.path.name for file in list_files()} == before
-    assert len(before) == 2
+    assert len(before) == 3  # train, val, test
 
 
 def test_a_cut_file_is_made_anew(texts: TokenizedTexts, make_cache: Callable[..., ActivationCache]) -> None:

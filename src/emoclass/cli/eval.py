@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
 from emoclass.cli import _options as options
+from emoclass.errors import ConfigError, EmoclassError
+
+if TYPE_CHECKING:
+    from emoclass.api import Evaluated
+    from emoclass.evaluation.metrics import Metrics
+
+_MODELS_HELP = "A trained model; several are put side by side."
+_PREDICTIONS_HELP = "Write row, text, label, prediction, confidence and loss of each row: csv, tsv, jsonl or parquet."
+_FAIL_HELP = "Exit 1 if a score is below this, such as accuracy=0.9 or macro_f1=0.85; may be given several times."
+_SORT_HELP = "Order of the classes: model, name, support, precision, recall or f1."
 
 
 def evaluate(
     data: options.Data,
-    model: options.Model = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", metavar="NAME|DIR", help=_MODELS_HELP, show_default="the newest"),
+    ] = None,
+    sort: Annotated[str, typer.Option(metavar="ORDER", help=_SORT_HELP)] = "model",
+    errors: Annotated[int, typer.Option("--errors", metavar="N", help="Show the N worst mistakes.")] = 0,
+    target_accuracy: Annotated[
+        float | None, typer.Option(metavar="A", help="Name the --min-confidence that reaches this accuracy.")
+    ] = None,
+    report: Annotated[
+        str | None, typer.Option(metavar="FILE.html", help="Write the report as one page of HTML.")
+    ] = None,
+    predictions: Annotated[str | None, typer.Option(metavar="FILE", help=_PREDICTIONS_HELP)] = None,
+    fail_under: Annotated[list[str] | None, typer.Option(metavar="SCORE=X", help=_FAIL_HELP)] = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     text_column: options.TextColumn = None,
@@ -17,22 +45,88 @@ def evaluate(
     delimiter: options.Delimiter = None,
     json_: options.Json = False,
 ) -> None:
-    """Score a trained model on labelled DATA: a file, or the test part of a split directory."""
+    """Score a trained model on labelled DATA: a file, or the test part of a split directory.
+
+    With several models, each is compared with the first on the rows that all can score.
+    """
     from emoclass import api
     from emoclass.cli import _console as console
-    from emoclass.cli._reports import print_evaluation
+    from emoclass.cli._reports import CLASS_ORDERS, print_comparison, print_evaluation
+    from emoclass.evaluation.comparison import compare
 
+    if sort not in CLASS_ORDERS:
+        raise ConfigError(f"--sort {sort} is not known; use {', '.join(CLASS_ORDERS)}")
+    if target_accuracy is not None and not 0 < target_accuracy <= 1:
+        raise ConfigError(f"--target-accuracy {target_accuracy} is not above 0 and at most 1")
+    limits = [_parse_limit(limit) for limit in fail_under or ()]
+    names: list[str | None] = list(model) if model else [None]
+    if len(names) > 1 and (report or predictions):
+        raise ConfigError("--report and --predictions are for one model; evaluate the models one by one for them")
     with console.progress_bar(console.status()) as progress:
         task = progress.add_task("texts", total=None)
-        evaluation = api.evaluate(
+        results = api.evaluate_models(
             data,
-            model=model,
+            models=names,
             device=device,
             precision=precision,
             options=options.data_options(text_column, label_column, format_, encoding, delimiter),
             on_texts=lambda texts: progress.advance(task, texts),
         )
-    if json_:
-        console.print_json(evaluation.to_dict())
+    first = results[0]
+    if report:
+        api.write_report(first, report)
+    if predictions:
+        api.write_predictions(first, predictions)
+    if len(results) == 1:
+        if json_:
+            console.print_json({"model": first.model.manifest.name, **_to_dict(first, target_accuracy, errors)})
+        else:
+            print_evaluation(first.evaluation, sort=sort, target_accuracy=target_accuracy, errors=errors)
     else:
-        print_evaluation(evaluation)
+        shown = zip(names, results, strict=True)
+        comparison = compare([(name or each.model.manifest.name, each.evaluation) for name, each in shown])
+        if json_:
+            each_model = [
+                {"model": each.model.manifest.name, **_to_dict(each, target_accuracy, errors)} for each in results
+            ]
+            console.print_json({"comparison": comparison.to_dict(), "evaluations": each_model})
+        else:
+            print_comparison(comparison)
+    for each in results:
+        _require(each.model.manifest.name, each.evaluation.metrics, limits)
+
+
+def _to_dict(result: Evaluated, target_accuracy: float | None, errors: int) -> dict[str, object]:
+    document = result.evaluation.to_dict()
+    if target_accuracy is not None:
+        point = result.evaluation.threshold_for(target_accuracy)
+        document["target_accuracy"] = {
+            "target": target_accuracy,
+            "reached": None if point is None else dataclasses.asdict(point),
+        }
+    if errors:
+        document["errors"] = [dataclasses.asdict(mistake) for mistake in result.evaluation.worst_mistakes(errors)]
+    return document
+
+
+def _parse_limit(text: str) -> tuple[str, float]:
+    from emoclass.evaluation.metrics import SCORES
+
+    name, _, value = text.partition("=")
+    try:
+        limit = float(value)
+    except ValueError:
+        limit = -1.0
+    if name not in SCORES or not 0 <= limit <= 1:
+        raise ConfigError(f"--fail-under {text!r} is not SCORE=X with X from 0 to 1; scores are {', '.join(SCORES)}")
+    return name, limit
+
+
+def _require(model: str, metrics: Metrics, limits: list[tuple[str, float]]) -> None:
+    below = [
+        f"{name} {getattr(metrics, name):.4f} is below {limit:g}"
+        for name, limit in limits
+        if getattr(metrics, name) < limit
+    ]
+    if below:
+        raise EmoclassError(f"{model}: {', '.join(below)}")

@@ -9,6 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+# Scores of Metrics that are better when larger.
+SCORES = (
+    "accuracy", "macro_precision", "macro_recall", "macro_f1",
+    "weighted_precision", "weighted_recall", "weighted_f1",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class ClassScores:

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,6 +54,7 @@ def save_model(
     history: Sequence[Mapping[str, Any]],
     card: str,
     training_hashes: npt.NDArray[np.int64],
+    write_more: Callable[[Path], None] = lambda directory: None,
     overwrite: bool = False,
 ) -> StoredModel:
     """Saves a model under its name in the user's model directory.
@@ -80,6 +81,9 @@ def save_model(
         (partial / layout.HISTORY).write_text("".join(lines), encoding="utf-8")
         (partial / layout.CARD).write_text(card, encoding="utf-8")
         np.save(partial / layout.TRAINING_HASHES, training_hashes, allow_pickle=False)
+        write_more(partial)
+        # safetensors' files are for the user alone; here it is the user's umask that decides.
+        (partial / _WEIGHTS).chmod((partial / layout.CONFIG).stat().st_mode)
         checksums = {path.name: file_sha256(path) for path in sorted(partial.iterdir())}
         manifest = replace(manifest, checksums=checksums)
         write_json(partial / layout.MANIFEST, manifest.to_dict())

@@ -17,6 +17,7 @@ MANIFEST = "emoclass.json"
 HISTORY = "history.jsonl"
 CARD = "README.md"
 TRAINING_HASHES = "training_texts.npy"
+BASELINE = "baseline"  # .json and .safetensors
 
 FORMAT_VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -54,6 +55,7 @@ class Manifest:
         truncation: The length limit, all values explicit.
         parameters: ``trainable_parameters`` and ``total_parameters``.
         metrics: ``best_epoch``, its training and validation figures, and ``test`` where there was a test part.
+        calibration: How logits were calibrated: ``method``, ``temperature``, and ``rows`` that it was fitted on.
         data: Source, fingerprint, and rows of each part.
         versions: Versions of Python and of the libraries, the device and the precision.
         checksums: SHA-256 of the other files.
@@ -67,6 +69,7 @@ class Manifest:
     truncation: TruncationConfig
     parameters: dict[str, int]
     metrics: dict[str, Any]
+    calibration: dict[str, Any]
     data: dict[str, Any]
     versions: dict[str, str]
     checksums: dict[str, str] = field(default_factory=dict)
@@ -99,6 +102,9 @@ class Manifest:
         labels = manifest.labels
         if len(labels) < 2 or len(set(labels)) < len(labels) or not all(isinstance(name, str) for name in labels):
             raise ModelError("has no usable list of labels")
+        temperature = manifest.calibration.get("temperature") if isinstance(manifest.calibration, dict) else None
+        if not isinstance(temperature, float) or not temperature > 0:
+            raise ModelError("has no usable calibration")
         if not isinstance(manifest.checksums, dict) or not isinstance(manifest.created_at, str):
             raise ModelError("has a field of the wrong kind")
         return manifest

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -18,6 +19,8 @@ from emoclass.config import TrainConfig
 from emoclass.data.folding import text_hashes
 from emoclass.data.preparation import TrainingData
 from emoclass.errors import DeviceError, ModelError, StoppedError
+from emoclass.evaluation.baseline import Baseline, fit_baseline
+from emoclass.evaluation.calibration import fit_temperature
 from emoclass.evaluation.report import Evaluation, evaluate_classifier
 from emoclass.inference.predictor import Classifier
 from emoclass.model.base import BaseModel, resolve_base
@@ -26,6 +29,7 @@ from emoclass.model.freezing import ParameterCounts, count_parameters, freeze, f
 from emoclass.model.prefix import ActivationSource, ComputedActivations, FrozenPrefix, compute_logits
 from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
 from emoclass.runtime import free_disk, models_dir, resolve_device, resolve_precision
+from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, check_free, free_name, save_model
 from emoclass.store.layout import Manifest
 from emoclass.training.activations import ActivationCache, CacheBudget, CacheUse, default_budget
@@ -151,6 +155,7 @@ def run_training(
         budget = default_budget(torch_device, memory=cache_memory, disk=cache_disk)
         run = _Run(data, config, base, torch_device, precision, budget, on_event, should_stop)
         run.learn()
+        run.calibrate()
         test = run.test()
     if name is None or not overwrite:
         # A name that was free may have been taken by now; the training must not be lost for that.
@@ -188,7 +193,11 @@ class _Run:
         texts = {"train": data.train.texts, "val": data.val.texts}
         tokenized = {part: self.tokenizer(texts[part]) for part in texts}
         self.on_event(self._prepared(tokenized, notes))
-        self.sources = self._sources(tokenized, budget)
+        self.temperature = 1.0
+        self.cache = self._cache(budget, sum(map(len, tokenized.values())))
+        self.sources = {part: self._source(texts) for part, texts in tokenized.items()}
+        if self.cache is not None:
+            self.on_event(PrefixDone(self.cache.use))
 
     def learn(self) -> None:
         """Trains; afterwards the model has the weights of its best epoch."""
@@ -215,7 +224,27 @@ class _Run:
             raise StoppedError("stopped before the first epoch was over; nothing was saved")
         self.model.load_state_dict(best, strict=False)
         self.model.eval()
-        self.sources = {}  # the memory is free for the test
+
+    def calibrate(self) -> None:
+        """Fits a temperature on the validation part and puts it into the classifier's weights; frees the memory."""
+        logits = compute_logits(self.model, self.sources["val"])
+        self.temperature = fit_temperature(logits.numpy(), self.data.labels.encode(self.data.val.labels))
+        with torch.no_grad():
+            for parameter in self.model.classifier.parameters():
+                parameter.div_(self.temperature)
+        self.sources = {}
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """TF-IDF and a linear model on the same parts."""
+        data, encode = self.data, self.data.labels.encode
+        return fit_baseline(
+            data.train.texts,
+            encode(data.train.labels),
+            data.val.texts,
+            encode(data.val.labels),
+            len(data.labels),
+        )
 
     @property
     def best(self) -> EpochDone:
@@ -229,7 +258,14 @@ class _Run:
         classifier = Classifier(
             self.model, self.tokenizer, self.data.labels.names, device=self.device, dtype=self.dtype
         )
-        return evaluate_classifier(classifier, self.data.test, training_hashes=text_hashes(self.data.train.texts))
+        return evaluate_classifier(
+            classifier,
+            self.data.test,
+            training_hashes=text_hashes(self.data.train.texts),
+            baseline=self.baseline,
+            temperature=self.temperature,
+            logits_of=lambda tokenized: compute_logits(self.model, self._source(tokenized)),
+        )
 
     def manifest(self, name: str, test: Evaluation | None) -> Manifest:
         """The content of emoclass.json."""
@@ -248,6 +284,7 @@ class _Run:
                 "total_parameters": self.parameters.total,
             },
             metrics={"best_epoch": best.epoch, **epoch, "test": None if test is None else test.to_dict()},
+            calibration={"method": "temperature", "temperature": self.temperature, "rows": len(data.val)},
             data={
                 "source": data.source,
                 "sha256": data.sha256,
@@ -271,6 +308,7 @@ class _Run:
             history=[asdict(epoch) for epoch in self.history],
             card=model_card(manifest),
             training_hashes=text_hashes(self.data.train.texts),
+            write_more=lambda directory: self.baseline.save(directory, layout.BASELINE),
             overwrite=overwrite,
         )
 
@@ -285,23 +323,27 @@ class _Run:
             notes=notes,
         )
 
-    def _sources(self, tokenized: dict[str, TokenizedTexts], budget: CacheBudget) -> dict[str, ActivationSource]:
+    def _cache(self, budget: CacheBudget, total: int) -> ActivationCache | None:
+        """Where the frozen layers' output is kept; ``None`` where there is nothing worth it."""
         depth = frozen_depth(self.model)
         if not depth:  # the embeddings alone are quicker to compute than to keep
-            compute = self._embed if depth is None else FrozenPrefix(self.model, 0, self.dtype)
-            return {part: ComputedActivations(compute, 0, texts, self.device) for part, texts in tokenized.items()}
-        total = sum(map(len, tokenized.values()))
+            return None
 
         def on_texts(texts: int) -> None:
+            if self.history:  # the test part, at the end
+                return
             self.on_event(TextsEncoded(texts, total))
             if self.should_stop():
                 raise StoppedError("stopped before training began; nothing was saved")
 
         prefix = FrozenPrefix(self.model, depth, self.dtype)
-        cache = ActivationCache(prefix, self.device, budget, on_texts=on_texts)
-        sources = {part: cache.add(texts) for part, texts in tokenized.items()}
-        self.on_event(PrefixDone(cache.use))
-        return sources
+        return ActivationCache(prefix, self.device, budget, on_texts=on_texts)
+
+    def _source(self, texts: TokenizedTexts) -> ActivationSource:
+        if self.cache is not None:
+            return self.cache.add(texts)
+        compute = self._embed if frozen_depth(self.model) is None else FrozenPrefix(self.model, 0, self.dtype)
+        return ComputedActivations(compute, 0, texts, self.device)
 
     def _embed(self, input_ids: Tensor, lengths: Any) -> Tensor:
         hidden: Tensor = self.model.bert.embeddings(input_ids, lengths)

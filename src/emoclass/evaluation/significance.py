@@ -1,0 +1,83 @@
+"""How far scores may be off, and whether one classifier is better than another by more than chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+_RESAMPLES = 2000
+_MOST_CELLS = 1 << 22
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval."""
+
+    lower: float
+    upper: float
+
+
+def bootstrap_intervals(confusion_matrix: npt.NDArray[np.int64], *, seed: int = 0) -> dict[str, Interval]:
+    """Percentile bootstrap intervals of accuracy and macro F1.
+
+    Drawing texts with replacement is drawing cells of the confusion matrix: however many texts there are, it takes
+    the same time.
+
+    Args:
+        confusion_matrix: ``int64[classes, classes]``, rows are true classes.
+        seed: Of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    rows = int(confusion_matrix.sum())
+    shares = confusion_matrix.ravel() / rows
+    step = max(1, _MOST_CELLS // len(shares))
+    accuracies, macro = [], []
+    for start in range(0, _RESAMPLES, step):
+        draws = rng.multinomial(rows, shares, size=min(step, _RESAMPLES - start))
+        matrices = draws.reshape(-1, *confusion_matrix.shape)
+        right = np.diagonal(matrices, axis1=1, axis2=2)
+        support, predicted = matrices.sum(axis=2), matrices.sum(axis=1)
+        accuracies.append(right.sum(axis=1) / rows)
+        f1 = np.where(support > 0, 2 * right / np.maximum(support + predicted, 1), np.nan)
+        macro.append(np.nanmean(f1, axis=1))
+    return {"accuracy": _interval(np.concatenate(accuracies)), "macro_f1": _interval(np.concatenate(macro))}
+
+
+def _interval(values: npt.NDArray[np.float64]) -> Interval:
+    lower, upper = np.quantile(values, [0.025, 0.975])
+    return Interval(float(lower), float(upper))
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """McNemar's exact test of two classifiers on the same texts.
+
+    Attributes:
+        rows: Texts that both were tried on.
+        only_first: Texts that only the first has right.
+        only_second: Texts that only the second has right.
+        p_value: Probability of so uneven a count, or a more uneven one, if both are equally good.
+    """
+
+    rows: int
+    only_first: int
+    only_second: int
+    p_value: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether chance alone would do that in less than one of twenty cases."""
+        return self.p_value < SIGNIFICANT
+
+
+def paired_test(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> PairedTest:
+    """Compares two classifiers by which texts they have right, ``bool[texts]`` each."""
+    from scipy.stats import binomtest
+
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    differing = only_first + only_second
+    p_value = float(binomtest(only_first, differing).pvalue) if differing else 1.0
+    return PairedTest(len(first), only_first, only_second, p_value)

@@ -1,0 +1,153 @@
+"""``emoclass eval`` as a user meets it: reports, pages, files, limits and comparisons."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import emotion_rows
+
+Run = Callable[..., Any]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+EVIL = '<script>document.title="broken"</script> "quoted" | tab\tnew\nline'
+
+
+@pytest.fixture
+def run(tiny_train: Run, cli: Run) -> Run:
+    assert tiny_train("--name", "first").exit_code == 0
+
+    def evaluate(*arguments: object, code: int = 0) -> Any:
+        result = cli("eval", *arguments)
+        assert result.exit_code == code, result.output
+        return result
+
+    return evaluate
+
+
+@pytest.fixture
+def odd_csv(tmp_path: Path) -> Path:
+    """Rows with markup, quotes and line ends in them, some of them wrong."""
+    path = tmp_path / "odd.csv"
+    rows = [*emotion_rows(6), (EVIL + " happy", "fear"), (EVIL, "joy")]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        writer.writerows(rows)
+    return path
+
+
+def test_the_report_has_its_parts(run: Run, odd_csv: Path) -> None:
+    output = run(odd_csv, "--errors", 3, "--target-accuracy", "0.5", "--sort", "f1").stdout
+    for words in ("95 %", "TF-IDF + linear", "Most confused", "By length", "calibration error", "Worst mistakes"):
+        assert words in output
+    assert "--min-confidence" in output
+    assert "\x1b" not in output
+    classes = re.findall(r"│ (anger|fear|joy) +│ [01]\.\d+ │ [01]\.\d+ │ ([01]\.\d+)", output)
+    assert [score for _, score in classes] == sorted((score for _, score in classes), reverse=True)
+
+
+def test_json_has_what_was_asked_for(run: Run, odd_csv: Path) -> None:
+    document = json.loads(run(odd_csv, "--json", "--errors", 2, "--target-accuracy", "0.5").stdout)
+    assert document["model"] == "first"
+    assert len(document["errors"]) == 2
+    assert document["errors"][0]["loss"] >= document["errors"][1]["loss"]
+    assert document["target_accuracy"]["reached"]["accuracy"] >= 0.5
+    assert len(document["intervals"]["macro_f1"]) == 2
+
+
+def test_predictions_are_written_row_by_row(run: Run, odd_csv: Path, tmp_path: Path) -> None:
+    run(odd_csv, "--predictions", tmp_path / "rows.csv")
+    with (tmp_path / "rows.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["row"] for row in rows] == [str(number) for number in range(1, 21)]
+    assert rows[18]["text"] == EVIL + " happy"
+    assert set(rows[0]) == {"row", "text", "label", "prediction", "confidence", "loss"}
+    assert "does not tell the format" in run(odd_csv, "--predictions", tmp_path / "rows.xls", code=2).stderr
+
+
+def test_a_score_below_its_limit_is_exit_1_after_the_report(run: Run, odd_csv: Path) -> None:
+    assert "accuracy" in run(odd_csv, "--fail-under", "accuracy=0", "--fail-under", "macro_f1=0.01").stdout
+    result = run(odd_csv, "--fail-under", "macro_f1=1", code=1)
+    assert "macro_f1" in result.stderr
+    assert "is below 1" in result.stderr
+    assert "Classes" in result.stdout
+    for wrong in ("speed=1", "accuracy", "accuracy=90"):
+        assert "--fail-under" in run(odd_csv, "--fail-under", wrong, code=2).stderr
+
+
+def test_models_are_compared_on_the_same_rows(run: Run, tiny_train: Run, odd_csv: Path) -> None:
+    tiny_train("--name", "second", "--epochs", 1)
+    output = run(odd_csv, "--model", "first", "--model", "second").stdout
+    assert "20 rows that all models can score" in output
+    assert "against the first" in output
+    document = json.loads(run(odd_csv, "--model", "first", "--model", "first", "--json").stdout)
+    assert document["comparison"]["models"][1]["test"]["p_value"] == 1
+    assert [each["model"] for each in document["evaluations"]] == ["first", "first"]
+    assert "one by one" in run(odd_csv, "-m", "first", "-m", "second", "--report", "x.html", code=2).stderr
+
+
+class Page(HTMLParser):
+    """Counts tags, and refuses what comes from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            assert name not in ("src", "href", "xlink:href") or (value or "").startswith("#"), (tag, name, value)
+
+
+def test_the_page_stands_alone_and_texts_do_no_harm(run: Run, odd_csv: Path, tmp_path: Path) -> None:
+    run(odd_csv, "--report", tmp_path / "report.html")
+    content = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = Page()
+    page.feed(content)
+    assert page.tags.count("script") == 1
+    assert page.tags.count("figure") == 4
+    assert "&lt;script&gt;" in content
+    assert content.count("broken") <= 2
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_the_page_opens_in_a_browser(run: Run, odd_csv: Path, tmp_path: Path) -> None:
+    run(odd_csv, "--report", tmp_path / "report.html")
+    assert CHROMIUM is not None
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    shown = subprocess.run(
+        [
+            CHROMIUM,
+            *options,
+            f"--user-data-dir={tmp_path / 'chromium'}",
+            "--dump-dom",
+            "file://" + os.fspath(tmp_path / "report.html"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "<title>first on " in shown.stdout
+    assert "Confusion matrix" in shown.stdout
+
+
+def test_one_row_and_absent_classes_are_fine(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "one.csv"
+    path.write_text("text,label\na happy day,joy\n")
+    result = run(path)
+    assert "1 row" in result.stdout
+    assert "left out of the macro averages: anger, fear" in result.stderr
+
+
+def test_misuse_is_told(run: Run, odd_csv: Path) -> None:
+    assert "--sort" in run(odd_csv, "--sort", "mood", code=2).stderr
+    assert "--target-accuracy" in run(odd_csv, "--target-accuracy", "95", code=2).stderr

@@ -1,0 +1,91 @@
+"""Confidences, intervals, thresholds and comparisons mean what they say."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from emoclass.evaluation.calibration import (
+    coverage_curve,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+    threshold_for,
+    with_temperature,
+)
+from emoclass.evaluation.significance import bootstrap_intervals, paired_test
+
+
+def overconfident(rows: int, temperature: float = 3.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits that are too large by this factor, and classes drawn from what they should have been."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(rows, 5)) * 2
+    shares = softmax(logits, axis=1).cumsum(axis=1)
+    true = (rng.random((rows, 1)) > shares).sum(axis=1).clip(max=4)
+    return (logits * temperature).astype(np.float32), true
+
+
+def test_the_temperature_is_found_and_mends_the_confidences() -> None:
+    logits, true = overconfident(5000)
+    temperature = fit_temperature(logits, true)
+    assert temperature == pytest.approx(3, rel=0.1)
+    raw = softmax(logits, axis=1)
+    mended = softmax(logits / temperature, axis=1)
+    before, after = (expected_calibration_error(reliability(p, true)) for p in (raw, mended))
+    assert before > 0.1
+    assert after < 0.02
+    np.testing.assert_allclose(with_temperature(raw, temperature), mended, atol=1e-4)
+    assert (mended.argmax(axis=1) == raw.argmax(axis=1)).all()
+
+
+def test_a_few_right_answers_do_not_make_it_sure_of_everything() -> None:
+    logits = np.tile(np.array([[2.0, 0, 0]], dtype=np.float32), (10, 1))
+    temperature = fit_temperature(logits, np.zeros(10, dtype=np.int64))
+    assert 0.2 < temperature < 1
+
+
+def test_reliability_counts_every_text() -> None:
+    probabilities = np.array([[1.0, 0.0], [0.95, 0.05], [0.51, 0.49], [0.5, 0.5]], dtype=np.float32)
+    bins = reliability(probabilities, np.array([0, 1, 0, 1]))
+    assert sum(each.texts for each in bins) == 4
+    assert bins[-1].texts == 2
+    assert bins[-1].accuracy == 0.5
+    assert expected_calibration_error(bins) == pytest.approx((abs(0.505 - 0.5) * 2 + abs(0.975 - 0.5) * 2) / 4)
+
+
+def test_coverage_and_thresholds() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.6, 0.4]], dtype=np.float32)
+    true = np.array([0, 0, 1, 1])
+    curve = coverage_curve(probabilities, true)
+    assert [(round(p.min_confidence, 2), p.coverage) for p in curve] == [(0.9, 0.25), (0.8, 0.75), (0.6, 1.0)]
+    assert [p.accuracy for p in curve] == pytest.approx([1, 2 / 3, 0.5])
+    best = threshold_for(probabilities, true, 0.6)
+    assert best is not None
+    assert (best.coverage, round(best.min_confidence, 2)) == (0.75, 0.8)
+    assert threshold_for(probabilities, 1 - true, 0.99) is None
+
+
+def test_intervals_cover_the_truth_at_about_their_rate() -> None:
+    rng = np.random.default_rng(0)
+    share = np.array([[30, 5, 5], [4, 20, 6], [2, 6, 22]]) / 100
+    accuracy = np.trace(share)
+    f1 = np.mean(2 * np.diag(share) / (share.sum(axis=0) + share.sum(axis=1)))
+    covered = np.zeros(2)
+    for trial in range(200):
+        matrix = rng.multinomial(300, share.ravel()).reshape(3, 3)
+        intervals = bootstrap_intervals(matrix, seed=trial)
+        covered += [
+            intervals["accuracy"].lower <= accuracy <= intervals["accuracy"].upper,
+            intervals["macro_f1"].lower <= f1 <= intervals["macro_f1"].upper,
+        ]
+    assert (covered / 200 > 0.89).all()
+    assert (covered / 200 < 0.99).all()
+
+
+def test_a_difference_is_significant_only_beyond_chance() -> None:
+    first = np.array([True] * 60 + [False] * 40)
+    much_worse = np.array([True] * 30 + [False] * 70)
+    a_little_worse = np.array([True] * 58 + [False] * 42)
+    assert paired_test(first, much_worse).significant
+    assert paired_test(first, much_worse).only_first == 30
+    assert not paired_test(first, a_little_worse).significant
+    assert paired_test(first, first).p_value == 1
