@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,18 @@ import numpy.typing as npt
 
 from emoclass.config import TrainConfig, TruncationConfig
 from emoclass.data.cleaning import CleanData
+from emoclass.data.inspection import Inspection
+from emoclass.data.label_noise import Suspect
 from emoclass.data.preparation import DataOptions, prepare_training_data
 from emoclass.data.record_writing import record_writer
 from emoclass.data.sources import format_of
 from emoclass.errors import ConfigError, ModelError
 from emoclass.evaluation.baseline import Baseline
-from emoclass.evaluation.page import render_page
 from emoclass.evaluation.report import Evaluation, evaluate_classifier
 from emoclass.inference.output import output_file
 from emoclass.inference.predictor import Classifier, load
+from emoclass.pages.evaluation import render_evaluation
+from emoclass.pages.inspection import render_inspection
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, find_model
 from emoclass.training.run import RunEvent, TrainResult, run_training
@@ -169,9 +172,23 @@ def write_report(result: Evaluated, path: str | Path) -> None:
         ("trained", manifest.created_at[:10]),
         ("training texts", f"{manifest.data['rows']['train']:,}"),
     ]
-    page = render_page(
+    page = render_evaluation(
         result.evaluation, model=manifest.name, facts=facts, history=[json.loads(line) for line in lines]
     )
+    with output_file(path) as file:
+        file.write(page.encode("utf-8", "replace"))
+
+
+def write_inspection(
+    inspection: Inspection, path: str | Path, *, suspects: Mapping[str, Sequence[Suspect]] | None = None
+) -> None:
+    """Writes an inspection of data as one page of HTML that needs nothing else.
+
+    Raises:
+        ConfigError: The packages of ``emoclass[report]`` are not installed.
+        OSError: The file cannot be written.
+    """
+    page = render_inspection(inspection, suspects=suspects)
     with output_file(path) as file:
         file.write(page.encode("utf-8", "replace"))
 

@@ -30,15 +30,19 @@ def test_clean_data_has_no_findings(cleaned):
 def test_lengths_are_described_in_characters_words_and_tokens(cleaned):
     rows = "".join(f"{'w ' * i}w,{'ab'[i % 2]}\n" for i in range(100))
     data = cleaned("text,label\n" + rows)
-    inspection = inspect({"all": data}, token_counter=lambda texts: [10 * len(t.split()) for t in texts])
+    inspection = inspect(
+        {"all": data}, token_counter=lambda texts: ([10 * len(t.split()) for t in texts], [1] * len(texts))
+    )
     part = inspection.parts[0]
     assert (part.words.min, part.words.p50, part.words.p95, part.words.p99, part.words.max) == (1, 50, 95, 99, 100)
     assert part.words.mean == 50.5
     assert part.characters.max == 199
     assert part.tokens.max == 1000
     assert (part.tokens.limit, part.tokens.over_limit, part.tokens.share_over_limit) == (510, 49, 0.49)
-    assert codes(inspection) == ["long_texts"]
-    assert not inspection.needs_decision
+    assert part.tokens.dropped == sum(10 * words - 510 for words in range(52, 101))
+    assert part.tokens.unknown == 100
+    assert sum(part.words.histogram) == 100
+    assert set(codes(inspection)) == {"long_texts", "near_duplicates", "near_conflicts"}
 
 
 def test_without_a_token_counter_there_are_no_tokens(cleaned):
@@ -57,7 +61,7 @@ def test_without_a_token_counter_there_are_no_tokens(cleaned):
         (table({"joy": 10, "sad": 9}), "small_class", "decide", "'sad (9)' below 10 rows"),
         (table({"joy": 200, "sad": 20}), "imbalance", "decide", "10 times"),
         (table({"joy": 10, "Joy": 10, "sad": 10}), "similar_labels", "decide", "'Joy', 'joy'"),
-        (table({"so sad": 10, "sosad": 10}), "similar_labels", "decide", "differ only by case or blanks"),
+        (table({"so sad": 10, "sosad": 10}), "similar_labels", "decide", "differ only by case, blanks or accents"),
         (table({"joy": 10}), "single_class", "decide", "all rows are 'joy'"),
         (table({"joy": 10, "sad": 10}) + " ,joy\nx,\n", "empty_rows", "decide", "1 blank text, 1 blank label"),
         (table({"joy": 10, "sad": 10}) + "text joy 0,joy\n", "duplicates", "info", "1 row repeats"),
@@ -65,11 +69,61 @@ def test_without_a_token_counter_there_are_no_tokens(cleaned):
 )
 def test_each_problem_is_a_finding(cleaned, content, code, severity, said):
     inspection = inspect({"all": cleaned(content)})
-    assert [(finding.code, finding.severity, finding.part) for finding in inspection.findings] == [
-        (code, severity, "all")
-    ]
-    assert said in inspection.findings[0].message
+    # Texts that contain their class are nearly the same where the classes are.
+    (finding,) = (finding for finding in inspection.findings if finding.code != "near_duplicates")
+    assert (finding.code, finding.severity, finding.part) == (code, severity, "all")
+    assert said in finding.message
     assert inspection.needs_decision == (severity == "decide")
+
+
+PLANTED = {
+    "placeholder": ["[ No response.]", "N/A", "...", "-", "null"],
+    "damaged_encoding": ["il est allÃ© au cafÃ© ce matin", "a broken \ufffd letter here", "donâ€™t you dare say it"],
+    "html": ["a <b>bold</b> claim about it", "fish &amp; chips for dinner"],
+    "urls": ["look at https://example.org/x now", "www.example.org was down"],
+    "mentions": ["thanks @someone for all of it"],
+    "emoji": ["so happy today \U0001f600 really"],
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_what_a_model_cannot_read_is_found(cleaned, name):
+    rows = "".join(f'"{text}",joy\n' for text in PLANTED[name])
+    data = cleaned(table({"joy": 20, "sad": 25}) + "in all honesty none of it was nothing,joy\nnaïve café,joy\n" + rows)
+    traits = {trait.name: trait.rows for trait in inspect({"all": data}).parts[0].traits}
+    assert traits == {name: len(PLANTED[name])}
+
+
+def test_near_duplicates_and_their_conflicts_are_found(cleaned):
+    rows = [
+        "my neighbour shouted at me all morning long,anger",
+        "my neighbor shouted at me all morning long,anger",
+        "My neighbour  shouted at me all morning long,anger",
+        "we walked home through the rain laughing loudly,joy",
+        "we walked home through rain the laughing loudly,sad",
+        "i feel so sad,sad",
+        "i feel so bad,sad",
+    ]
+    data = cleaned(table({"joy": 20, "sad": 25, "anger": 20}) + "\n".join(rows) + "\n")
+    inspection = inspect({"all": data})
+    found = inspection.parts[0].duplicates
+    assert (found.folded, found.near, found.near_conflicts) == (1, 2, 1)
+    assert found.near_conflict_examples[0].labels == ("joy", "sad")
+    assert codes(inspection, "decide") == ["near_conflicts"]
+
+
+def test_near_duplicates_between_parts_are_leaks(write):
+    def part(content, name):
+        read = read_table(write(content, name))
+        return clean(read, choose_columns(read))
+
+    train = table({"joy": 20, "sad": 20}) + "my neighbour shouted at me all morning long,joy\n"
+    test = table({"joy": 10, "sad": 10}, start=100) + "my neighbor shouted at me all morning long,joy\n"
+    (leak,) = inspect({"train": part(train, "train.csv"), "test": part(test, "test.csv")}).leaks
+    assert (leak.rows, leak.near) == (0, 1)
+    assert leak.examples == (
+        ("my neighbor shouted at me all morning long", "my neighbour shouted at me all morning long"),
+    )
 
 
 def test_texts_in_more_than_one_part_are_leaks(write):
@@ -97,7 +151,7 @@ def test_classes_that_train_does_not_have_are_found(write):
 
 def test_the_dictionary_is_plain_json_in_snake_case(cleaned):
     data = cleaned(table({"joy": 10, "sad": 10}) + "oh,joy\noh,sad\n")
-    inspection = inspect({"all": data}, token_counter=lambda texts: [len(text) for text in texts])
+    inspection = inspect({"all": data}, token_counter=lambda texts: ([len(text) for text in texts], [0] * len(texts)))
     described = json.loads(json.dumps(inspection.to_dict()))
     assert set(described) == {"parts", "leaks", "findings", "needs_decision"}
     part = described["parts"][0]

@@ -87,7 +87,7 @@ def test_many_texts_stand_end_to_end_and_can_be_taken() -> None:
 
 
 def test_counts_content_tokens_before_truncation() -> None:
-    assert make(5).count(["a happy day", "", "a " * 30]) == [3, 0, 30]
+    assert make(5).count(["a happy day", "", "a " * 30, "happy 好"]) == ([3, 0, 30, 2], [0, 0, 0, 1])
 
 
 def test_survives_pickling() -> None:

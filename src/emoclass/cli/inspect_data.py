@@ -10,15 +10,24 @@ from emoclass.cli import _options as options
 from emoclass.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich import table as rich_table
 
     from emoclass.data.cleaning import CleanData
+    from emoclass.data.duplicates import Leak, Repetition
     from emoclass.data.inspection import Inspection, PartInspection
+    from emoclass.data.label_noise import Suspect
+    from emoclass.data.lengths import LengthStats
+    from emoclass.data.preparation import DataOptions
+    from emoclass.data.reading import Table
     from emoclass.model.tokenization import HeadTailTokenizer
 
 # Both have the same vocabulary, and either may be the one that is on this disk.
 _DEFAULT_BASES = ("bert-base-uncased", "minilm")
 _BAR_WIDTH = 24
+_SHOWN_SUSPECTS = 10
+_SHOWN_TEXT = 120
+_FIX_HELP = "Write the cleaned table to a new FILE, and what was changed, and why, to another beside it."
+_NOISE_HELP = "Rank rows whose label is probably wrong, by what a model trained on the others says."
 
 
 def inspect_data(
@@ -26,7 +35,7 @@ def inspect_data(
     base_model: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="Whose tokens to count.", show_default="bert-base-uncased, if it can be had"
+            metavar="MODEL", help="Whose tokens to count, or none.", show_default="bert-base-uncased, if it can be had"
         ),
     ] = None,
     text_column: options.TextColumn = None,
@@ -35,42 +44,94 @@ def inspect_data(
     encoding: options.Encoding = None,
     delimiter: options.Delimiter = None,
     json_: options.Json = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if something needs a decision.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 if something needs a decision, with a line for each on stderr.")
+    ] = False,
+    fix: Annotated[str | None, typer.Option(metavar="FILE", help=_FIX_HELP)] = None,
+    label_noise: Annotated[bool, typer.Option("--label-noise", help=_NOISE_HELP)] = False,
+    report: Annotated[str | None, typer.Option(metavar="FILE.html", help="Write all that as one page of HTML.")] = None,
 ) -> None:
     """Show what is in DATA before anything is trained on it: columns, classes, lengths, and what needs a decision.
 
     Several files, or a split directory, are also compared with each other.
     """
+    from dataclasses import asdict
+
     from emoclass.cli import _console as console
-    from emoclass.data.inspection import inspect
+    from emoclass.data.inspection import TOKEN_LIMIT, inspect
 
     reader = options.data_options(text_column, label_column, format_, encoding, delimiter)
+    tables, parts = _read(data, reader)
+    if fix is not None and len(parts) > 1:
+        raise ConfigError("--fix is for one table; fix the parts one by one, or the whole before it is split")
+    tokenizer = _find_tokenizer(base_model)
+    with console.progress_bar(console.status()) as progress:
+        task = progress.add_task("tokens", total=sum(map(len, parts.values())) if tokenizer else None)
+        inspection = inspect(
+            parts,
+            token_counter=None if tokenizer is None else tokenizer.count,
+            token_limit=TOKEN_LIMIT if tokenizer is None else tokenizer.max_content_tokens,
+            on_texts=lambda texts: progress.advance(task, texts),
+        )
+    suspects = _find_suspects(parts) if label_noise else None
+    if json_:
+        document = inspection.to_dict()
+        if suspects is not None:
+            document["label_noise"] = {part: [asdict(each) for each in found] for part, found in suspects.items()}
+        console.print_json(document)
+    else:
+        _print(inspection, suspects)
+    if report is not None:
+        from emoclass.api import write_inspection
+
+        write_inspection(inspection, report, suspects=suspects)
+    if fix is not None:
+        ((name, table),) = tables.items()
+        _fix(table, parts[name], fix)
+    if strict and inspection.needs_decision:
+        for finding in inspection.findings:
+            if finding.severity == "decide":
+                console.warn(f"{finding.part}: {finding.code}: {finding.message}")
+        raise typer.Exit(1)
+
+
+def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], dict[str, CleanData]]:
+    from emoclass.cli import _console as console
+
+    tables: dict[str, Table] = {}
     parts: dict[str, CleanData] = {}
-    for source in data:
+    for source in sources:
         for part, table in reader.read_parts(source, ("train", "val", "test")).items():
-            name = part if len(data) == 1 else table.name
+            name = part if len(sources) == 1 else table.name
             if name in parts:
                 raise ConfigError(f"{name} is named twice")
-            parts[name] = reader.clean(table)
+            tables[name], parts[name] = table, reader.clean(table)
             for message in (*table.notes, *parts[name].columns.notes):
                 console.note(message)
-    tokenizer = _find_tokenizer(base_model)
-    if tokenizer is None:
-        inspection = inspect(parts)
-    else:
-        inspection = inspect(parts, token_counter=tokenizer.count, token_limit=tokenizer.max_content_tokens)
-    if json_:
-        console.print_json(inspection.to_dict())
-    else:
-        _print(inspection)
-    if strict and inspection.needs_decision:
-        raise typer.Exit(1)
+    return tables, parts
+
+
+def _fix(table: Table, data: CleanData, path: str) -> None:
+    from emoclass.cli import _console as console
+    from emoclass.data.fixing import fix_table
+
+    account, changes = fix_table(table, data, path)
+    removed = sum(change.action == "removed" for change in changes)
+    console.note(f"{path}: {removed} rows removed, {len(changes) - removed} texts repaired; {account} says which")
+
+
+def _find_suspects(parts: dict[str, CleanData]) -> dict[str, list[Suspect]]:
+    from emoclass.data.label_noise import find_suspects
+
+    return {part: find_suspects(data) for part, data in parts.items()}
 
 
 def _find_tokenizer(base_model: str | None) -> HeadTailTokenizer | None:
     from emoclass.cli import _console as console
     from emoclass.model.base import resolve_tokenizer
 
+    if base_model == "none":
+        return None
     if base_model is not None:
         return resolve_tokenizer(base_model)
     for name in _DEFAULT_BASES:
@@ -82,7 +143,7 @@ def _find_tokenizer(base_model: str | None) -> HeadTailTokenizer | None:
     return None
 
 
-def _print(inspection: Inspection) -> None:
+def _print(inspection: Inspection, suspects: dict[str, list[Suspect]] | None) -> None:
     from emoclass.cli import _console as console
 
     out = console.results()
@@ -90,6 +151,17 @@ def _print(inspection: Inspection) -> None:
         console.print_table(out, _columns(part))
         console.print_table(out, _classes(part))
         console.print_table(out, _lengths(part))
+        console.print_table(out, _histogram(part.tokens or part.words, "tokens" if part.tokens else "words"))
+        for title, repetitions in (
+            ("Nearly equal texts", part.duplicates.near_examples),
+            ("Nearly equal texts with several labels", part.duplicates.near_conflict_examples),
+        ):
+            if repetitions:
+                console.print_table(out, _repetitions(title, repetitions))
+        if suspects is not None:
+            console.print_table(out, _suspects(suspects[part.part]))
+    for leak in inspection.leaks:
+        console.print_table(out, _leak(leak))
     if not inspection.findings:
         out.print("nothing needs a decision")
         return
@@ -104,7 +176,58 @@ def _print(inspection: Inspection) -> None:
     )
 
 
-def _columns(part: PartInspection) -> Table:
+def _histogram(stats: LengthStats, unit: str) -> rich_table.Table:
+    from emoclass.cli import _console as console
+
+    most = max(stats.histogram)
+    rows = []
+    for number, count in enumerate(stats.histogram):
+        lower = number * stats.bin_width
+        last = number == len(stats.histogram) - 1
+        name = f"{lower} and more" if last else f"{lower} to {lower + stats.bin_width - 1}"
+        rows.append([name, "█" * -(-_BAR_WIDTH * count // most), count])
+    return console.table(f"Texts by {unit}", [unit, "", "texts"], rows, text_columns=2)
+
+
+def _repetitions(title: str, repetitions: tuple[Repetition, ...]) -> rich_table.Table:
+    from emoclass.cli import _console as console
+
+    rows = [
+        [row, label, _short(text)]
+        for each in repetitions
+        for row, label, text in zip(each.rows, each.labels or [""] * len(each.rows), each.texts, strict=True)
+    ]
+    return console.table(title, ["row", "label", "text"], rows, text_columns=3)
+
+
+def _leak(leak: Leak) -> rich_table.Table:
+    from emoclass.cli import _console as console
+
+    rows = [[_short(mine), _short(theirs)] for mine, theirs in leak.examples]
+    return console.table(
+        f"{leak.rows + leak.near} texts of {leak.part} also stand in {leak.other}, {leak.near} not quite the same",
+        [leak.part, leak.other],
+        rows,
+        text_columns=2,
+    )
+
+
+def _suspects(suspects: list[Suspect]) -> rich_table.Table:
+    from emoclass.cli import _console as console
+
+    return console.table(
+        f"{len(suspects)} labels are probably wrong, the most suspicious first (--json has all)",
+        ["row", "label", "rather", "text"],
+        [[each.row, each.label, each.suggestion, _short(each.text)] for each in suspects[:_SHOWN_SUSPECTS]],
+        text_columns=4,
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN_TEXT else text[: _SHOWN_TEXT - 1] + "…"
+
+
+def _columns(part: PartInspection) -> rich_table.Table:
     from emoclass.cli import _console as console
 
     removed = [[f"removed: {reason.replace('_', ' ')}", count] for reason, count in part.removed.items()]
@@ -118,12 +241,15 @@ def _columns(part: PartInspection) -> Table:
             *removed,
             ["rows kept", part.kept_rows],
             ["texts with several labels", part.conflicts],
+            ["equal but for case, blanks or form", part.duplicates.folded],
+            ["nearly equal to another", part.duplicates.near],
+            *([trait.name.replace("_", " "), trait.rows] for trait in part.traits),
             ["imbalance ratio", f"{part.imbalance_ratio:.1f}"],
         ],
     )
 
 
-def _classes(part: PartInspection) -> Table:
+def _classes(part: PartInspection) -> rich_table.Table:
     from emoclass.cli import _console as console
 
     largest = max(entry.share for entry in part.classes)
@@ -138,7 +264,7 @@ def _classes(part: PartInspection) -> Table:
     )
 
 
-def _lengths(part: PartInspection) -> Table:
+def _lengths(part: PartInspection) -> rich_table.Table:
     from emoclass.cli import _console as console
 
     units = {"characters": part.characters, "words": part.words, "tokens": part.tokens}

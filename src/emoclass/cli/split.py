@@ -9,6 +9,9 @@ import typer
 from emoclass._version import __version__
 from emoclass.cli import _options as options
 from emoclass.config import TrainConfig
+from emoclass.errors import ConfigError
+
+_FORMAT_HELP = "csv, tsv, jsonl or parquet."
 
 
 def split(
@@ -19,6 +22,16 @@ def split(
     ],
     ratios: options.Ratios = "80/10/10",
     seed: options.Seed = TrainConfig.seed,
+    group_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Rows with the same value here stay together: users, threads.")
+    ] = None,
+    keep_duplicates: Annotated[
+        bool, typer.Option("--keep-duplicates", help="Keep rows that repeat others, and divide them like any others.")
+    ] = False,
+    output_format: Annotated[
+        str | None,
+        typer.Option("--output-format", metavar="FORMAT", help=_FORMAT_HELP, show_default="that of DATA"),
+    ] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     format_: options.Format = None,
@@ -28,20 +41,38 @@ def split(
 ) -> None:
     """Clean DATA and split it into train, validation and test files, with the same shares of every class.
 
-    Rows with the same text stay together, so that no text stands on two sides.
+    Rows whose texts are the same, or nearly so, stay together, so that no text stands on two sides.
     """
     from emoclass.cli import _console as console
+    from emoclass.data.sources import FORMATS
     from emoclass.data.split_writing import write_split
     from emoclass.data.splitting import parse_ratios
 
+    if output_format is not None and output_format not in FORMATS:
+        raise ConfigError(f"--output-format {output_format} is not known; use {', '.join(FORMATS)}")
     reader = options.data_options(text_column, label_column, format_, encoding, delimiter)
     shares = parse_ratios(ratios)
     table = reader.read(data)
-    cleaned = reader.clean(table)
+    cleaned = reader.clean(table, keep_duplicates=keep_duplicates)
     for message in (*table.notes, *cleaned.columns.notes):
         console.note(message)
-    result = write_split(output_dir, table, cleaned, ratios=shares, seed=seed, version=__version__)
+    result = write_split(
+        output_dir,
+        table,
+        cleaned,
+        ratios=shares,
+        seed=seed,
+        version=__version__,
+        group_column=group_column,
+        keep_duplicates=keep_duplicates,
+        format=output_format,
+    )
     console.tell_removed(result.removed, result.conflicts)
+    if result.grouping["groups"]:
+        console.note(f"{result.grouping['rows_in_groups']} rows stand in {result.grouping['groups']} groups")
+    worst = result.largest_deviation
+    points = f"{100 * worst['deviation']:.2f} points"
+    console.note(f"largest deviation from the ratios: {points} of {worst['class']} in {worst['part']}")
     if json_:
         console.print_json({"directory": str(result.directory), **result.to_dict()})
         return

@@ -60,8 +60,10 @@ class CleanData:
         return {reason: len(self.removed.get(reason, ())) for reason in REASONS}
 
 
-def clean(table: "Table", columns: Columns) -> CleanData:
+def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) -> CleanData:
     """Remove rows without text or label, and all but the first of rows with the same text and label.
+
+    With ``keep_duplicates`` the latter stay.
 
     A text stays exactly as it is; a label loses its outer blanks (see ``cell_label``).
 
@@ -73,7 +75,7 @@ def clean(table: "Table", columns: Columns) -> CleanData:
     frame = table.frame
     texts = frame[columns.text].tolist()
     labels = None if columns.label is None else frame[columns.label].tolist()
-    sieve = _Sieve(labelled=labels is not None)
+    sieve = _Sieve(labelled=labels is not None, keep_duplicates=keep_duplicates)
     try:
         sieve.run(texts, labels if labels is not None else [""] * len(texts))
     except DataError as error:
@@ -95,8 +97,9 @@ def clean(table: "Table", columns: Columns) -> CleanData:
 class _Sieve:
     """Takes rows one by one and sorts them into kept and removed."""
 
-    def __init__(self, *, labelled: bool) -> None:
+    def __init__(self, *, labelled: bool, keep_duplicates: bool) -> None:
         self.row = 0
+        self._keep_duplicates = keep_duplicates
         self.texts: list[str] = []
         self.labels: list[str] = []
         self.rows: list[int] = []
@@ -126,10 +129,12 @@ class _Sieve:
         first = self._first.setdefault(text, position)
         if first != position:
             same_text = self._again.get(text, [first])
-            if any(self.labels[other] == label for other in same_text):
+            known = any(self.labels[other] == label for other in same_text)
+            if known and not self._keep_duplicates:
                 self.removed["duplicate"].append(self.row)
                 return
-            self._again[text] = [*same_text, position]
+            if not known:
+                self._again[text] = [*same_text, position]
         self.texts.append(text)
         self.labels.append(label)
         self.rows.append(self.row)

@@ -1,16 +1,22 @@
 """What in the data needs a decision, and what is only worth knowing."""
 
+import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from emoclass.data.inspection import Leak, PartInspection
+    from emoclass.data.duplicates import Leak
+    from emoclass.data.inspection import PartInspection
 
 # A class with fewer rows has no row or a single one in a tenth of the data.
 SMALL_CLASS = 10
 IMBALANCE = 10.0
+# Shares of a class that differ by more between parts were not divided by chance.
+SHARES_DIFFER = 0.05
+UNKNOWN_TOKENS = 0.01
 _EMPTY = ("null_text", "blank_text", "null_label", "blank_label")
 
 
@@ -44,20 +50,90 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
             f"{_count(part.conflicts, 'text stands', 'texts stand')} with two or more labels, the first in"
             f" {rows}: choose one label for each",
         )
+    yield from _near(part)
     if part.label_column is not None:
         yield from _classes(part)
+    yield from _traits(part)
     if part.tokens is not None and part.tokens.over_limit:
         over, limit = part.tokens.over_limit, part.tokens.limit
         yield Finding(
             "long_texts",
             "info",
             part.part,
-            f"{_count(over, 'text has', 'texts have')} more than {limit} tokens: head and tail are kept",
+            f"{_count(over, 'text has', 'texts have')} more than {limit} tokens: head and tail are kept, and"
+            f" {part.tokens.dropped:,} tokens ({part.tokens.share_dropped:.1%}) between them dropped; with the head"
+            " alone they would be dropped from the end",
+        )
+    if part.tokens is not None and part.tokens.share_unknown > UNKNOWN_TOKENS:
+        yield Finding(
+            "unknown_tokens",
+            "decide",
+            part.part,
+            f"{part.tokens.share_unknown:.1%} of the tokens are not in the vocabulary: is the base model made for this"
+            " language?",
         )
 
 
-def find_unseen_classes(parts: "Sequence[PartInspection]") -> Iterator[Finding]:
-    """Yield for each part the classes that train does not have."""
+def find_across_parts(parts: "Sequence[PartInspection]", leaks: "Sequence[Leak]") -> Iterator[Finding]:
+    """Yield what stands out when parts are compared."""
+    yield from _unseen_classes(parts)
+    yield from _leaks(leaks)
+    train = next((part for part in parts if part.part == "train"), None)
+    shares = {entry.name: entry.share for entry in train.classes} if train else {}
+    for part in parts:
+        own = {entry.name: entry.share for entry in part.classes}
+        name = max(shares, key=lambda name: abs(shares[name] - own.get(name, 0.0)), default=None)
+        if part is not train and name is not None and abs(shares[name] - own.get(name, 0.0)) > SHARES_DIFFER:
+            yield Finding(
+                "class_shares",
+                "decide",
+                part.part,
+                f"{name!r} is {own.get(name, 0.0):.1%} of the rows here and {shares[name]:.1%} of train's: scores here"
+                " say less about data like train's; split again if that was not meant",
+            )
+
+
+def _near(part: "PartInspection") -> Iterator[Finding]:
+    found = part.duplicates
+    if found.folded or found.near:
+        yield Finding(
+            "near_duplicates",
+            "info",
+            part.part,
+            f"{_count(found.folded, 'text', 'texts')} equal to another but for case, blanks or Unicode forms, and"
+            f" {found.near:,} nearly equal to another: emoclass split keeps them together; --fix leaves one of each",
+        )
+    if found.near_conflicts:
+        first = found.near_conflict_examples[0]
+        rows = ", ".join(f"row {row} {label!r}" for row, label in zip(first.rows[:2], first.labels[:2], strict=True))
+        yield Finding(
+            "near_conflicts",
+            "decide",
+            part.part,
+            f"{_count(found.near_conflicts, 'group', 'groups')} of nearly equal texts with several labels, the largest"
+            f" with {rows}: choose one label for each",
+        )
+
+
+_TRAITS: dict[str, tuple[Literal["decide", "info"], str, str]] = {
+    "placeholder": ("decide", "a placeholder instead of text", "remove such rows, or let --fix do it"),
+    "damaged_encoding": ("decide", "damage by a wrong encoding", "export the data again as UTF-8, or let --fix repair"),
+    "html": ("decide", "HTML", "a model reads it as words; strip it unless it is meant"),
+    "urls": ("info", "URLs", "they become many tokens that mean little"),
+    "mentions": ("info", "@mentions", "names may give the class away"),
+    "emoji": ("info", "emoji", "BERT's vocabulary has few of them; write them as words if they matter"),
+}
+
+
+def _traits(part: "PartInspection") -> Iterator[Finding]:
+    for trait in part.traits:
+        severity, what, advice = _TRAITS[trait.name]
+        where = f"{_count(trait.rows, 'text', 'texts')} ({trait.share:.1%})"
+        message = f"{what} in {where}, the first {trait.examples[0]!r}: {advice}"
+        yield Finding(trait.name, severity, part.part, message)
+
+
+def _unseen_classes(parts: "Sequence[PartInspection]") -> Iterator[Finding]:
     train = next((part for part in parts if part.part == "train"), None)
     known = {entry.name for entry in train.classes} if train else set()
     for part in parts:
@@ -71,14 +147,14 @@ def find_unseen_classes(parts: "Sequence[PartInspection]") -> Iterator[Finding]:
             )
 
 
-def find_leaks(leaks: "Sequence[Leak]") -> Iterator[Finding]:
-    """Yield texts that stand in two parts."""
+def _leaks(leaks: "Sequence[Leak]") -> Iterator[Finding]:
     for leak in leaks:
         yield Finding(
             "leakage",
             "decide",
             leak.part,
-            f"{_count(leak.rows, 'text', 'texts')} ({leak.share:.1%}) also in {leak.other}:"
+            f"{_count(leak.rows + leak.near, 'text', 'texts')} ({leak.share:.1%}) also in {leak.other},"
+            f" {leak.near:,} of them not quite the same:"
             " scores on them say little; remove them, or split again with emoclass split",
         )
 
@@ -112,14 +188,15 @@ def _classes(part: "PartInspection") -> Iterator[Finding]:
         )
         yield Finding("imbalance", "decide", part.part, message)
     for names in _similar([entry.name for entry in part.classes]):
-        message = f"{_named(names)} differ only by case or blanks: write them the same if they are one class"
+        message = f"{_named(names)} differ only by case, blanks or accents: write them the same if they are one class"
         yield Finding("similar_labels", "decide", part.part, message)
 
 
 def _similar(names: list[str]) -> list[list[str]]:
     by_fold = defaultdict(list)
     for name in names:
-        by_fold["".join(name.casefold().split())].append(name)
+        bare = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
+        by_fold[re.sub(r"[\W_]+", "", bare) or name].append(name)
     return [same for same in by_fold.values() if len(same) > 1]
 
 

@@ -6,16 +6,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from emoclass.data.cleaning import CleanData, Conflict
-from emoclass.data.findings import Finding, find_in_part, find_leaks, find_unseen_classes
-from emoclass.data.folding import text_hashes
+from emoclass.data.duplicates import Duplicates, Leak, find_duplicates
+from emoclass.data.findings import Finding, find_across_parts, find_in_part
 from emoclass.data.labels import sorted_names
 from emoclass.data.lengths import LengthStats, TokenStats, length_stats, token_stats
+from emoclass.data.traits import Trait, find_traits
 
-TokenCounter = Callable[[list[str]], Sequence[int]]
+# Content tokens of each text, and how many of them are unknown to the vocabulary.
+TokenCounter = Callable[[list[str]], tuple[Sequence[int], Sequence[int]]]
 
 # Content tokens that BERT takes without truncation: 512 less [CLS] and [SEP].
 TOKEN_LIMIT = 510
 _SHOWN_CONFLICTS = 5
+_BATCH = 8192
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class PartInspection:
         imbalance_ratio: rows of the largest class to rows of the smallest.
         conflicts: texts that stand with several labels.
         conflict_examples: the first of them.
+        duplicates: texts that are the same, or nearly so, among the kept rows.
+        traits: what texts hold that a model cannot read, or should not.
         characters: lengths of the kept texts.
         words: lengths in blank-separated words.
         tokens: lengths in content tokens; None without a token counter.
@@ -59,19 +64,11 @@ class PartInspection:
     imbalance_ratio: float
     conflicts: int
     conflict_examples: tuple[Conflict, ...]
+    duplicates: Duplicates
+    traits: tuple[Trait, ...]
     characters: LengthStats
     words: LengthStats
     tokens: TokenStats | None
-
-
-@dataclass(frozen=True)
-class Leak:
-    """Rows of ``part`` whose text, folded, also stands in ``other``."""
-
-    part: str
-    other: str
-    rows: int
-    share: float
 
 
 @dataclass(frozen=True)
@@ -97,23 +94,43 @@ def inspect(
     *,
     token_counter: TokenCounter | None = None,
     token_limit: int = TOKEN_LIMIT,
+    on_texts: Callable[[int], None] = lambda texts: None,
 ) -> Inspection:
     """Describe cleaned tables, by part name (``all`` for a single one), and compare them with each other.
 
     Args:
         parts: in the order in which to report them.
-        token_counter: gives the number of content tokens of each text.
+        token_counter: gives the number of content tokens of each text, and of unknown ones among them.
         token_limit: content tokens that a model takes.
+        on_texts: called with the number of texts whose tokens were just counted.
     """
-    described = tuple(_inspect_part(part, data, token_counter, token_limit) for part, data in parts.items())
-    leaks = _leaks(parts)
+    duplicates, leaks = find_duplicates(parts)
+    described = tuple(
+        _inspect_part(part, data, duplicates[part], _count_tokens(data.texts, token_counter, token_limit, on_texts))
+        for part, data in parts.items()
+    )
     findings = [finding for part in described for finding in find_in_part(part)]
-    findings += find_unseen_classes(described)
-    findings += find_leaks(leaks)
+    findings += find_across_parts(described, leaks)
     return Inspection(described, leaks, tuple(findings))
 
 
-def _inspect_part(part: str, data: CleanData, token_counter: TokenCounter | None, limit: int) -> PartInspection:
+def _count_tokens(
+    texts: list[str], counter: TokenCounter | None, limit: int, on_texts: Callable[[int], None]
+) -> TokenStats | None:
+    if counter is None:
+        return None
+    counts: list[int] = []
+    unknown: list[int] = []
+    for start in range(0, len(texts), _BATCH):
+        batch = texts[start : start + _BATCH]
+        more, more_unknown = counter(batch)
+        counts.extend(more)
+        unknown.extend(more_unknown)
+        on_texts(len(batch))
+    return token_stats(counts, unknown, limit)
+
+
+def _inspect_part(part: str, data: CleanData, duplicates: Duplicates, tokens: TokenStats | None) -> PartInspection:
     counts = Counter(data.labels)
     names = sorted(sorted_names(counts), key=lambda name: -counts[name])
     return PartInspection(
@@ -128,24 +145,9 @@ def _inspect_part(part: str, data: CleanData, token_counter: TokenCounter | None
         imbalance_ratio=max(counts.values()) / min(counts.values()) if counts else 1.0,
         conflicts=len(data.conflicts),
         conflict_examples=data.conflicts[:_SHOWN_CONFLICTS],
+        duplicates=duplicates,
+        traits=find_traits(data.texts),
         characters=length_stats([len(text) for text in data.texts]),
         words=length_stats([len(text.split()) for text in data.texts]),
-        tokens=None if token_counter is None else token_stats(token_counter(data.texts), limit),
+        tokens=tokens,
     )
-
-
-def _leaks(parts: Mapping[str, CleanData]) -> tuple[Leak, ...]:
-    """For each pair of parts, the rows of the later one that the earlier one has too."""
-    import numpy as np
-
-    if len(parts) < 2:
-        return ()
-    hashes = {part: text_hashes(data.texts) for part, data in parts.items()}
-    names = list(parts)
-    leaks = []
-    for position, part in enumerate(names):
-        for other in names[:position]:
-            rows = int(np.isin(hashes[part], hashes[other]).sum())
-            if rows:
-                leaks.append(Leak(part, other, rows, rows / len(parts[part])))
-    return tuple(leaks)

@@ -47,10 +47,10 @@ class DataOptions:
         """Reads a table, or the parts of a split directory."""
         return read_parts(source, only=only, format=self.format, encoding=self.encoding, delimiter=self.delimiter)
 
-    def clean(self, table: Table) -> CleanData:
+    def clean(self, table: Table, *, keep_duplicates: bool = False) -> CleanData:
         """Chooses columns and cleans."""
         columns = choose_columns(table, text_column=self.text_column, label_column=self.label_column)
-        return clean(table, columns)
+        return clean(table, columns, keep_duplicates=keep_duplicates)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emoclass.data.cells import cell_label
 from emoclass.data.cleaning import CleanData
 from emoclass.data.labels import LabelSet, sorted_names
+from emoclass.data.near import duplicate_groups, merge_groups
 from emoclass.data.part_files import write_rows
-from emoclass.data.splitting import DEFAULT_RATIOS, Ratios, split_indices
+from emoclass.data.splitting import DEFAULT_RATIOS, Ratios, largest_deviation, split_indices
 from emoclass.errors import DataError
+from emoclass.fingerprint import file_sha256
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from emoclass.data.reading import Table
 
@@ -40,6 +45,10 @@ class SplitResult:
         conflicts: texts that stand with several labels.
         ratios: train, val and test.
         seed: decides which text goes where.
+        grouping: what was kept together: ``near_duplicates``, ``group_column``, ``groups`` of several rows and
+            ``rows_in_groups``.
+        largest_deviation: of the share of a class in a part from the ratio: ``deviation``, ``class`` and ``part``.
+        sha256: hex digest of each part's file.
         version: of emoclass.
     """
 
@@ -55,6 +64,9 @@ class SplitResult:
     conflicts: int
     ratios: Ratios
     seed: int
+    grouping: dict[str, Any]
+    largest_deviation: dict[str, Any]
+    sha256: dict[str, str]
     version: str
 
     @property
@@ -71,10 +83,17 @@ class SplitResult:
             "columns": {"text": self.text_column, "label": self.label_column},
             "seed": self.seed,
             "ratios": list(self.ratios),
+            "grouping": self.grouping,
+            "largest_deviation": self.largest_deviation,
             "removed": self.removed,
             "conflicts": self.conflicts,
             "parts": {
-                part: {"file": self.files[part], "rows": self.rows[part], "classes": classes}
+                part: {
+                    "file": self.files[part],
+                    "rows": self.rows[part],
+                    "sha256": self.sha256.get(part),
+                    "classes": classes,
+                }
                 for part, classes in self.counts.items()
             },
         }
@@ -88,8 +107,11 @@ def write_split(
     ratios: Ratios = DEFAULT_RATIOS,
     seed: int,
     version: str,
+    group_column: str | None = None,
+    keep_duplicates: bool = False,
+    format: str | None = None,
 ) -> SplitResult:
-    """Split the cleaned rows and write them with all columns: in the table's format, UTF-8, uncompressed.
+    """Split the cleaned rows and write them with all columns, in UTF-8, uncompressed.
 
     Args:
         directory: new, or empty; parents are made.
@@ -98,18 +120,27 @@ def write_split(
         ratios: of train, val and test.
         seed: the same seed on the same input gives the same bytes.
         version: of emoclass, for the record.
+        group_column: a column whose equal values stay together, such as users or threads.
+        keep_duplicates: whether texts that are the same, or nearly so, may be divided.
+        format: csv, tsv, jsonl or parquet; the table's when not given.
 
     Raises:
         DataError: the directory is not empty, a class is too small, writing failed; nothing is left behind.
     """
+    import numpy as np
+
     if data.columns.label is None:
         raise DataError(f"{table.name}: has no label column to split by: pass --label-column")
     LabelSet.from_labels(data.labels)
     target = _free_directory(directory)
-    parts = split_indices(data.texts, data.labels, ratios=ratios, seed=seed)
+    groups = _groups(table, data, group_column, keep_duplicates)
+    parts = split_indices(data.texts, data.labels, ratios=ratios, seed=seed, groups=groups)
+    sizes = np.bincount(groups)
+    deviation, name, part = largest_deviation(data.labels, parts, ratios)
+    format = format or table.format
     result = SplitResult(
         directory=Path(directory),
-        files={part: f"{part}.{table.format}" for part in parts},
+        files={part: f"{part}.{format}" for part in parts},
         counts={part: _sorted_counts([data.labels[row] for row in rows]) for part, rows in parts.items()},
         input_name=table.name,
         input_sha256=table.sha256,
@@ -120,11 +151,37 @@ def write_split(
         conflicts=len(data.conflicts),
         ratios=ratios,
         seed=seed,
+        grouping={
+            "near_duplicates": not keep_duplicates,
+            "group_column": group_column,
+            "groups": int((sizes > 1).sum()),
+            "rows_in_groups": int(sizes[sizes > 1].sum()),
+        },
+        largest_deviation={"deviation": round(deviation, 6), "class": name, "part": part},
+        sha256={},
         version=version,
     )
     frames = {part: table.frame.iloc[data.rows[rows] - 1] for part, rows in parts.items()}
-    _write_aside(target, result, frames, table)
+    _write_aside(target, result, frames, table, format)
     return result
+
+
+def _groups(table: "Table", data: CleanData, group_column: str | None, keep_duplicates: bool) -> "NDArray[np.int64]":
+    import numpy as np
+
+    same = np.arange(len(data)) if keep_duplicates else duplicate_groups(data.texts)
+    if group_column is None:
+        return same
+    if group_column not in table.frame.columns:
+        raise DataError(
+            f"{table.name}: no column {group_column!r} for --group-column; the columns are"
+            f" {', '.join(map(repr, table.frame.columns))}"
+        )
+    values = [cell_label(value) for value in table.frame[group_column].iloc[data.rows - 1].tolist()]
+    # A row without a value is a group of its own.
+    keys = [("row", str(row)) if not value else ("value", value) for row, value in enumerate(values)]
+    numbers: dict[tuple[str, str], int] = {}
+    return merge_groups(same, np.array([numbers.setdefault(key, len(numbers)) for key in keys]))
 
 
 def _free_directory(directory: str | Path) -> Path:
@@ -143,13 +200,16 @@ def _sorted_counts(labels: list[str]) -> dict[str, int]:
     return {label: counts[label] for label in sorted_names(counts)}
 
 
-def _write_aside(target: Path, result: SplitResult, frames: "dict[str, pd.DataFrame]", table: "Table") -> None:
+def _write_aside(
+    target: Path, result: SplitResult, frames: "dict[str, pd.DataFrame]", table: "Table", format: str
+) -> None:
     """Write into a hidden sibling and rename it: on the same file system that happens at once."""
     aside = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
     try:
         aside.mkdir(parents=True)
         for part, frame in frames.items():
-            write_rows(aside / result.files[part], frame, table.format, whole=table.frame)
+            write_rows(aside / result.files[part], frame, format, whole=table.frame)
+            result.sha256[part] = file_sha256(aside / result.files[part])
         record = json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n"
         (aside / SPLIT_FILE).write_text(record, encoding="utf-8", newline="\n")
         if target.exists():

@@ -2,10 +2,12 @@
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from emoclass.data.folding import fold_text
+from emoclass.data.near import duplicate_groups
 from emoclass.data.reading import PARTS
 from emoclass.errors import ConfigError, DataError
 
@@ -32,34 +34,72 @@ def parse_ratios(text: str) -> Ratios:
 
 
 def split_indices(
-    texts: Sequence[str], labels: Sequence[str], *, ratios: Ratios = DEFAULT_RATIOS, seed: int
+    texts: Sequence[str],
+    labels: Sequence[str],
+    *,
+    ratios: Ratios = DEFAULT_RATIOS,
+    seed: int,
+    groups: "NDArray[np.int64] | None" = None,
 ) -> "dict[str, NDArray[np.int64]]":
     """Divide rows into train, val and test, each class by the same ratios and with at least one text in each.
 
-    Texts that are equal when folded (see ``fold_text``) stay together, under the label of the first. A hash
-    of seed and text decides where they go: it needs no random generator, whose versions may differ, and few
-    texts move when rows are added or come in another order.
+    A group never stands on two sides. Groups of several rows are placed first, the largest first, each where it
+    disturbs the shares of the classes least; single rows then fill up what is missing. A hash of seed and text
+    decides in which order: it needs no random generator, whose versions may differ, and few texts move when rows are
+    added or come in another order.
+
+    Args:
+        texts: one a row.
+        labels: one a row.
+        ratios: of train, val and test.
+        seed: decides which text goes where.
+        groups: int64[rows], group of each row; by default texts that are the same or nearly so.
 
     Returns:
         For each part whose ratio is not 0, int64[rows in the part], ascending.
 
     Raises:
-        DataError: a class has fewer different texts than there are parts.
+        DataError: a class stands in fewer groups than there are parts.
     """
     import numpy as np
 
     shares = _shares(ratios)
-    group_of_key: dict[str, int] = {}
-    groups = np.fromiter((group_of_key.setdefault(fold_text(text), len(group_of_key)) for text in texts), np.int64)
-    members = _groups_by_label(labels, groups, list(group_of_key), seed)
-    _check_sizes(members, shares)
-    part_of_group = np.empty(len(group_of_key), dtype=np.int64)
-    for label, shuffled in members.items():
-        ties = [_digest(seed, f"{label}\n{part}") for part in shares]
-        counts = _allocate(len(shuffled), list(shares.values()), ties)
-        part_of_group[shuffled] = np.repeat(np.arange(len(shares)), counts)
+    groups = duplicate_groups(texts) if groups is None else groups
+    names, label_ids = np.unique(np.array(labels, dtype=object), return_inverse=True)
+    _, first, groups, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    _check_sizes(names.tolist(), label_ids, groups, shares)
+    ties = {name: [_digest(seed, f"{name}\n{part}") for part in shares] for name in names.tolist()}
+    totals = np.bincount(label_ids, minlength=len(names))
+    quotas = np.array(
+        [_allocate(int(total), list(shares.values()), ties[name]) for name, total in zip(names, totals, strict=True)]
+    )
+    part_of_group = np.full(len(sizes), -1, dtype=np.int64)
+    placed = np.zeros_like(quotas)
+    order_keys = _group_keys(texts, groups, len(sizes), seed)
+    _place_large(part_of_group, placed, quotas, groups, sizes, label_ids, order_keys)
+    single = np.flatnonzero(sizes == 1)
+    label_of_single = label_ids[first[single]]
+    for number, name in enumerate(names.tolist()):
+        members = single[label_of_single == number].tolist()
+        members.sort(key=lambda group: (order_keys[group], group))
+        counts = _fill(len(members), quotas[number], placed[number], ties[name])
+        part_of_group[members] = np.repeat(np.arange(len(shares)), counts)
     part_of_row = part_of_group[groups]
     return {part: np.flatnonzero(part_of_row == number) for number, part in enumerate(shares)}
+
+
+def largest_deviation(
+    labels: Sequence[str], parts: "dict[str, NDArray[np.int64]]", ratios: Ratios
+) -> tuple[float, str, str]:
+    """Return how far the share of a class in a part is from the ratio, at most, with the class and the part."""
+    totals = Counter(labels)
+    shares = _shares(ratios)
+    worst = (0.0, "", "")
+    for part, rows in parts.items():
+        counts = Counter(labels[row] for row in rows.tolist())
+        for name, total in totals.items():
+            worst = max(worst, (abs(counts[name] / total - shares[part]), name, part))
+    return worst
 
 
 def _shares(ratios: Ratios) -> dict[str, float]:
@@ -70,23 +110,14 @@ def _shares(ratios: Ratios) -> dict[str, float]:
     return {part: ratio / sum(ratios) for part, ratio in zip(PARTS, ratios, strict=True) if ratio > 0}
 
 
-def _groups_by_label(
-    labels: Sequence[str], groups: "NDArray[np.int64]", keys: Sequence[str], seed: int
-) -> dict[str, list[int]]:
-    """Return each label's groups in an order that the seed decides."""
-    members: dict[str, list[int]] = {label: [] for label in sorted(set(labels))}
-    seen = 0
-    for label, group in zip(labels, groups.tolist(), strict=True):
-        if group == seen:  # groups are numbered as they come, so this is the first row of a new one
-            members[label].append(group)
-            seen += 1
-    for member in members.values():
-        member.sort(key=lambda group: (_digest(seed, keys[group]), group))
-    return members
+def _check_sizes(
+    names: list[str], label_ids: "NDArray[np.int64]", groups: "NDArray[np.int64]", shares: dict[str, float]
+) -> None:
+    import numpy as np
 
-
-def _check_sizes(members: dict[str, list[int]], shares: dict[str, float]) -> None:
-    small = [f"{label!r} ({len(groups)})" for label, groups in members.items() if len(groups) < len(shares)]
+    pairs = np.unique(np.stack([label_ids, groups]), axis=1)
+    counts = np.bincount(pairs[0], minlength=len(names))
+    small = [f"{name!r} ({count})" for name, count in zip(names, counts, strict=True) if count < len(shares)]
     if small:
         listed = ", ".join(small[:20]) + ", …" * (len(small) > 20)
         raise DataError(
@@ -95,13 +126,59 @@ def _check_sizes(members: dict[str, list[int]], shares: dict[str, float]) -> Non
         )
 
 
-def _allocate(total: int, shares: list[float], ties: list[bytes]) -> list[int]:
-    """Divide by largest remainder, at least 1 each; ties go by hash, so no part gains over many classes."""
+def _group_keys(texts: Sequence[str], groups: "NDArray[np.int64]", count: int, seed: int) -> list[bytes]:
+    """Return for each group the least digest of its texts, whatever their order."""
+    keys = [b"\xff" * 9] * count
+    for text, group in zip(texts, groups.tolist(), strict=True):
+        keys[group] = min(keys[group], _digest(seed, fold_text(text)))
+    return keys
+
+
+def _place_large(
+    part_of_group: "NDArray[np.int64]",
+    placed: "NDArray[np.int64]",
+    quotas: "NDArray[np.int64]",
+    groups: "NDArray[np.int64]",
+    sizes: "NDArray[np.int64]",
+    label_ids: "NDArray[np.int64]",
+    keys: list[bytes],
+) -> None:
+    """Place groups of several rows; ``placed`` counts their rows by class and part."""
+    import numpy as np
+
+    large = np.flatnonzero(sizes > 1).tolist()
+    large.sort(key=lambda group: (-sizes[group], keys[group]))
+    order = np.argsort(groups, kind="stable")
+    starts = np.cumsum(sizes) - sizes
+    for group in large:
+        rows = order[starts[group] : starts[group] + sizes[group]]
+        labels, counts = np.unique(label_ids[rows], return_counts=True)
+        # By how much the squared distance from the quotas, relative to them, would grow in each part.
+        growth = (counts[:, None] * (2 * placed[labels] + counts[:, None]) / np.maximum(quotas[labels], 0.5)).sum(
+            axis=0
+        )
+        part = int(growth.argmin())
+        part_of_group[group] = part
+        placed[labels, part] += counts
+
+
+def _fill(singles: int, quotas: "NDArray[np.int64]", placed: "NDArray[np.int64]", ties: list[bytes]) -> list[int]:
+    """Divide the single rows of a class so that parts come as near to their quotas as they can."""
+    missing = [max(0, int(quota - there)) for quota, there in zip(quotas, placed, strict=True)]
+    if sum(missing) == singles:
+        return missing
+    if not singles or not sum(missing):
+        return [singles, *[0] * (len(missing) - 1)]
+    return _allocate(singles, [part / sum(missing) for part in missing], ties, least=0)
+
+
+def _allocate(total: int, shares: list[float], ties: list[bytes], *, least: int = 1) -> list[int]:
+    """Divide by largest remainder, at least ``least`` each; ties go by hash, so no part gains over many classes."""
     quotas = [total * share for share in shares]
-    counts = [max(1, math.floor(quota + 1e-9)) for quota in quotas]
+    counts = [max(least, math.floor(quota + 1e-9)) for quota in quotas]
     while missing := total - sum(counts):
         step = 1 if missing > 0 else -1
-        can_change = [part for part in range(len(counts)) if counts[part] + step >= 1]
+        can_change = [part for part in range(len(counts)) if counts[part] + step >= least]
         part = max(can_change, key=lambda i: (round(step * (quotas[i] - counts[i]), 9), ties[i]))
         counts[part] += step
     return counts

@@ -91,6 +91,9 @@ class HeadTailTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._prefix, self._suffix = self._special_tokens()
+        unknown = getattr(self._tokenizer.model, "unk_token", None)
+        unknown_id = None if unknown is None else self._tokenizer.token_to_id(unknown)
+        self._unknown = -1 if unknown_id is None else int(unknown_id)
         budget = truncation.max_length - len(self._prefix) - len(self._suffix)
         if budget < 1:
             raise ConfigError(f"--max-length {truncation.max_length} leaves no room beside the special tokens")
@@ -134,14 +137,22 @@ class HeadTailTokenizer:
         tail = self.max_content_tokens - self.head_tokens
         return content_ids[: self.head_tokens] + content_ids[len(content_ids) - tail :]
 
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """Content tokens of each text before truncation, special tokens not counted."""
-        short = iter(self._content_ids([text for text in texts if len(text) <= _PIECE]))
-        return [len(next(short)) if len(text) <= _PIECE else self._count_long(text) for text in texts]
+    def count(self, texts: Sequence[str]) -> tuple[list[int], list[int]]:
+        """Content tokens of each text before truncation, and how many of them the vocabulary does not have."""
+        counts, unknown = [], []
+        for text, short in zip(texts, self._short_content(texts), strict=True):
+            pieces = [short] if len(text) <= _PIECE else (self._content_ids([piece])[0] for piece in _pieces(text))
+            tokens = unknowns = 0
+            for ids in pieces:
+                tokens += len(ids)
+                unknowns += ids.count(self._unknown)
+            counts.append(tokens)
+            unknown.append(unknowns)
+        return counts, unknown
 
     def __call__(self, texts: Sequence[str]) -> TokenizedTexts:
         """Token ids of the texts, truncated, with special tokens."""
-        content = self._content_ids([text if len(text) <= _PIECE else "" for text in texts])
+        content = self._short_content(texts)
         for index, text in enumerate(texts):
             if len(text) > _PIECE:
                 content[index] = self._ends(text)
@@ -152,9 +163,6 @@ class HeadTailTokenizer:
         truncated = np.fromiter((len(ids) > self.max_content_tokens for ids in content), np.bool_, len(content))
         return TokenizedTexts(input_ids, offsets, truncated)
 
-    def _count_long(self, text: str) -> int:
-        return sum(len(self._content_ids([piece])[0]) for piece in _pieces(text))
-
     def _ends(self, text: str) -> list[int]:
         """Content tokens of a very long text; if they are too many, some in its middle may be left out."""
         pieces = deque(_pieces(text))
@@ -164,6 +172,10 @@ class HeadTailTokenizer:
         while pieces and len(tail) < self.max_content_tokens:
             tail = self._content_ids([pieces.pop()])[0] + tail
         return head + tail
+
+    def _short_content(self, texts: Sequence[str]) -> list[list[int]]:
+        """Content tokens of the texts that are not too long to be tokenized at once; of the others none."""
+        return self._content_ids([text if len(text) <= _PIECE else "" for text in texts])
 
     def _content_ids(self, texts: Sequence[str]) -> list[list[int]]:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)

@@ -1,0 +1,81 @@
+"""What texts hold that a model cannot read, or should not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+_SHOWN = 3
+_SHOWN_CHARACTERS = 80
+
+_URL = re.compile(r"https?://|www\.\w", re.IGNORECASE)
+_HTML = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>|&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,6});", re.IGNORECASE)
+_MENTION = re.compile(r"(?<!\w)@\w{2,}")
+_EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf]")
+_NOT_WORD = re.compile(r"[\W_]+")
+# What people, forms and programs write where there is no text; compared without case, blanks and punctuation.
+_PLACEHOLDERS = frozenset(
+    {
+        "na", "none", "null", "nan", "nil", "noresponse", "noanswer", "nocomment", "nocomments", "notapplicable",
+        "notavailable", "nothing", "unknown", "missing", "deleted", "removed", "empty", "blank", "tbd", "tba", "todo",
+        "test", "xxx", "asdf", "loremipsum",
+    }
+)  # fmt: skip
+_PLACEHOLDER_CHARACTERS = 40
+
+
+@dataclass(frozen=True)
+class Trait:
+    """Something that some texts hold.
+
+    Attributes:
+        name: ``urls``, ``html``, ``mentions``, ``emoji``, ``damaged_encoding`` or ``placeholder``.
+        rows: how many texts.
+        share: their share.
+        examples: the first of them, cut short.
+    """
+
+    name: str
+    rows: int
+    share: float
+    examples: tuple[str, ...]
+
+
+def is_placeholder(text: str) -> bool:
+    """True for texts such as "N/A" or "[ No response.]", and for those without any letter, digit or emoji."""
+    text = text.strip()
+    if len(text) > _PLACEHOLDER_CHARACTERS:
+        return False
+    bare = _NOT_WORD.sub("", text).casefold()
+    return bare in _PLACEHOLDERS or (not bare and not _EMOJI.search(text))
+
+
+def is_damaged(text: str) -> bool:
+    """True for replacement characters, and for UTF-8 that was read in another encoding ("Ã©" for "é")."""
+    if text.isascii():
+        return False
+    from ftfy.badness import is_bad
+
+    return "\N{REPLACEMENT CHARACTER}" in text or bool(is_bad(text))
+
+
+_CHECKS: dict[str, Callable[[str], object]] = {
+    "urls": _URL.search,
+    "html": _HTML.search,
+    "mentions": _MENTION.search,
+    "emoji": _EMOJI.search,
+    "damaged_encoding": is_damaged,
+    "placeholder": is_placeholder,
+}
+
+
+def find_traits(texts: Sequence[str]) -> tuple[Trait, ...]:
+    """Return the traits that occur, in a fixed order."""
+    traits = []
+    for name, check in _CHECKS.items():
+        found = [text for text in texts if check(text)]
+        if found:
+            examples = tuple(text[:_SHOWN_CHARACTERS] for text in found[:_SHOWN])
+            traits.append(Trait(name, len(found), len(found) / len(texts), examples))
+    return tuple(traits)

@@ -1,0 +1,182 @@
+"""``emoclass inspect-data`` and ``split`` as a user meets them."""
+
+import csv
+import json
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emoclass.data.label_noise import find_suspects
+from emoclass.data.preparation import DataOptions
+
+Run = Callable[..., Any]
+SYLLABLES = ["ba", "ke", "li", "mo", "nu", "pa", "re", "si", "to", "vu", "za", "ge", "hi", "jo", "lu"]
+
+
+def sentences(count: int, seed: int) -> list[str]:
+    """Different sentences of made-up words."""
+    rng = random.Random(seed)
+    words = ["".join(rng.choices(SYLLABLES, k=rng.randint(1, 4))) for _ in range(3000)]
+    return [" ".join(rng.choices(words, k=rng.randint(6, 18))) for _ in range(count)]
+
+
+def write(path: Path, rows: list[tuple[str, ...]], header: tuple[str, ...] = ("text", "label")) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def typo(text: str, rng: random.Random) -> str:
+    place = rng.choice([i for i, c in enumerate(text) if c != " "])
+    return text[:place] + rng.choice("xqw") + text[place + 1 :]
+
+
+def swap(text: str, rng: random.Random) -> str:
+    words = text.split()
+    i, j = rng.sample(range(len(words)), 2)
+    words[i], words[j] = words[j], words[i]
+    return " ".join(words)
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """1,000 clean rows and 50 of each kind of damage, in any order."""
+    rng = random.Random(1)
+    texts = sentences(1150, 2)
+    clean = [(text, rng.choice(["joy", "sad"])) for text in texts[:1000]]
+    rows = list(clean)
+    rows += clean[:50]  # exact duplicates
+    rows += [(typo(text, rng), label) for text, label in clean[50:100]]
+    rows += [(swap(text, rng), label) for text, label in clean[100:150]]
+    rows += [(text, "sad" if label == "joy" else "joy") for text, label in clean[150:200]]  # conflicts
+    rows += [(f"{text} cafÃ© dÃ©jÃ  vu", "joy") for text in texts[1000:1050]]
+    rows += [(rng.choice(["N/A", "[ No response.]", "none", "..."]) + " " * n, "sad") for n in range(50)]
+    rng.shuffle(rows)
+    return write(tmp_path / "damaged.csv", rows)
+
+
+def test_planted_damage_is_found_and_nothing_else(cli: Run, damaged: Path) -> None:
+    result = cli("inspect-data", damaged, "--json", "--base-model", "minilm")
+    (part,) = json.loads(result.stdout)["parts"]
+    assert part["removed"]["duplicate"] >= 50
+    assert 95 <= part["duplicates"]["near"] <= 100 + 20
+    assert part["conflicts"] == 50
+    traits = {trait["name"]: trait["rows"] for trait in part["traits"]}
+    assert traits == {"damaged_encoding": 50, "placeholder": pytest.approx(50, abs=1)}
+
+
+def test_strict_has_a_line_for_each_decision(cli: Run, damaged: Path) -> None:
+    result = cli("inspect-data", damaged, "--strict")
+    assert result.exit_code == 1
+    lines = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    assert {line.split(": ")[2] for line in lines} == {"conflicting_labels", "placeholder", "damaged_encoding"}
+
+
+def test_fix_writes_a_clean_table_and_says_what_it_did(cli: Run, damaged: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fixed.csv"
+    result = cli("inspect-data", damaged, "--fix", out)
+    assert result.exit_code == 0, result.output
+    kept, changes = read(out), read(tmp_path / "fixed.changes.csv")
+    removed = [change for change in changes if change["action"] == "removed"]
+    assert len(kept) + len(removed) == len(read(damaged))
+    reasons = Counter(change["reason"] for change in changes)
+    assert reasons["damaged_encoding"] == 50
+    assert reasons["placeholder"] + reasons["duplicate"] >= 100
+    assert 95 <= reasons["near_duplicate"] <= 120
+    assert any(row["text"].endswith("café déjà vu") for row in kept)
+    assert not any("Ã" in row["text"] for row in kept)
+    again = json.loads(cli("inspect-data", out, "--json").stdout)["parts"][0]
+    assert (again["removed"]["duplicate"], again["traits"]) == (0, [])
+    assert "is there already" in cli("inspect-data", damaged, "--fix", out).stderr
+
+
+def test_label_noise_ranks_wrong_labels_first(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    words = {"joy": ["happy", "glad", "smile", "laugh"], "sad": ["tears", "gloom", "grief", "lonely"]}
+    fillers = sentences(400, 3)
+    rows, wrong = [], set()
+    for number, text in enumerate(fillers):
+        label = ("joy", "sad")[number % 2]
+        text = f"{text} {rng.choice(words[label])} {rng.choice(words[label])}"
+        if number % 20 == 7:
+            wrong.add(number + 1)
+            label = "sad" if label == "joy" else "joy"
+        rows.append((text, label))
+    options = DataOptions()
+    suspects = find_suspects(options.clean(options.read(write(tmp_path / "noisy.csv", rows))))
+    found = {suspect.row for suspect in suspects[: len(wrong)]}
+    assert len(found & wrong) >= 0.8 * len(wrong)
+
+
+def test_label_noise_and_page_from_the_command_line(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
+    page = tmp_path / "data.html"
+    result = cli("inspect-data", emotions_csv, "--label-noise", "--report", page)
+    assert result.exit_code == 0, result.output
+    assert "labels are probably wrong" in result.stdout
+    content = page.read_text(encoding="utf-8")
+    assert content.count("<figure") == 2
+    assert "emotions.csv" in content
+
+
+def test_near_duplicates_never_cross_a_border(cli: Run, tmp_path: Path) -> None:
+    rng = random.Random(5)
+    rows = []
+    for number, text in enumerate(sentences(300, 4)):
+        rows += [(copy, ("joy", "sad")[number % 2], str(number)) for copy in {text, typo(text, rng), swap(text, rng)}]
+    source = write(tmp_path / "rows.csv", rows, ("text", "label", "origin"))
+    result = cli("split", source, "--output-dir", tmp_path / "parts")
+    assert result.exit_code == 0, result.output
+    assert "largest deviation" in result.stderr
+    part_of = defaultdict(set)
+    for part in ("train", "val", "test"):
+        for row in read(tmp_path / "parts" / f"{part}.csv"):
+            part_of[row["origin"]].add(part)
+    assert sum(len(parts) > 1 for parts in part_of.values()) <= 3
+    record = json.loads((tmp_path / "parts" / "split.json").read_text())
+    assert record["grouping"]["rows_in_groups"] > 800
+    assert record["largest_deviation"]["deviation"] < 0.02
+
+
+def test_a_group_column_keeps_its_rows_together(cli: Run, tmp_path: Path) -> None:
+    rng = random.Random(6)
+    rows = [(text, rng.choice(["joy", "sad"]), f"user {rng.randint(1, 80)}") for text in sentences(800, 7)]
+    source = write(tmp_path / "rows.csv", rows, ("text", "label", "user"))
+    assert cli("split", source, "-o", tmp_path / "parts", "--group-column", "user").exit_code == 0
+    users = [{row["user"] for row in read(tmp_path / "parts" / f"{part}.csv")} for part in ("train", "val", "test")]
+    assert sum(map(len, users)) == len(set.union(*users))
+    record = json.loads((tmp_path / "parts" / "split.json").read_text())
+    assert record["largest_deviation"]["deviation"] < 0.05
+    assert "no column 'thread'" in cli("split", source, "-o", tmp_path / "p2", "--group-column", "thread").stderr
+
+
+def test_duplicates_can_be_kept_and_the_format_changed(cli: Run, tmp_path: Path) -> None:
+    rows = [(text, ("joy", "sad")[n % 2]) for n, text in enumerate(sentences(50, 8))] * 3
+    source = write(tmp_path / "rows.csv", rows)
+    result = cli("split", source, "-o", tmp_path / "parts", "--keep-duplicates", "--output-format", "jsonl")
+    assert result.exit_code == 0, result.output
+    counts = [len((tmp_path / "parts" / f"{part}.jsonl").read_text().splitlines()) for part in ("train", "val", "test")]
+    assert counts == [120, 15, 15]
+    assert cli("split", source, "-o", tmp_path / "p2", "--output-format", "xml").exit_code == 2
+
+
+def test_rows_added_at_the_end_move_few_others(cli: Run, tmp_path: Path) -> None:
+    rows = [(text, ("joy", "sad")[n % 2]) for n, text in enumerate(sentences(1000, 9))]
+    parts = []
+    for name, count in (("a", 900), ("b", 1000)):
+        assert cli("split", write(tmp_path / f"{name}.csv", rows[:count]), "-o", tmp_path / name).exit_code == 0
+        parts.append(
+            {row["text"]: part for part in ("train", "val", "test") for row in read(tmp_path / name / f"{part}.csv")}
+        )
+    moved = sum(parts[1][text] != part for text, part in parts[0].items())
+    assert moved < 0.05 * 900
