@@ -24,7 +24,7 @@ _PEAK = (
     "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True);"
     "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
 )
-_SYLLABLES = ["ba", "be", "da", "de", "fa", "fo", "ga", "gi", "ha", "ho", "ka", "ki", "la", "lo", "ma", "mi", "na", "no", "pa", "pe", "ra", "ri", "sa", "so", "ta", "to", "va", "vi", "za", "zo"]
+_SYLLABLES = [consonant + vowel for consonant in "bdfghklmnprstvz" for vowel in "aeiou"]
 
 
 def main() -> None:
