@@ -45,6 +45,9 @@ def train(
     cache_disk: int | None = None,
     options: DataOptions | None = None,
     ratios: tuple[float, float, float] = (80, 10, 10),
+    resume: bool = False,
+    patience: int | None = None,
+    max_minutes: float | None = None,
     on_event: Callable[[RunEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
     **recipe: Any,
@@ -63,6 +66,9 @@ def train(
         cache_disk: Bytes that all activation files may take; by default half of what is free, at most 20 GB.
         options: How to read the files.
         ratios: Shares of train, validation and test where they are not given.
+        resume: Whether to go on with the same training where an earlier run ended too early, if one did.
+        patience: End after so many epochs without a better one.
+        max_minutes: Stop after so many minutes of training; what is best so far is then saved.
         on_event: Called with whatever happens.
         should_stop: Asked after every step; what is best so far is then saved.
         **recipe: Fields of ``TrainConfig``, with ``max_length`` and ``head_tokens`` of its truncation.
@@ -89,6 +95,9 @@ def train(
         precision=precision,
         cache_memory=cache_memory,
         cache_disk=cache_disk,
+        resume=resume,
+        patience=patience,
+        max_minutes=max_minutes,
         on_event=on_event,
         should_stop=should_stop,
     )

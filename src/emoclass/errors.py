@@ -17,6 +17,10 @@ class StoppedError(EmoclassError):
     """A training was stopped before there was anything to save."""
 
 
+class LossError(EmoclassError):
+    """The loss of a training is no longer a finite number."""
+
+
 class DataError(EmoclassError):
     """A table cannot be read, or does not hold what is needed."""
 

@@ -28,6 +28,11 @@ def cache_dir() -> Path:
     return _home("cache", user_cache_path("emoclass", appauthor=False))
 
 
+def runs_dir() -> Path:
+    """Where states of unfinished trainings live: ``$EMOCLASS_HOME/runs``, or ``runs`` in the user data directory."""
+    return _home("runs", user_data_path("emoclass", appauthor=False) / "runs")
+
+
 def _home(name: str, default: Path) -> Path:
     home = os.environ.get("EMOCLASS_HOME")
     return Path(home).expanduser() / name if home else default
@@ -96,6 +101,12 @@ def cpu_has(flag: str) -> bool:
         return flag in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
     except OSError:
         return False
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is not enough memory, on the CPU or a GPU."""
+    message = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in message or "can't allocate memory" in message
 
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}

@@ -105,12 +105,12 @@ def test_a_full_disk_does_not_stop_the_training(
     def full(*args: Any, **kwargs: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache_files.os if operation == "fsync" else cache_files.Path, operation, full)
     cache = make_cache(memory=memory)
-    rows, _ = cache.add(texts).batch(np.arange(30))
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_files.os if operation == "fsync" else cache_files.Path, operation, full)
+        rows, _ = cache.add(texts).batch(np.arange(30))
     torch.testing.assert_close(rows, expected, rtol=1e-5, atol=1e-6)
     assert cache.use == (CacheUse(memory=30) if memory else CacheUse(recomputed=30))
-    monkeypatch.undo()
     assert not activations_dir().exists() or list(activations_dir().iterdir()) == []
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from emoclass.cli import _console as console
 from emoclass.training.loop import EpochDone, StepDone
-from emoclass.training.run import PrefixDone, Prepared, RunEvent, TextsEncoded
+from emoclass.training.run import PrefixDone, Prepared, Resumed, RunEvent, StateNotSaved, TextsEncoded
 
 
 def epoch_table(epochs: list[EpochDone], best_epoch: int | None = None) -> Table:
@@ -61,6 +61,11 @@ class TrainingDisplay:
             self._advance("frozen layers, once", event.texts, event.total)
         elif isinstance(event, PrefixDone):
             self._show_use(event)
+        elif isinstance(event, Resumed):
+            self._history = list(event.history)
+            console.note(f"going on in epoch {event.epoch} after {event.step} steps, where an earlier run ended")
+        elif isinstance(event, StateNotSaved):
+            console.warn(f"no state to resume from could be saved: {event.reason}")
         elif isinstance(event, StepDone):
             self._advance(f"epoch {event.epoch}/{self._epochs}", event.texts, None, restart=event.step == 1)
         else:

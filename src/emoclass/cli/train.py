@@ -12,6 +12,7 @@ import typer
 
 from emoclass.cli import _options as options
 from emoclass.config import TrainConfig
+from emoclass.errors import EmoclassError
 
 if TYPE_CHECKING:
     from emoclass.data.preparation import TrainingData
@@ -70,6 +71,16 @@ def train(
         str | None,
         typer.Option(metavar="SIZE", help="Disk for activation files.", show_default="half of the free, at most 20GB"),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on where the same training ended too early, if it did; else begin."),
+    ] = False,
+    patience: Annotated[
+        int | None, typer.Option(metavar="N", help="End after N epochs without a better one.", show_default="never")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(metavar="M", help="Stop after M minutes of training.", show_default="never")
+    ] = None,
     ratios: options.Ratios = "80/10/10",
     seed: options.Seed = RECIPE.seed,
     text_column: options.TextColumn = None,
@@ -82,7 +93,8 @@ def train(
     """Train a classifier on DATA, keep its best epoch, and report on the test part.
 
     One file is cleaned and split into train, validation and test. The defaults are the reference recipe: the
-    last layer of bert-base-uncased and a classifier learn for 4 epochs. Ctrl-C saves the best epoch so far.
+    last layer of bert-base-uncased and a classifier learn for 4 epochs. Ctrl-C saves the best epoch so far, and
+    --resume goes on from there.
     """
     from emoclass.cli import _console as console
     from emoclass.cli._reports import print_training
@@ -112,7 +124,14 @@ def train(
         seed=seed,
     )
     _tell_about(parts)
-    settings = {"name": name, "overwrite": overwrite, "device": device, "precision": precision}
+    settings: dict[str, Any] = {
+        "name": name,
+        "overwrite": overwrite,
+        "device": device,
+        "precision": precision,
+        "resume": resume,
+    }
+    settings |= {"patience": patience, "max_minutes": max_minutes}
     sizes = {"cache_memory": _parse_size(cache_memory), "cache_disk": _parse_size(cache_disk)}
     result = _run(parts, config, **settings, **sizes)
     if json_:
@@ -120,8 +139,13 @@ def train(
     else:
         print_training(result)
     if result.stopped:
-        console.warn(f"stopped after epoch {len(result.history)} of {epochs}; the best epoch so far was saved")
+        console.warn(
+            f"stopped in epoch {len(result.history) + 1} of {epochs}; the best epoch so far was saved; the same command"
+            " with --resume goes on"
+        )
         raise typer.Exit(130)
+    if result.failure:
+        raise EmoclassError(f"{result.failure}; the best epoch before that was saved as {result.model.manifest.name}")
 
 
 def _parse_unfreeze(value: str) -> Any:

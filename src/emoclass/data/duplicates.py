@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emoclass.data.cleaning import CleanData
-from emoclass.data.near import duplicate_groups
+from emoclass.data.near import folded_and_near_groups
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,8 +87,7 @@ def find_duplicates(parts: Mapping[str, CleanData]) -> tuple[dict[str, Duplicate
 
     texts = [text for data in parts.values() for text in data.texts]
     borders = np.cumsum([len(data) for data in parts.values()])[:-1]
-    exact = np.split(duplicate_groups(texts, near=False), borders)
-    near = np.split(duplicate_groups(texts), borders)
+    exact, near = (np.split(groups, borders) for groups in folded_and_near_groups(texts))
     grouped = {name: _Part(data, exact[i], near[i]) for i, (name, data) in enumerate(parts.items())}
     names = list(parts)
     leaks = [

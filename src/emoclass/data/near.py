@@ -28,23 +28,26 @@ SIMILARITY = 0.94
 _WORD = re.compile(r"\w+")
 
 
-def duplicate_groups(texts: Sequence[str], *, near: bool = True) -> npt.NDArray[np.int64]:
-    """The group of each text, ``int64[texts]``: texts that are equal when folded and, if wanted, nearly the same.
+def duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The group of each text, ``int64[texts]``: texts that are equal when folded, or nearly the same.
 
     Groups are numbered in the order of their first texts.
     """
+    return folded_and_near_groups(texts)[1]
+
+
+def folded_and_near_groups(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Groups of texts that are equal when folded, and groups of those that are nearly the same as well."""
     import numpy as np
 
     unique: dict[str, int] = {}
     folded = np.fromiter((unique.setdefault(fold_text(text), len(unique)) for text in texts), np.int64, len(texts))
-    if not near:
-        return folded
     components = _connect(len(unique), near_pairs(list(unique)))
     # Components may be numbered in any order.
     _, first, number = np.unique(components, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
-    return rank[number][folded]
+    return folded, rank[number][folded]
 
 
 def merge_groups(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

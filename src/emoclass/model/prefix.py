@@ -13,6 +13,7 @@ from torch import Tensor
 
 from emoclass.model.encoder import PackedBert
 from emoclass.model.tokenization import TokenizedTexts
+from emoclass.runtime import is_out_of_memory
 
 # Tokens per forward pass: large enough for full matrix products, small enough for the caches of a CPU.
 _CHUNK_TOKENS = {"cpu": 4096, "cuda": 65_536}
@@ -108,7 +109,14 @@ class ComputedActivations:
         texts = self._tokenized.take(indices)
         lengths = texts.lengths.tolist()
         input_ids = torch.from_numpy(texts.input_ids).to(self._device, torch.int64)
-        hidden = self._compute(input_ids, lengths)
+        try:
+            hidden = self._compute(input_ids, lengths)
+        except (RuntimeError, MemoryError) as error:
+            if len(indices) == 1 or not is_out_of_memory(error):
+                raise
+            half = len(indices) // 2
+            (first, rows), (second, more) = self.batch(indices[:half]), self.batch(indices[half:])
+            return torch.cat([first, second]), rows + more
         return hidden, lengths if len(hidden) == len(input_ids) else [1] * len(lengths)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
 
 from emoclass.config import TrainConfig
-from emoclass.errors import EmoclassError
+from emoclass.errors import LossError
 from emoclass.model.encoder import PackedBert
 from emoclass.model.prefix import ActivationSource
 
@@ -76,6 +75,71 @@ def linear_schedule(step: int, *, total: int, warmup: int) -> float:
     return max(0.0, (total - step) / max(1, total - warmup))
 
 
+class LoopState:
+    """All that a training needs to go on from between two steps.
+
+    Args:
+        model: The model, frozen as wanted.
+        texts: Number of training texts.
+        config: The recipe.
+
+    Attributes:
+        epoch: The current epoch, counted from 1.
+        step: Steps taken in it.
+    """
+
+    def __init__(self, model: PackedBert, texts: int, config: TrainConfig) -> None:
+        self.model = model
+        self.steps = math.ceil(texts / config.batch_size)
+        self.optimizer = _Optimizer(model, config, self.steps * config.epochs)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.epoch, self.step = 1, 0
+        # Loss and correct predictions of the epoch, on the device: reading them waits for it.
+        self.sums = torch.zeros(2, device=next(model.parameters()).device)
+        self.order_state = self.generator.get_state()
+
+    def begin_epoch(self) -> None:
+        """Remembers how the order of texts came about, and counts anew unless the epoch had begun already."""
+        if self.step:
+            self.generator.set_state(self.order_state)
+        else:
+            self.order_state = self.generator.get_state()
+            self.sums.zero_()
+
+    def end_epoch(self) -> None:
+        """Goes on to the next epoch."""
+        self.epoch, self.step = self.epoch + 1, 0
+        self.order_state = self.generator.get_state()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Trained weights, optimizer and random numbers, by name; they change with the next step."""
+        trained = {f"model.{n}": p for n, p in self.model.named_parameters() if p.requires_grad}
+        return {
+            **trained,
+            **self.optimizer.tensors(),
+            "order": self.order_state,
+            "random": torch.random.get_rng_state(),
+            "sums": self.sums,
+        }
+
+    def facts(self) -> dict[str, int]:
+        """The position, as plain JSON values."""
+        return {"epoch": self.epoch, "step": self.step}
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Goes back to what ``tensors`` and ``facts`` gave."""
+        self.epoch, self.step = int(facts["epoch"]), int(facts["step"])
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if parameter.requires_grad:
+                    parameter.copy_(tensors[f"model.{name}"])
+        self.optimizer.restore(tensors, steps=(self.epoch - 1) * self.steps + self.step)
+        self.order_state = tensors["order"]
+        self.generator.set_state(self.order_state)
+        torch.random.set_rng_state(tensors["random"])
+        self.sums.copy_(tensors["sums"])
+
+
 def training_loop(
     model: PackedBert,
     source: ActivationSource,
@@ -83,6 +147,7 @@ def training_loop(
     config: TrainConfig,
     *,
     evaluate: Callable[[], Scores],
+    state: LoopState | None = None,
 ) -> Iterator[TrainEvent]:
     """Trains the model's trainable parameters in place, yielding after every step and every epoch.
 
@@ -92,37 +157,39 @@ def training_loop(
         labels: Class number of each text, ``int64[texts]``.
         config: The recipe.
         evaluate: Scores on the validation part; called at the end of each epoch in evaluation mode.
+        state: Where to begin; whenever something is yielded it is where to go on.
 
     Raises:
-        EmoclassError: The loss is no longer a finite number.
+        LossError: The loss is no longer a finite number.
     """
-    device = next(model.parameters()).device
-    targets = torch.from_numpy(labels).to(device)
-    steps = math.ceil(len(labels) / config.batch_size)
-    optimizer = _Optimizer(model, config, steps * config.epochs)
-    generator = torch.Generator().manual_seed(config.seed)
-    for epoch in range(1, config.epochs + 1):
+    state = state or LoopState(model, len(labels), config)
+    targets = torch.from_numpy(labels).to(state.sums.device)
+    while state.epoch <= config.epochs:
         start = time.perf_counter()
         model.train()
-        sums = torch.zeros(2, device=device)  # loss and correct predictions, on the device: reading them waits for it
-        mean_loss = math.nan
-        for step, chosen in enumerate(_batches(source.lengths, config.batch_size, generator), start=1):
+        state.begin_epoch()
+        sums, mean_loss = state.sums, math.nan
+        batches = _batches(source.lengths, config.batch_size, state.generator)
+        for chosen in islice(batches, state.step, None):
             hidden, lengths = source.batch(chosen)
             target = targets[torch.from_numpy(chosen)]
             logits = model.suffix(hidden, lengths, source.depth)
             loss = functional.cross_entropy(logits, target)
-            learning_rate = optimizer.step(loss)
+            state.optimizer.step(loss)
             with torch.no_grad():
                 sums += torch.stack([loss * len(target), (logits.argmax(-1) == target).sum().float()])
-            if step % _LOSS_EVERY == 1 or step == steps:
-                mean_loss = float(sums[0]) / min(step * config.batch_size, len(labels))
-                _require_finite(mean_loss, epoch, step)
-            yield StepDone(epoch, step, steps, len(chosen), mean_loss, learning_rate)
+            state.step += 1
+            if state.step % _LOSS_EVERY == 1 or state.step == state.steps:
+                mean_loss = float(sums[0]) / min(state.step * config.batch_size, len(labels))
+                _require_finite(mean_loss, state.epoch, state.step)
+            yield StepDone(state.epoch, state.step, state.steps, len(chosen), mean_loss, state.optimizer.learning_rate)
         train_loss, train_accuracy = (sums / len(labels)).tolist()
         model.eval()
         val = evaluate()
         seconds = time.perf_counter() - start
-        yield EpochDone(epoch, train_loss, train_accuracy, val.loss, val.accuracy, learning_rate, seconds)
+        epoch, rate = state.epoch, state.optimizer.learning_rate
+        state.end_epoch()
+        yield EpochDone(epoch, train_loss, train_accuracy, val.loss, val.accuracy, rate, seconds)
 
 
 def _batches(
@@ -147,24 +214,48 @@ class _Optimizer:
         self._max_grad_norm = config.max_grad_norm
         fused = self._parameters[0].device.type in ("cpu", "cuda")
         self._adamw = AdamW(self._parameters, config.learning_rate, weight_decay=config.weight_decay, fused=fused)
-        warmup = int(total_steps * config.warmup_ratio)
-        factor = partial(linear_schedule, total=total_steps, warmup=warmup)
-        self._schedule = LambdaLR(self._adamw, factor)
+        self._peak, self._total = config.learning_rate, total_steps
+        self._warmup = int(total_steps * config.warmup_ratio)
+        self._steps = 0
 
-    def step(self, loss: Tensor) -> float:
-        """Follows the gradient of the loss; returns the learning rate that was used."""
-        learning_rate = float(self._schedule.get_last_lr()[0])
+    @property
+    def learning_rate(self) -> float:
+        """What the last step used; before the first one, what that will use."""
+        return self._rate(max(0, self._steps - 1))
+
+    def _rate(self, step: int) -> float:
+        return self._peak * linear_schedule(step, total=self._total, warmup=self._warmup)
+
+    def step(self, loss: Tensor) -> None:
+        """Follows the gradient of the loss."""
+        for group in self._adamw.param_groups:
+            group["lr"] = self._rate(self._steps)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
         self._adamw.step()
         self._adamw.zero_grad()
-        self._schedule.step()
-        return learning_rate
+        self._steps += 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The moments of each parameter, by name; none before the first step."""
+        return {
+            f"optimizer.{number}.{name}": value
+            for number, parameter in enumerate(self._parameters)
+            for name, value in self._adamw.state[parameter].items()
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], *, steps: int) -> None:
+        """Goes back to what ``tensors`` gave after so many steps."""
+        self._steps = steps
+        for number, parameter in enumerate(self._parameters):
+            prefix = f"optimizer.{number}."
+            moments = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+            self._adamw.state[parameter] = {name: value.to(parameter.device) for name, value in moments.items()}
 
 
 def _require_finite(loss: float, epoch: int, step: int) -> None:
     if not math.isfinite(loss):
-        raise EmoclassError(
+        raise LossError(
             f"the training loss became {loss} in epoch {epoch}, step {step}; lower --learning-rate or use "
             "--precision fp32"
         )

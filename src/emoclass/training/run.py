@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 import platform
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -18,7 +23,7 @@ from emoclass._version import __version__
 from emoclass.config import TrainConfig
 from emoclass.data.folding import text_hashes
 from emoclass.data.preparation import TrainingData
-from emoclass.errors import DeviceError, ModelError, StoppedError
+from emoclass.errors import ConfigError, DeviceError, LossError, ModelError, StoppedError
 from emoclass.evaluation.baseline import Baseline, fit_baseline
 from emoclass.evaluation.calibration import fit_temperature
 from emoclass.evaluation.report import Evaluation, evaluate_classifier
@@ -28,13 +33,14 @@ from emoclass.model.encoder import PackedBert
 from emoclass.model.freezing import ParameterCounts, count_parameters, freeze, frozen_depth
 from emoclass.model.prefix import ActivationSource, ComputedActivations, FrozenPrefix, compute_logits
 from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
-from emoclass.runtime import free_disk, models_dir, resolve_device, resolve_precision
+from emoclass.runtime import free_disk, is_out_of_memory, models_dir, resolve_device, resolve_precision
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, check_free, free_name, save_model
 from emoclass.store.layout import Manifest
 from emoclass.training.activations import ActivationCache, CacheBudget, CacheUse, default_budget
 from emoclass.training.card import model_card
-from emoclass.training.loop import EpochDone, Scores, TrainEvent, training_loop
+from emoclass.training.loop import EpochDone, LoopState, Scores, TrainEvent, training_loop
+from emoclass.training.resume import RunStates, run_key
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,22 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """Training goes on from a saved state: the epoch, the steps taken in it, and the epochs before."""
+
+    epoch: int
+    step: int
+    history: tuple[EpochDone, ...]
+
+
+@dataclass(frozen=True)
+class StateNotSaved:
+    """A state from which to go on could not be saved, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class TextsEncoded:
     """The frozen layers are done with some more texts."""
 
@@ -75,7 +97,9 @@ class PrefixDone:
     use: CacheUse
 
 
-RunEvent = Prepared | TextsEncoded | PrefixDone | TrainEvent
+RunEvent = Prepared | TextsEncoded | PrefixDone | Resumed | StateNotSaved | TrainEvent
+# Within long epochs a state is saved this often.
+_SAVE_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +112,8 @@ class TrainResult:
         best_epoch: The one that was kept: best validation accuracy, the earlier one on a tie.
         parameters: How many parameters trained.
         test: Scores on the test part, if there is one.
-        stopped: Whether it was stopped before the last epoch.
+        stopped: Whether it was stopped before the last epoch; it can be resumed.
+        failure: Why it ended early, if it failed.
     """
 
     model: StoredModel
@@ -97,6 +122,7 @@ class TrainResult:
     parameters: ParameterCounts
     test: Evaluation | None
     stopped: bool
+    failure: str | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -108,6 +134,7 @@ class TrainResult:
             **manifest.parameters,
             "best_epoch": self.best_epoch,
             "stopped": self.stopped,
+            "failure": self.failure,
             "history": [asdict(epoch) for epoch in self.history],
             "data": manifest.data,
             "test": None if self.test is None else self.test.to_dict(),
@@ -124,6 +151,9 @@ def run_training(
     precision: str = "auto",
     cache_memory: int | None = None,
     cache_disk: int | None = None,
+    resume: bool = False,
+    patience: int | None = None,
+    max_minutes: float | None = None,
     on_event: Callable[[RunEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainResult:
@@ -138,6 +168,9 @@ def run_training(
         precision: Of the frozen layers: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
         cache_memory: Bytes of memory that activations may take; by default half of what is free.
         cache_disk: Bytes that all activation files may take; by default half of what is free, at most 20 GB.
+        resume: Whether to go on with the same training where an earlier run ended too early, if one did.
+        patience: End after so many epochs without a better one.
+        max_minutes: Stop after so many minutes of training; what is best so far is then saved.
         on_event: Called with whatever happens.
         should_stop: Asked after every step; what is best so far is then saved.
 
@@ -145,23 +178,57 @@ def run_training(
         EmoclassError: Of some kind, with what to do about it.
         StoppedError: It was stopped before the end of the first epoch.
     """
-    if name is not None:
-        check_free(name, overwrite=overwrite)
     base = resolve_base(config.base_model)
     torch_device = resolve_device(device)
+    dtype = resolve_precision(precision, torch_device)
+    states = RunStates(_key(data, config, base, torch_device, dtype))
+    saved = states.load() if resume else None
+    interim = None if saved is None else saved.facts["name"]
+    if name is not None and name != interim:
+        check_free(name, overwrite=overwrite)
+    if patience is not None and patience < 1:
+        raise ConfigError(f"--patience {patience} is less than 1")
+    if max_minutes is not None and not max_minutes > 0:
+        raise ConfigError(f"--max-minutes {max_minutes} is not above 0")
     # What comes from torch's own random numbers is seeded here, and the caller's are left as they were.
-    with torch.random.fork_rng([torch_device] if torch_device.type == "cuda" else []):
+    with torch.random.fork_rng([torch_device] if torch_device.type == "cuda" else []), _told_what_to_lower():
         torch.manual_seed(config.seed)
         budget = default_budget(torch_device, memory=cache_memory, disk=cache_disk)
-        run = _Run(data, config, base, torch_device, precision, budget, on_event, should_stop)
-        run.learn()
+        run = _Run(data, config, base, torch_device, dtype, budget, states, on_event, should_stop)
+        run.learn(resume=resume, patience=patience, max_minutes=max_minutes)
         run.calibrate()
         test = run.test()
     if name is None or not overwrite:
         # A name that was free may have been taken by now; the training must not be lost for that.
-        name = free_name(name or f"{_stem(data.source)}-{_stem(base.name)}")
+        wanted = name or f"{_stem(data.source)}-{_stem(base.name)}"
+        name = wanted if wanted == run.interim else run.interim or free_name(wanted)
+    overwrite = overwrite or name == run.interim
     stored = run.save(run.manifest(name, test), overwrite=overwrite)
-    return TrainResult(stored, tuple(run.history), run.best.epoch, run.parameters, test, run.stopped)
+    if run.stopped:
+        states.rename(name)
+    else:
+        states.clear()
+    return TrainResult(stored, tuple(run.history), run.best.epoch, run.parameters, test, run.stopped, run.failure)
+
+
+def _key(data: TrainingData, config: TrainConfig, base: BaseModel, device: torch.device, dtype: torch.dtype) -> str:
+    """What the result of a training depends on."""
+    texts = [
+        hashlib.sha256(json.dumps([part.texts, part.labels]).encode()).hexdigest() for part in (data.train, data.val)
+    ]
+    return run_key(config.to_dict(), base.name, base.source, device.type, str(dtype), texts)
+
+
+@contextmanager
+def _told_what_to_lower() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DeviceError(
+            "out of memory; lower --batch-size, --max-length or --cache-memory, or train fewer layers (--unfreeze)"
+        ) from error
 
 
 class _Run:
@@ -173,13 +240,17 @@ class _Run:
         config: TrainConfig,
         base: BaseModel,
         device: torch.device,
-        precision: str,
+        dtype: torch.dtype,
         budget: CacheBudget,
+        states: RunStates,
         on_event: Callable[[RunEvent], None],
         should_stop: Callable[[], bool],
     ) -> None:
         self.data, self.config, self.base, self.device = data, config, base, device
-        self.dtype = resolve_precision(precision, device)
+        self.dtype, self.states = dtype, states
+        self.interim: str | None = None
+        self.failure: str | None = None
+        self.best_tensors: dict[str, Tensor] = {}
         self.on_event, self.should_stop = on_event, should_stop
         self.tokenizer: HeadTailTokenizer = base.tokenizer(config.truncation)
         model, notes = base.load(len(data.labels), seed=config.seed)
@@ -199,7 +270,7 @@ class _Run:
         if self.cache is not None:
             self.on_event(PrefixDone(self.cache.use))
 
-    def learn(self) -> None:
+    def learn(self, *, resume: bool, patience: int | None, max_minutes: float | None) -> None:
         """Trains; afterwards the model has the weights of its best epoch."""
         labels = self.data.labels.encode(self.data.train.labels)
         val_labels = torch.from_numpy(self.data.labels.encode(self.data.val.labels))
@@ -209,21 +280,69 @@ class _Run:
             accuracy = (logits.argmax(-1) == val_labels).float().mean()
             return Scores(float(functional.cross_entropy(logits, val_labels)), float(accuracy))
 
-        best: dict[str, Tensor] = {}
-        for event in training_loop(self.model, self.sources["train"], labels, self.config, evaluate=evaluate):
-            self.on_event(event)
-            if isinstance(event, EpochDone):
-                self.history.append(event)
-                if self.best is event:
-                    trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
-                    best = {n: p.detach().clone() for n, p in trained.items()}
-            if self.should_stop() and len(self.history) < self.config.epochs:
-                self.stopped = True
-                break
+        state = LoopState(self.model, len(labels), self.config)
+        if resume:
+            self._resume(state)
+        deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
+        saved_at = time.monotonic()
+        try:
+            for event in training_loop(
+                self.model, self.sources["train"], labels, self.config, evaluate=evaluate, state=state
+            ):
+                self.on_event(event)
+                if isinstance(event, EpochDone):
+                    self._end_epoch(event)
+                at_end = len(self.history) == self.config.epochs
+                self.stopped = not at_end and (self.should_stop() or time.monotonic() > deadline)
+                if isinstance(event, EpochDone) or self.stopped or time.monotonic() - saved_at > _SAVE_SECONDS:
+                    self._save_state(state)
+                    saved_at = time.monotonic()
+                if self.stopped or self._is_patient_no_more(patience):
+                    break
+        except LossError as error:
+            if not self.history:
+                raise
+            self.failure = str(error)
         if not self.history:
-            raise StoppedError("stopped before the first epoch was over; nothing was saved")
-        self.model.load_state_dict(best, strict=False)
+            raise StoppedError(
+                "stopped before the first epoch was over; run the same command with --resume to go on from there"
+            )
+        self.model.load_state_dict(self.best_tensors, strict=False)
         self.model.eval()
+
+    def _end_epoch(self, event: EpochDone) -> None:
+        self.history.append(event)
+        if self.best is event:
+            trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+            self.best_tensors = {n: p.detach().clone() for n, p in trained.items()}
+
+    def _is_patient_no_more(self, patience: int | None) -> bool:
+        return patience is not None and bool(self.history) and len(self.history) - self.best.epoch >= patience
+
+    def _save_state(self, state: LoopState) -> None:
+        tensors = state.tensors()
+        # Right after the best epoch the best weights are the current ones.
+        if self.history and not (self.best is self.history[-1] and state.step == 0):
+            tensors |= {f"best.{name}": tensor for name, tensor in self.best_tensors.items()}
+        facts = {**state.facts(), "history": [asdict(epoch) for epoch in self.history], "name": self.interim}
+        try:
+            self.states.save(tensors, facts)
+        except OSError as error:
+            if not self.stopped:
+                self.on_event(StateNotSaved(f"{self.states.directory}: {error.strerror or error}"))
+
+    def _resume(self, state: LoopState) -> None:
+        saved = self.states.load()
+        if saved is None:
+            return
+        state.restore(saved.tensors, saved.facts)
+        self.history = [EpochDone(**epoch) for epoch in saved.facts["history"]]
+        self.interim = saved.facts["name"]
+        best = {n.removeprefix("best."): t for n, t in saved.tensors.items() if n.startswith("best.")}
+        if self.history and not best:
+            best = {n.removeprefix("model."): t for n, t in saved.tensors.items() if n.startswith("model.")}
+        self.best_tensors = best
+        self.on_event(Resumed(state.epoch, state.step, tuple(self.history)))
 
     def calibrate(self) -> None:
         """Fits a temperature on the validation part and puts it into the classifier's weights; frees the memory."""

@@ -1,0 +1,226 @@
+"""A training that was stopped, killed or could not be saved goes on where it was, to the same result."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from emoclass.config import TrainConfig
+from emoclass.data.preparation import TrainingData
+from emoclass.errors import ConfigError, EmoclassError, LossError, StoppedError
+from emoclass.inference.predictor import load
+from emoclass.runtime import runs_dir
+from emoclass.training import loop
+from emoclass.training import run as run_module
+from emoclass.training.loop import StepDone
+from emoclass.training.resume import RunStates
+from emoclass.training.run import Resumed, TrainResult, run_training
+
+Config = Callable[..., TrainConfig]
+
+
+def weights(result: TrainResult) -> dict[str, torch.Tensor]:
+    return load_file(result.model.directory / "model.safetensors")
+
+
+def same(first: TrainResult, second: TrainResult) -> bool:
+    mine, theirs = weights(first), weights(second)
+    return (
+        all(torch.equal(tensor, theirs[name]) for name, tensor in mine.items())
+        and [e.val_loss for e in first.history] == [e.val_loss for e in second.history]
+        and [e.train_loss for e in first.history] == [e.train_loss for e in second.history]
+        and first.best_epoch == second.best_epoch
+    )
+
+
+class StopAfter:
+    """Raises the flag at one step of one epoch."""
+
+    def __init__(self, epoch: int, step: int) -> None:
+        self.wanted, self.seen = (epoch, step), False
+        self.events: list[Any] = []
+
+    def on_event(self, event: Any) -> None:
+        self.events.append(event)
+        if isinstance(event, StepDone) and (event.epoch, event.step) == self.wanted:
+            self.seen = True
+
+    def should_stop(self) -> bool:
+        return self.seen
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(1, 1), (1, 6), (2, 3), (3, 1), (3, 6)])
+@pytest.mark.parametrize("unfreeze", [1, "all"])
+def test_a_resumed_training_is_the_uninterrupted_one_bit_by_bit(
+    parts: TrainingData, config: Config, epoch: int, step: int, unfreeze: int | str
+) -> None:
+    recipe = config(epochs=3, unfreeze=unfreeze)
+    whole = run_training(parts, recipe, name="whole")
+    stop = StopAfter(epoch, step)
+    if epoch == 1:
+        with pytest.raises(StoppedError, match="--resume"):
+            run_training(parts, recipe, on_event=stop.on_event, should_stop=stop.should_stop)
+    else:
+        stopped = run_training(parts, recipe, on_event=stop.on_event, should_stop=stop.should_stop)
+        assert stopped.stopped
+        assert len(stopped.history) == epoch - 1
+    torch.randn(100)  # other random numbers in between
+    events: list[Any] = []
+    resumed = run_training(parts, recipe, resume=True, on_event=events.append)
+    assert next(e for e in events if isinstance(e, Resumed)).epoch == epoch
+    assert same(whole, resumed)
+    assert not resumed.stopped
+    assert not runs_dir().exists()
+
+
+def test_resume_begins_where_there_is_nothing_and_keeps_the_name(parts: TrainingData, config: Config) -> None:
+    recipe = config(epochs=3)
+    stop = StopAfter(2, 2)
+    first = run_training(parts, recipe, resume=True, name="mine", on_event=stop.on_event, should_stop=stop.should_stop)
+    assert first.model.manifest.name == "mine"
+    second = run_training(parts, recipe, resume=True, name="mine")
+    assert second.model.directory == first.model.directory
+    assert len(second.history) == 3
+    with pytest.raises(EmoclassError, match="exists"):
+        run_training(parts, recipe, resume=True, name="mine")
+
+
+def test_another_recipe_is_another_run(parts: TrainingData, config: Config) -> None:
+    stop = StopAfter(2, 2)
+    run_training(parts, config(epochs=3), on_event=stop.on_event, should_stop=stop.should_stop)
+    events: list[Any] = []
+    run_training(parts, config(epochs=3, learning_rate=1e-2), resume=True, on_event=events.append)
+    assert not [e for e in events if isinstance(e, Resumed)]
+
+
+def test_a_training_that_could_not_be_saved_is_not_lost(
+    parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any, **kwargs: Any) -> Any:
+        raise EmoclassError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "save_model", full)
+        with pytest.raises(EmoclassError, match="the disk is full"):
+            run_training(parts, config())
+    events: list[Any] = []
+    result = run_training(parts, config(), resume=True, on_event=events.append)
+    assert len(result.history) == 3
+    assert not [e for e in events if isinstance(e, StepDone)]
+
+
+def test_damaged_states_are_passed_over(tmp_path: Path) -> None:
+    states = RunStates("key")
+    assert states.load() is None
+    for number in range(4):
+        states.save({"x": torch.tensor(float(number))}, {"number": number})
+    files = sorted(states.directory.iterdir())
+    assert len(files) == 2
+    content = files[-1].read_bytes()
+    for damaged in (content[:-1], content[:40], b"", content[:-4] + b"\0\1\2\3"):
+        files[-1].write_bytes(damaged)
+        saved = states.load()
+        assert saved is not None
+        assert (saved.facts["number"], float(saved.tensors["x"])) == (2, 2.0)
+    files[0].write_bytes(b"{}\n")
+    assert states.load() is None
+
+
+def test_patience_and_minutes_end_a_training_early(parts: TrainingData, config: Config) -> None:
+    patient = run_training(parts, config(epochs=30, learning_rate=1e-9), patience=2)
+    assert len(patient.history) == patient.best_epoch + 2
+    assert not patient.stopped
+    brief = run_training(parts, config(epochs=100_000, learning_rate=1e-3), max_minutes=0.01)
+    assert brief.stopped
+    assert 0 < len(brief.history) < 100_000
+    for wrong in ({"patience": 0}, {"max_minutes": 0.0}):
+        with pytest.raises(ConfigError):
+            run_training(parts, config(), **wrong)
+
+
+def test_a_loss_that_is_no_number_keeps_the_best_before_it(
+    parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Any], emotions_csv: Path
+) -> None:
+    original = loop._require_finite
+
+    def fail_later(loss: float, epoch: int, step: int) -> None:
+        original(float("nan") if epoch == 3 else loss, epoch, step)
+
+    monkeypatch.setattr(loop, "_require_finite", fail_later)
+    result = run_training(parts, config(epochs=5), name="kept")
+    assert len(result.history) == 2
+    assert result.failure is not None
+    assert "--learning-rate" in result.failure
+    assert load("kept").predict_text("happy")[0]
+    monkeypatch.setattr(loop, "_require_finite", lambda loss, epoch, step: original(float("inf"), epoch, step))
+    with pytest.raises(LossError, match="became inf in epoch 1"):
+        run_training(parts, config(), name="none")
+
+
+def test_too_little_memory_in_the_frozen_layers_halves_the_work(
+    parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_training(parts, config(), cache_disk=0)
+    original = run_module.FrozenPrefix.__call__
+    refused = []
+
+    def small(self: Any, input_ids: Any, lengths: Any) -> Any:
+        if len(lengths) > 5:
+            refused.append(len(lengths))
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+        return original(self, input_ids, lengths)
+
+    monkeypatch.setattr(run_module.FrozenPrefix, "__call__", small)
+    halved = run_training(parts, config(), cache_disk=0)
+    assert refused
+    assert [e.val_loss for e in halved.history] == pytest.approx([e.val_loss for e in whole.history], abs=1e-4)
+    monkeypatch.setattr(run_module.FrozenPrefix, "__call__", lambda *args: torch.empty(2**46))
+    with pytest.raises(EmoclassError, match="--max-length"):
+        run_training(parts, config(), cache_disk=0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals there")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_training_goes_on(
+    emotions_csv: Path, tiny_base: Path, cli: Callable[..., Any], number: signal.Signals, tmp_path: Path
+) -> None:
+    recipe = [
+        "--learning-rate",
+        "0.001",
+        "--epochs",
+        "400",
+        "--batch-size",
+        "8",
+        "--max-length",
+        "40",
+        "--train-pooler",
+    ]
+    command = ["train", str(emotions_csv), "--base-model", str(tiny_base), *recipe, "--name", "long", "--resume"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "emoclass", *command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("epoch 5/"):
+                break
+        process.send_signal(number)
+        rest = process.stderr.read()
+        code = process.wait(timeout=60)
+    if number == signal.SIGTERM:
+        assert code == 130
+        assert "--resume goes on" in rest
+    short = cli(*command, "--max-minutes", "0.02", "--json")
+    assert short.exit_code in (0, 130), short.output
+    assert "going on in epoch" in short.stderr
+    history = json.loads(short.stdout)["history"]
+    assert [epoch["epoch"] for epoch in history] == list(range(1, len(history) + 1))
+    assert len(history) >= 5
