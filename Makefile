@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := .demo
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test lint format demo docs clean
+.PHONY: test lint format soak demo docs clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -23,6 +23,10 @@ lint: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Kills, damage and crowds at length: about half an hour.
+soak: $(INSTALLED)
+	EMOCLASS_SOAK=1 $(BIN)/python -m pytest tests/faults
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/generate_cli.py

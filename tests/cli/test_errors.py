@@ -69,10 +69,10 @@ def test_an_unknown_model_is_named(cli: Run, tiny_train: Run) -> None:
 
 def test_a_truncated_weights_file_is_named(cli: Run, tiny_train: Run, emotions_csv: Path) -> None:
     tiny_train("--name", "first")
-    weights = models_dir() / "first" / "model.safetensors"
+    weights = models_dir() / "first" / "frozen.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    assert "model.safetensors" in message_of(cli("predict", "x"))
-    assert "model.safetensors" in message_of(cli("eval", emotions_csv))
+    assert "frozen.safetensors" in message_of(cli("predict", "x"))
+    assert "frozen.safetensors" in message_of(cli("eval", emotions_csv))
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps", "tpu", "cuda:x"])

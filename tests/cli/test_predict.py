@@ -221,3 +221,12 @@ def test_misuse_is_told_in_one_line(
     message = run(*arguments, code=code, input="a\n").stderr
     assert words in message
     assert len([line for line in message.splitlines() if line.startswith("error:")]) == 1
+
+
+def test_formulas_are_escaped_when_asked_for(run: Run) -> None:
+    table = "text,id\n=1+1,-5\n@home,x\n"
+    plain = run("--input-format", "csv", input=table).stdout.splitlines()
+    assert plain[1].startswith("=1+1,-5,")
+    escaped = run("--input-format", "csv", "--escape-formulas", input=table).stdout.splitlines()
+    assert escaped[1].startswith("'=1+1,'-5,")
+    assert escaped[2].startswith("'@home,x,")

@@ -2,7 +2,9 @@
 
 import errno
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +59,9 @@ def test_a_model_directory_holds_all_that_is_promised(train: Train) -> None:
         "config.json",
         "tokenizer.json",
         "tokenizer_config.json",
-        "model.safetensors",
+        "model.safetensors.index.json",
+        "trained.safetensors",
+        "frozen.safetensors",
         "baseline.json",
         "baseline.safetensors",
         "emoclass.json",
@@ -142,7 +146,9 @@ def test_a_directory_is_a_model_too(train: Train, tmp_path: Path) -> None:
         load(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "training_texts.npy"])
+@pytest.mark.parametrize(
+    "name", ["trained.safetensors", "frozen.safetensors", "config.json", "tokenizer.json", "training_texts.npy"]
+)
 @pytest.mark.parametrize("damage", ["cut", "flip", "remove"])
 def test_a_damaged_file_is_named(train: Train, name: str, damage: str) -> None:
     path = train("first").model.directory / name
@@ -209,3 +215,73 @@ def test_transformers_gives_the_same_labels_and_scores(parts: TrainingData, conf
         assert [entry["label"] for entry in theirs] == [label for label, _ in prediction.top_k]
         for entry, (_, confidence) in zip(theirs, prediction.top_k, strict=True):
             assert entry["score"] == pytest.approx(confidence, abs=1e-4)
+
+
+def test_models_of_one_base_share_what_did_not_train(train: Train) -> None:
+    first, second = train("first"), train("second")
+    frozen = [result.model.directory / "frozen.safetensors" for result in (first, second)]
+    assert frozen[0].samefile(frozen[1])
+    assert second.model.own_size == second.model.size - frozen[0].stat().st_size
+    expected = [prediction.label for prediction in load("second").predict(TEXTS)]
+    remove_model("first")
+    assert [prediction.label for prediction in load("second").predict(TEXTS)] == expected
+    assert second.model.own_size == second.model.size
+
+
+def test_damaged_tensors_are_not_shared(train: Train) -> None:
+    damaged = train("first").model.directory / "frozen.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    second = train("second")
+    assert not damaged.samefile(second.model.directory / "frozen.safetensors")
+    load("second")
+
+
+def test_without_hard_links_tensors_are_written_again(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any) -> None:
+        raise OSError("no links here")
+
+    train("first")
+    monkeypatch.setattr("os.link", refuse)
+    train("second")
+    load("second")
+
+
+def test_all_layers_trained_is_a_single_file(train: Train, parts: TrainingData, config: Any) -> None:
+    result = run_training(parts, config(epochs=1, unfreeze="all"))
+    assert (result.model.directory / "model.safetensors").exists()
+    assert not (result.model.directory / "frozen.safetensors").exists()
+    load()
+
+
+def test_an_exported_copy_stands_alone(train: Train, tmp_path: Path, cli: Any) -> None:
+    train("first")
+    expected = list(load("first").predict(TEXTS))
+    result = cli("models", "export", "first", tmp_path / "copy")
+    assert result.exit_code == 0, result.output
+    remove_model("first")
+    assert list(load(tmp_path / "copy").predict(TEXTS)) == expected
+    assert all(path.stat().st_nlink == 1 for path in (tmp_path / "copy").iterdir())
+    train("first")
+    assert "exists already" in cli("models", "export", "first", tmp_path / "copy").stderr
+
+
+def test_links_in_a_model_directory_are_not_followed(train: Train, tmp_path: Path) -> None:
+    path = train("first").model.directory / "trained.safetensors"
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match="is a link"):
+        load("first")
+
+
+def test_a_replacement_that_was_killed_half_way_loses_nothing(train: Train) -> None:
+    directory = train("first").model.directory
+    aside = directory.parent / ".first.abc.old"
+    aside.mkdir()
+    directory.rename(aside / "first")
+    os.utime(aside, (time.time() - 60,) * 2)
+    rubbish = directory.parent / ".other.xyz.partial"
+    rubbish.mkdir()
+    os.utime(rubbish, (0, 0))
+    assert [model.directory.name for model in list_models()[0]] == ["first"]
+    assert not rubbish.exists()
+    load("first")

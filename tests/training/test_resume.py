@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.errors import ConfigError, EmoclassError, LossError, StoppedError
 from emoclass.inference.predictor import load
+from emoclass.model.weights import read_tensors
 from emoclass.runtime import runs_dir
 from emoclass.training import loop
 from emoclass.training import run as run_module
@@ -29,7 +29,7 @@ Config = Callable[..., TrainConfig]
 
 
 def weights(result: TrainResult) -> dict[str, torch.Tensor]:
-    return load_file(result.model.directory / "model.safetensors")
+    return read_tensors(result.model.directory)
 
 
 def same(first: TrainResult, second: TrainResult) -> bool:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData, select
 from emoclass.errors import EmoclassError, ModelError, StoppedError
 from emoclass.inference.predictor import load
 from emoclass.model.base import resolve_base
+from emoclass.model.weights import read_tensors
 from emoclass.runtime import models_dir
 from emoclass.training import run as run_module
 from emoclass.training.activations import CacheUse
@@ -32,7 +32,7 @@ def figures(result: TrainResult) -> list[tuple[float, ...]]:
 
 
 def weights(result: TrainResult) -> dict[str, torch.Tensor]:
-    return load_file(result.model.directory / "model.safetensors")
+    return read_tensors(result.model.directory)
 
 
 @pytest.mark.parametrize("unfreeze", [2, "all"])

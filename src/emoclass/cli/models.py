@@ -1,4 +1,4 @@
-"""``emoclass models``: list, show, path, remove."""
+"""``emoclass models``: list, show, path, export, remove."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emoclass.cli import _options as options
 if TYPE_CHECKING:
     from emoclass.store.checkpoints import StoredModel
 
-app = typer.Typer(no_args_is_help=True, help="List, show and remove trained models.")
+app = typer.Typer(no_args_is_help=True, help="List, show, export and remove trained models.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A trained model.")]
 
@@ -36,7 +36,7 @@ def list_(json_: options.Json = False) -> None:
         console.results(),
         console.table(
             "Models",
-            ["name", "trained", "base model", "classes", "val accuracy", "test accuracy", "size"],
+            ["name", "trained", "base model", "classes", "val accuracy", "test accuracy", "size", "own"],
             [_row(_summary(model)) for model in models],
             text_columns=3,
         ),
@@ -81,6 +81,16 @@ def path(name: Name) -> None:
 
 
 @app.command()
+def export(
+    name: Name, directory: Annotated[str, typer.Argument(metavar="DIR", help="A new directory for the copy.")]
+) -> None:
+    """Write a copy of a model that needs nothing else: for other machines, and for transformers."""
+    from emoclass.store.checkpoints import export_model
+
+    typer.echo(str(export_model(name, directory).directory))
+
+
+@app.command()
 def remove(name: Name) -> None:
     """Remove a model."""
     from emoclass.cli import _console as console
@@ -101,6 +111,7 @@ def _summary(model: StoredModel) -> dict[str, Any]:
         "val_accuracy": manifest.metrics.get("val_accuracy"),
         "test_accuracy": test.get("accuracy"),
         "size_bytes": model.size,
+        "own_size_bytes": model.own_size,
     }
 
 
@@ -113,6 +124,7 @@ def _row(summary: dict[str, Any]) -> list[object]:
         _shown(summary["val_accuracy"]),
         _shown(summary["test_accuracy"]),
         f"{summary['size_bytes'] / 1e6:.0f} MB",
+        f"{summary['own_size_bytes'] / 1e6:.0f} MB",
     ]
 
 

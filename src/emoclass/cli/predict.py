@@ -59,6 +59,9 @@ def predict(
     uncertain_label: Annotated[
         str, typer.Option("--uncertain-label", metavar="NAME", help="The label below --min-confidence.")
     ] = "uncertain",
+    escape_formulas: Annotated[
+        bool, typer.Option("--escape-formulas", help="In csv and tsv, put ' before what a spreadsheet would compute.")
+    ] = False,
     on_error: Annotated[
         str, typer.Option("--on-error", metavar="stop|skip", help="What to do at a record that cannot be read.")
     ] = "stop",
@@ -86,6 +89,7 @@ def predict(
         probabilities=probabilities,
         min_confidence=min_confidence,
         uncertain_label=uncertain_label,
+        escape_formulas=escape_formulas,
     )
     # oneDNN keeps what it makes for each size of a batch, and packed batches have many: memory would grow by 50 MB.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8")

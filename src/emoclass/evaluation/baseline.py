@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
 NAME = "TF-IDF + linear"
-_MOST_FEATURES = 100_000
+_MOST_FEATURES = 50_000
 # In fewer texts, words that occur once count as well.
 _FEW_TEXTS = 2000
 _STRENGTHS = (0.1, 1.0)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OUTPUT_FORMATS = (LINES, *FORMATS)
 _PREFIX = "predicted_"
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 Batch: TypeAlias = "list[tuple[Item, Prediction]]"
 
@@ -35,6 +36,8 @@ class OutputOptions:
         probabilities: Whether the probability of every class is written too.
         min_confidence: Below this confidence the label is ``uncertain_label``.
         uncertain_label: What stands for no answer.
+        escape_formulas: Whether an apostrophe is put before what a spreadsheet would take for a formula, in csv and
+            tsv.
     """
 
     format: str
@@ -42,6 +45,7 @@ class OutputOptions:
     probabilities: bool = False
     min_confidence: float = 0.0
     uncertain_label: str = "uncertain"
+    escape_formulas: bool = False
 
     def __post_init__(self) -> None:
         if self.format not in OUTPUT_FORMATS:
@@ -50,6 +54,10 @@ class OutputOptions:
             raise ConfigError(f"--top-k {self.top_k} is less than 1")
         if not 0 <= self.min_confidence <= 1:
             raise ConfigError(f"--min-confidence {self.min_confidence} is not between 0 and 1")
+
+
+def _escaped(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 @contextmanager
@@ -159,6 +167,8 @@ class PredictionWriter:
     def _write_rows(self, writer: RecordWriter, batch: Batch) -> None:
         names = [*self._columns, *self._added_names(self._columns, self._row_names())]
         rows = [[*self._fields(item), *self._row_values(prediction)] for item, prediction in batch]
+        if self._options.escape_formulas and self._options.format in ("csv", "tsv"):
+            rows = [[_escaped(value) for value in row] for row in rows]
         writer.write(names, rows)
 
     def _fields(self, item: Item) -> Sequence[object]:

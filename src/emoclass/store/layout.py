@@ -11,6 +11,8 @@ from emoclass.config import TrainConfig, TruncationConfig
 from emoclass.errors import ConfigError, ModelError
 
 CONFIG = "config.json"
+WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
+TRAINED, FROZEN = "trained.safetensors", "frozen.safetensors"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 MANIFEST = "emoclass.json"
@@ -58,6 +60,7 @@ class Manifest:
         calibration: How logits were calibrated: ``method``, ``temperature``, and ``rows`` that it was fitted on.
         data: Source, fingerprint, and rows of each part.
         versions: Versions of Python and of the libraries, the device and the precision.
+        frozen_sha256: Hash of the tensors that did not train, which models of one base share.
         checksums: SHA-256 of the other files.
     """
 
@@ -72,6 +75,7 @@ class Manifest:
     calibration: dict[str, Any]
     data: dict[str, Any]
     versions: dict[str, str]
+    frozen_sha256: str | None = None
     checksums: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

@@ -421,6 +421,8 @@ class _Run:
         return save_model(
             manifest,
             tensors=tensors,
+            # The classifier is new, whether it trains or not; with it the calibration.
+            trained={n for n, p in self.model.named_parameters() if p.requires_grad or n.startswith("classifier.")},
             config=self.base.classifier_config(self.data.labels.names),
             tokenizer_json=self.tokenizer.to_json(),
             tokenizer_config=self.base.tokenizer_config(self.tokenizer.truncation.max_length),

@@ -1,0 +1,168 @@
+"""Kills, full disks, damage and crowds: afterwards every listed model loads and predicts as before.
+
+In short form here; ``make soak`` sets EMOCLASS_SOAK and runs them at length.
+"""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from emoclass.config import TrainConfig
+from emoclass.data.preparation import TrainingData
+from emoclass.errors import EmoclassError
+from emoclass.inference.predictor import load
+from emoclass.model.weights import read_tensors
+from emoclass.runtime import models_dir, runs_dir
+from emoclass.store.checkpoints import list_models
+from emoclass.training.run import run_training
+
+SOAK = bool(os.environ.get("EMOCLASS_SOAK"))
+TEXTS = ["a happy day", "so very angry and mad", "they are afraid in the dark", ""]
+EMOCLASS = [sys.executable, "-m", "emoclass"]
+
+
+def answers(name: str) -> list[tuple[str, float]]:
+    return [(p.label, p.confidence) for p in load(name, precision="fp32").predict(TEXTS)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
+def test_kills_at_any_instant_lose_nothing(
+    parts: TrainingData, config: Callable[..., TrainConfig], emotions_csv: Path, tiny_base: Path
+) -> None:
+    run_training(parts, config(epochs=1), name="before")
+    expected = answers("before")
+    recipe = ["--learning-rate", "0.005", "--epochs", "40", "--batch-size", "8", "--max-length", "40"]
+    train = [*EMOCLASS, "train", str(emotions_csv), "--base-model", str(tiny_base), *recipe, "--cache-disk", "0"]
+    subprocess.run([*train, "--name", "whole"], check=True, capture_output=True)
+    whole = read_tensors(models_dir() / "whole")
+    rng = random.Random(0)
+    for number in range(200 if SOAK else 4):
+        # Imports take the first seconds; whatever comes then may be hit.
+        with subprocess.Popen(
+            [*train, "--name", f"kill-{number}", "--resume"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        ) as process:
+            time.sleep(rng.uniform(1.5, 5.0))
+            process.send_signal(signal.SIGKILL)
+        assert answers("before") == expected
+        assert not list_models()[1]
+        for model in list_models()[0]:
+            load(model.directory)
+        subprocess.run([*train, "--name", f"kill-{number}", "--resume", "--overwrite"], check=True, capture_output=True)
+        resumed = read_tensors(models_dir() / f"kill-{number}")
+        assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+        shutil.rmtree(models_dir() / f"kill-{number}")
+        assert not runs_dir().exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_write_error_at_any_point_of_a_save_changes_nothing(
+    parts: TrainingData, config: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    run_training(parts, config(epochs=1), name="kept")
+    expected = answers("kept")
+    calls = failing = 0
+
+    def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            mode = str(args[1] if len(args) > 1 else kwargs.get("mode", "r")) if original is builtins.open else "w"
+            if set("wxa+") & set(mode) or original is not builtins.open:
+                calls += 1
+                if calls == failing:
+                    raise OSError(code, os.strerror(code))
+            return original(*args, **kwargs)
+
+        return call
+
+    for failing in range(1, 60):
+        calls = 0
+        with monkeypatch.context() as patch:
+            for owner, name in (
+                (os, "fsync"),
+                (Path, "rename"),
+                (Path, "write_text"),
+                (Path, "write_bytes"),
+                (os, "link"),
+            ):
+                patch.setattr(owner, name, wrapped(getattr(owner, name)))
+            patch.setattr("safetensors.torch.save_file", wrapped(__import__("safetensors.torch").torch.save_file))
+            patch.setattr("numpy.save", wrapped(__import__("numpy").save))
+            try:
+                run_training(parts, config(epochs=1), name="kept", overwrite=True, cache_disk=0)
+                done = True
+            except EmoclassError:
+                done = False
+        assert answers("kept") == expected
+        assert not list_models()[1]
+        if done and calls < failing:
+            break
+    else:
+        pytest.fail("there are more writes than were tried")
+    assert failing > 10
+    assert sorted(path.name for path in models_dir().iterdir()) == ["kept"]
+
+
+def test_truncated_and_flipped_files_are_told_or_harmless(
+    parts: TrainingData, config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    directory = run_training(parts, config(epochs=1), name="sound").model.directory
+    expected = answers("sound")
+    rng = random.Random(0)
+    files = sorted(path.name for path in directory.iterdir())
+    for number in range(1000 if SOAK else 80):
+        copy = tmp_path / "copy"
+        shutil.copytree(directory, copy)
+        path = copy / rng.choice(files)
+        content = bytearray(path.read_bytes())
+        place = rng.randrange(len(content))
+        if number % 2:
+            content[place] ^= 1 << rng.randrange(8)
+        else:
+            del content[place:]
+        path.write_bytes(content)
+        message = None
+        try:
+            got = [(p.label, p.confidence) for p in load(copy, precision="fp32").predict(TEXTS)]
+        except EmoclassError as error:
+            message = str(error)
+        if message is None:
+            assert got == expected
+        else:
+            assert "\n" not in message
+            assert len(message) < 1000
+        shutil.rmtree(copy)
+
+
+def test_trainings_and_predictions_side_by_side(emotions_csv: Path, tiny_base: Path, tmp_path: Path) -> None:
+    recipe = ["--epochs", "2", "--batch-size", "8", "--max-length", "40", "--learning-rate", "0.01"]
+    train = [*EMOCLASS, "train", str(emotions_csv), "--base-model", str(tiny_base), *recipe, "--name"]
+    subprocess.run([*train, "shared"], check=True, capture_output=True)
+    deadline = time.monotonic() + (60 if SOAK else 8)
+    rounds = 0
+    while time.monotonic() < deadline:
+        commands = [[*train, name, "--overwrite"] for name in ("shared", "other")]
+        commands += [[*EMOCLASS, "predict", "--model", "shared", "-f", "jsonl", "a happy day"]] * (10 if SOAK else 3)
+        running = [subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for c in commands]
+        for process in running:
+            out, err = process.communicate(timeout=300)
+            assert process.returncode == 0, err
+            if "predict" in process.args:
+                assert json.loads(out)["label"] in ("anger", "fear", "joy")
+        rounds += 1
+    assert rounds
+    assert not [path for path in models_dir().iterdir() if path.name.startswith(".")]
