@@ -26,7 +26,7 @@ only where standard error is a terminal. `--json` prints one JSON document inste
 
 | environment variable | meaning |
 |---|---|
-| `EMOCLASS_HOME` | where models (`models/`), states of unfinished trainings (`runs/`) and activation files (`cache/`) are, instead of the user's directories |
+| `EMOCLASS_HOME` | where `models/`, `runs/` (unfinished trainings) and `cache/` are, not in your own directories |
 | `EMOCLASS_DEBUG=1` | errors show their traceback |
 | `HF_HUB_OFFLINE=1` | the hub is not asked; base models come from its cache, a directory or the package |
 | `NO_COLOR` | no colours |

@@ -94,6 +94,17 @@ def test_resume_begins_where_there_is_nothing_and_keeps_the_name(parts: Training
         run_training(parts, recipe, resume=True, name="mine")
 
 
+def test_what_is_left_can_be_seen_and_cleared(parts: TrainingData, config: Config, cli: Callable[..., Any]) -> None:
+    stop = StopAfter(2, 2)
+    run_training(parts, config(epochs=3), on_event=stop.on_event, should_stop=stop.should_stop)
+    assert len(json.loads(cli("cache", "show", "--json").stdout)["unfinished_trainings"]) == 1
+    assert "1 unfinished trainings" in cli("cache", "show").stderr
+    cli("cache", "clear")
+    assert len(json.loads(cli("cache", "show", "--json").stdout)["unfinished_trainings"]) == 1
+    cli("cache", "clear", "--runs")
+    assert json.loads(cli("cache", "show", "--json").stdout)["unfinished_trainings"] == []
+
+
 def test_another_recipe_is_another_run(parts: TrainingData, config: Config) -> None:
     stop = StopAfter(2, 2)
     run_training(parts, config(epochs=3), on_event=stop.on_event, should_stop=stop.should_stop)

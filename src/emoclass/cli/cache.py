@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 import typer
 
@@ -15,14 +16,18 @@ app = typer.Typer(no_args_is_help=True, help="Show and clear the kept output of 
 def show(json_: options.Json = False) -> None:
     """List activation files, the most recently used first."""
     from emoclass.cli import _console as console
-    from emoclass.training.cache_directory import list_files
+    from emoclass.training.cache_directory import list_files, unfinished_runs
 
-    files = list_files()
+    files, runs = list_files(), unfinished_runs()
     total = sum(file.size for file in files)
     if json_:
         entries = [{"path": str(f.path), "size_bytes": f.size, "used_at": f.used_at} for f in files]
-        console.print_json({"size_bytes": total, "files": entries})
+        unfinished = [{"path": str(path), "size_bytes": size} for path, size in runs]
+        console.print_json({"size_bytes": total, "files": entries, "unfinished_trainings": unfinished})
         return
+    if runs:
+        size = sum(size for _, size in runs) / 1e6
+        console.note(f"{len(runs)} unfinished trainings take {size:,.0f} MB; clear --runs removes them")
     if not files:
         console.note("there are no activation files")
         return
@@ -39,9 +44,13 @@ def show(json_: options.Json = False) -> None:
 
 
 @app.command()
-def clear() -> None:
+def clear(
+    runs: Annotated[bool, typer.Option("--runs", help="Also what train --resume would go on from.")] = False,
+) -> None:
     """Remove all activation files; the next training makes its own again."""
     from emoclass.cli import _console as console
     from emoclass.training.cache_directory import clear as clear_files
+    from emoclass.training.cache_directory import clear_runs
 
-    console.note(f"{clear_files() / 1e6:,.0f} MB are free again")
+    freed = clear_files() + (clear_runs() if runs else 0)
+    console.note(f"{freed / 1e6:,.0f} MB are free again")

@@ -55,23 +55,24 @@ def inspect_data(
 
     Several files, or a split directory, are also compared with each other.
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from emoclass.cli import _console as console
     from emoclass.data.inspection import TOKEN_LIMIT, inspect
 
     reader = options.data_options(text_column, label_column, format_, encoding, delimiter)
-    tables, parts = _read(data, reader)
-    if fix is not None and len(parts) > 1:
-        raise ConfigError("--fix is for one table; fix the parts one by one, or the whole before it is split")
-    tokenizer = _find_tokenizer(base_model)
     with console.progress_bar(console.status()) as progress:
-        task = progress.add_task("tokens", total=sum(map(len, parts.values())) if tokenizer else None)
+        reading = progress.add_task("rows read", total=None)
+        tables, parts = _read(data, replace(reader, on_rows=lambda rows: progress.advance(reading, rows)))
+        if fix is not None and len(parts) > 1:
+            raise ConfigError("--fix is for one table; fix the parts one by one, or the whole before it is split")
+        tokenizer = _find_tokenizer(base_model)
+        counting = progress.add_task("texts compared and counted", total=sum(map(len, parts.values())))
         inspection = inspect(
             parts,
             token_counter=None if tokenizer is None else tokenizer.count,
             token_limit=TOKEN_LIMIT if tokenizer is None else tokenizer.max_content_tokens,
-            on_texts=lambda texts: progress.advance(task, texts),
+            on_texts=lambda texts: progress.advance(counting, texts),
         )
     suspects = _find_suspects(parts) if label_noise else None
     if json_:

@@ -43,6 +43,8 @@ def split(
 
     Rows whose texts are the same, or nearly so, stay together, so that no text stands on two sides.
     """
+    from dataclasses import replace
+
     from emoclass.cli import _console as console
     from emoclass.data.sources import FORMATS
     from emoclass.data.split_writing import write_split
@@ -52,21 +54,24 @@ def split(
         raise ConfigError(f"--output-format {output_format} is not known; use {', '.join(FORMATS)}")
     reader = options.data_options(text_column, label_column, format_, encoding, delimiter)
     shares = parse_ratios(ratios)
-    table = reader.read(data)
+    with console.progress_bar(console.status()) as progress:
+        task = progress.add_task("rows read", total=None)
+        table = replace(reader, on_rows=lambda rows: progress.advance(task, rows)).read(data)
     cleaned = reader.clean(table, keep_duplicates=keep_duplicates)
     for message in (*table.notes, *cleaned.columns.notes):
         console.note(message)
-    result = write_split(
-        output_dir,
-        table,
-        cleaned,
-        ratios=shares,
-        seed=seed,
-        version=__version__,
-        group_column=group_column,
-        keep_duplicates=keep_duplicates,
-        format=output_format,
-    )
+    with console.status().status(f"comparing, dividing and writing {len(cleaned):,} rows"):
+        result = write_split(
+            output_dir,
+            table,
+            cleaned,
+            ratios=shares,
+            seed=seed,
+            version=__version__,
+            group_column=group_column,
+            keep_duplicates=keep_duplicates,
+            format=output_format,
+        )
     console.tell_removed(result.removed, result.conflicts)
     if result.grouping["groups"]:
         console.note(f"{result.grouping['rows_in_groups']} rows stand in {result.grouping['groups']} groups")

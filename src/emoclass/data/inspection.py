@@ -118,6 +118,7 @@ def _count_tokens(
     texts: list[str], counter: TokenCounter | None, limit: int, on_texts: Callable[[int], None]
 ) -> TokenStats | None:
     if counter is None:
+        on_texts(len(texts))
         return None
     counts: list[int] = []
     unknown: list[int] = []

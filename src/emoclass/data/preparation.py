@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ class DataOptions:
         format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``, or ``None`` to go by the name.
         encoding: Encoding of text files, or ``None`` for UTF-8.
         delimiter: Field separator of CSV, or ``None`` to go by the header.
+        on_rows: Told how many more rows are read.
     """
 
     text_column: str | None = None
@@ -38,14 +39,24 @@ class DataOptions:
     format: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    on_rows: Callable[[int], None] = lambda rows: None
 
     def read(self, source: str | Path) -> Table:
         """Reads one table."""
-        return read_table(source, format=self.format, encoding=self.encoding, delimiter=self.delimiter)
+        return read_table(
+            source, format=self.format, encoding=self.encoding, delimiter=self.delimiter, on_rows=self.on_rows
+        )
 
     def read_parts(self, source: str | Path, only: tuple[str, ...]) -> dict[str, Table]:
         """Reads a table, or the parts of a split directory."""
-        return read_parts(source, only=only, format=self.format, encoding=self.encoding, delimiter=self.delimiter)
+        return read_parts(
+            source,
+            only=only,
+            format=self.format,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            on_rows=self.on_rows,
+        )
 
     def clean(self, table: Table, *, keep_duplicates: bool = False) -> CleanData:
         """Chooses columns and cleans."""

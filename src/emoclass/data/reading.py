@@ -1,7 +1,7 @@
 """The one way in: tables and streams of records from files, standard input, or a directory of parts."""
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -67,8 +67,9 @@ def read_table(
     encoding: str | None = None,
     delimiter: str | None = None,
     stdin: BinaryIO | None = None,
+    on_rows: Callable[[int], None] = lambda rows: None,
 ) -> Table:
-    """Read a whole input; the options are those of ``open_records``.
+    """Read a whole input; the options are those of ``open_records``, and ``on_rows`` is told how many more are read.
 
     Raises:
         DataError: the input cannot be read, or has no data rows.
@@ -77,7 +78,7 @@ def read_table(
     import pandas as pd
 
     with open_records(source, format=format, encoding=encoding, delimiter=delimiter, stdin=stdin) as reader:
-        columns, lines = _collect(reader)
+        columns, lines = _collect(reader, on_rows)
         if not lines:
             raise DataError(f"{reader.name}: has a header but no data rows: add rows below it")
         return Table(
@@ -91,7 +92,7 @@ def read_table(
         )
 
 
-def _collect(reader: RecordReader) -> "tuple[list[list[object]], array[int]]":
+def _collect(reader: RecordReader, on_rows: Callable[[int], None]) -> "tuple[list[list[object]], array[int]]":
     """Turn records into columns, a batch at a time, so that no row outlives its batch."""
     columns: list[list[object]] = []
     lines = array("q")
@@ -100,6 +101,7 @@ def _collect(reader: RecordReader) -> "tuple[list[list[object]], array[int]]":
         while len(columns) < len(reader.columns):
             columns.append([None] * len(lines))
         lines.extend(record.line for record in batch)
+        on_rows(len(batch))
         for column, values in zip(columns, _transposed(batch, len(columns)), strict=True):
             column.extend(values)
     while len(columns) < len(reader.columns):
@@ -146,6 +148,7 @@ def read_parts(
     encoding: str | None = None,
     delimiter: str | None = None,
     stdin: BinaryIO | None = None,
+    on_rows: Callable[[int], None] = lambda rows: None,
 ) -> dict[str, Table]:
     """Read a file as ``{"all": table}``, or a directory's parts as ``{"train": …, "val": …, "test": …}``.
 
@@ -156,16 +159,18 @@ def read_parts(
         encoding: see there.
         delimiter: see there.
         stdin: see there.
+        on_rows: told how many more rows are read.
 
     Raises:
         DataError: a part cannot be read, or none of ``only`` is there.
     """
     if not Path(source).is_dir():
-        table = read_table(source, format=format, encoding=encoding, delimiter=delimiter, stdin=stdin)
+        table = read_table(source, format=format, encoding=encoding, delimiter=delimiter, stdin=stdin, on_rows=on_rows)
         return {WHOLE: table}
     paths = {part: path for part, path in find_parts(source).items() if part in only}
     if not paths:
         raise DataError(f"{source}: has no {' or '.join(only)} file: add it, or pass a table file")
     return {
-        part: read_table(path, format=format, encoding=encoding, delimiter=delimiter) for part, path in paths.items()
+        part: read_table(path, format=format, encoding=encoding, delimiter=delimiter, on_rows=on_rows)
+        for part, path in paths.items()
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from emoclass.runtime import cache_dir
+from emoclass.runtime import cache_dir, runs_dir
 
 FINISHED, PARTIAL = ".activations", ".partial"
 _ABANDONED_SECONDS = 24 * 3600.0
@@ -57,6 +58,21 @@ def clear() -> int:
             path.unlink()
             freed += size
     return freed
+
+
+def unfinished_runs() -> list[tuple[Path, int]]:
+    """The directories of trainings that ended too early, with their bytes."""
+    directory = runs_dir()
+    runs = sorted(path for path in directory.iterdir() if path.is_dir()) if directory.is_dir() else []
+    return [(run, sum(file.stat().st_size for file in run.iterdir())) for run in runs]
+
+
+def clear_runs() -> int:
+    """Removes the states of all trainings that ended too early; returns the bytes that became free."""
+    runs = unfinished_runs()
+    for run, _ in runs:
+        shutil.rmtree(run, ignore_errors=True)
+    return sum(size for _, size in runs)
 
 
 def activations_dir() -> Path:

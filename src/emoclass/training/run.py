@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import platform
 import time
@@ -213,10 +212,12 @@ def run_training(
 
 def _key(data: TrainingData, config: TrainConfig, base: BaseModel, device: torch.device, dtype: torch.dtype) -> str:
     """What the result of a training depends on."""
-    texts = [
-        hashlib.sha256(json.dumps([part.texts, part.labels]).encode()).hexdigest() for part in (data.train, data.val)
-    ]
-    return run_key(config.to_dict(), base.name, base.source, device.type, str(dtype), texts)
+    digest = hashlib.sha256()
+    for part in (data.train, data.val):
+        for text, label in zip(part.texts, part.labels, strict=True):
+            digest.update(f"{len(text)} {len(label)} {text}{label}".encode("utf-8", "surrogatepass"))
+        digest.update(b"\0")
+    return run_key(config.to_dict(), base.name, base.source, device.type, str(dtype), digest.hexdigest())
 
 
 @contextmanager
