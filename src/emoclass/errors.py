@@ -36,3 +36,8 @@ class DeviceError(EmoclassError):
 def raise_error(error: EmoclassError) -> None:
     """What readers do with an error where nobody else takes it."""
     raise error
+
+
+def one_line(text: object) -> str:
+    """The text of an error from elsewhere as a part of a message of one line."""
+    return " ".join(str(text).split())

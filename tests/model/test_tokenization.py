@@ -12,6 +12,7 @@ from tokenizers import processors
 
 from emoclass.config import TruncationConfig
 from emoclass.errors import ConfigError, ModelError
+from emoclass.model import tokenization
 from emoclass.model.tokenization import HeadTailTokenizer
 from tests.conftest import FILLERS, tiny_tokenizer
 
@@ -111,3 +112,19 @@ def test_a_damaged_tokenizer_is_named(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(ModelError, match="tokenizer.json: the tokenizer cannot be read"):
         HeadTailTokenizer.from_file(tmp_path / "tokenizer.json", TruncationConfig())
+
+
+@given(
+    st.lists(st.sampled_from([*FILLERS, "happy", "zzz", ",", "!?", "好", "é", "w" * 150]), max_size=120),
+    st.integers(8, 40),
+)
+def test_very_long_texts_are_tokenized_in_pieces_to_the_same_ids(content: list[str], max_length: int) -> None:
+    text = " ".join(content)
+    whole = make(max_length)
+    expected, counts = whole([text]), whole.count([text])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenization, "_PIECE", 16)
+        in_pieces, counted = whole([text]), whole.count([text])
+    assert in_pieces.input_ids.tolist() == expected.input_ids.tolist()
+    assert in_pieces.truncated.tolist() == expected.truncated.tolist()
+    assert counted == counts

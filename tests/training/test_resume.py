@@ -94,6 +94,13 @@ def test_resume_begins_where_there_is_nothing_and_keeps_the_name(parts: Training
         run_training(parts, recipe, resume=True, name="mine")
 
 
+def test_a_name_given_when_resuming_is_used(parts: TrainingData, config: Config) -> None:
+    recipe = config(epochs=3)
+    stop = StopAfter(2, 2)
+    run_training(parts, recipe, on_event=stop.on_event, should_stop=stop.should_stop)
+    assert run_training(parts, recipe, resume=True, name="other").model.manifest.name == "other"
+
+
 def test_what_is_left_can_be_seen_and_cleared(parts: TrainingData, config: Config, cli: Callable[..., Any]) -> None:
     stop = StopAfter(2, 2)
     run_training(parts, config(epochs=3), on_event=stop.on_event, should_stop=stop.should_stop)

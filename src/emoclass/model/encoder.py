@@ -89,8 +89,10 @@ class EncoderConfig:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int | float) and 0 <= value < 1):
                 problems.append(f"{name} is {value!r}; a number from 0 to 1 is needed")
-        if self.hidden_act not in _ACTIVATIONS:
+        if not isinstance(self.hidden_act, str) or self.hidden_act not in _ACTIVATIONS:
             problems.append(f"hidden_act {self.hidden_act!r} is not supported; use {', '.join(_ACTIVATIONS)}")
+        if not isinstance(self.layer_norm_eps, float) or not 0 < self.layer_norm_eps < 1:
+            problems.append(f"layer_norm_eps is {self.layer_norm_eps!r}; a number from 0 to 1 is needed")
         position_type = values.get("position_embedding_type", "absolute")
         if position_type != "absolute":
             problems.append(f"position_embedding_type {position_type!r} is not supported; only 'absolute' is")

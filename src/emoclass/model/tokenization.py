@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from emoclass.config import TruncationConfig
-from emoclass.errors import ConfigError, ModelError
+from emoclass.errors import ConfigError, ModelError, one_line
 
 # BERT's words end at blanks, punctuation and Chinese characters.
 _WORD_END = re.compile(r"[\W_\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ceaf]")
@@ -87,10 +87,12 @@ class HeadTailTokenizer:
         try:
             self._tokenizer = Tokenizer.from_str(tokenizer_json)
         except Exception as error:  # the Rust side raises plain Exception
-            raise ModelError(f"the tokenizer cannot be read: {error}") from None
+            raise ModelError(f"the tokenizer cannot be read: {one_line(error)}") from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._prefix, self._suffix = self._special_tokens()
+        if not self._prefix:
+            raise ModelError("the tokenizer puts no token before a text, where a BERT has its [CLS]")
         unknown = getattr(self._tokenizer.model, "unk_token", None)
         unknown_id = None if unknown is None else self._tokenizer.token_to_id(unknown)
         self._unknown = -1 if unknown_id is None else int(unknown_id)

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from emoclass.errors import ModelError
+from emoclass.errors import ModelError, one_line
 from emoclass.model.encoder import EncoderConfig, PackedBert
 
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -28,7 +28,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ModelError(f"{path.parent}: not a model directory, there is no {path.name}") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}") from None
+        raise ModelError(f"{path}: cannot be read: {one_line(error)}") from None
     if not isinstance(content, dict):
         raise ModelError(f"{path}: a JSON object was expected")
     return content
@@ -46,7 +46,7 @@ def weight_files(directory: Path) -> list[Path]:
         weight_map = read_json(directory / WEIGHTS_INDEX).get("weight_map")
         names = [str(name) for name in weight_map.values()] if isinstance(weight_map, dict) else [""]
         for name in names:
-            if not name or Path(name).name != name:
+            if not name.endswith(".safetensors") or not name.isprintable() or Path(name).name != name:
                 raise ModelError(f"{directory / WEIGHTS_INDEX}: names a file that cannot be used: {name!r}")
         return [directory / name for name in sorted(set(names))]
     if any(directory.glob("*.bin")):
@@ -76,7 +76,7 @@ def read_tensors(directory: Path) -> dict[str, Tensor]:
         except FileNotFoundError:
             raise ModelError(f"{path}: is missing; the model directory is not complete") from None
         except (OSError, SafetensorError, ValueError) as error:
-            raise ModelError(f"{path}: the file is damaged or cut short ({error})") from None
+            raise ModelError(f"{path}: the file is damaged or cut short ({one_line(error)})") from None
     return tensors
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emoclass.errors import EmoclassError, ModelError
+from emoclass.errors import EmoclassError, ModelError, one_line
 from emoclass.fingerprint import file_sha256
 from emoclass.runtime import models_dir
 from emoclass.store import layout
@@ -250,7 +250,7 @@ def open_model(directory: Path) -> StoredModel:
     except FileNotFoundError:
         raise ModelError(f"{directory}: is not a model that emoclass trained, there is no {path.name}") from None
     except (OSError, ValueError, AttributeError, RecursionError, ModelError) as error:
-        raise ModelError(f"{path}: {error}") from None
+        raise ModelError(f"{path}: {one_line(error)}") from None
 
 
 def verify_model(model: StoredModel) -> None:
@@ -261,7 +261,7 @@ def verify_model(model: StoredModel) -> None:
     """
     for name, checksum in model.manifest.checksums.items():
         path = model.directory / name
-        if Path(name).name != name:
+        if Path(name).name != name or not name.isprintable():
             raise ModelError(f"{model.directory / layout.MANIFEST}: names a file outside the model: {name!r}")
         if path.is_symlink():
             raise ModelError(f"{path}: is a link; put the file itself there, or train the model again")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from emoclass.config import TrainConfig, TruncationConfig
-from emoclass.errors import ConfigError, ModelError
+from emoclass.errors import ConfigError, ModelError, one_line
 
 CONFIG = "config.json"
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -102,9 +102,9 @@ class Manifest:
                 }
             )
         except (KeyError, TypeError, AttributeError, ConfigError) as error:
-            raise ModelError(f"is not complete: {error}") from None
+            raise ModelError(f"is not complete: {one_line(error)}") from None
         labels = manifest.labels
-        if len(labels) < 2 or len(set(labels)) < len(labels) or not all(isinstance(name, str) for name in labels):
+        if len(labels) < 2 or not all(isinstance(name, str) for name in labels) or len(set(labels)) < len(labels):
             raise ModelError("has no usable list of labels")
         temperature = manifest.calibration.get("temperature") if isinstance(manifest.calibration, dict) else None
         if not isinstance(temperature, float) or not temperature > 0:

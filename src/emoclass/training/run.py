@@ -197,10 +197,11 @@ def run_training(
         run.learn(resume=resume, patience=patience, max_minutes=max_minutes)
         run.calibrate()
         test = run.test()
-    if name is None or not overwrite:
-        # A name that was free may have been taken by now; the training must not be lost for that.
-        wanted = name or f"{_stem(data.source)}-{_stem(base.name)}"
-        name = wanted if wanted == run.interim else run.interim or free_name(wanted)
+    if name is None:
+        name = run.interim or free_name(f"{_stem(data.source)}-{_stem(base.name)}")
+    elif not overwrite and name != run.interim:
+        # It was free and may have been taken by now; the training must not be lost for that.
+        name = free_name(name)
     overwrite = overwrite or name == run.interim
     stored = run.save(run.manifest(name, test), overwrite=overwrite)
     if run.stopped:
@@ -217,7 +218,8 @@ def _key(data: TrainingData, config: TrainConfig, base: BaseModel, device: torch
         for text, label in zip(part.texts, part.labels, strict=True):
             digest.update(f"{len(text)} {len(label)} {text}{label}".encode("utf-8", "surrogatepass"))
         digest.update(b"\0")
-    return run_key(config.to_dict(), base.name, base.source, device.type, str(dtype), digest.hexdigest())
+    versions = [__version__, torch.__version__]
+    return run_key(config.to_dict(), base.name, base.source, device.type, str(dtype), digest.hexdigest(), versions)
 
 
 @contextmanager
@@ -472,7 +474,8 @@ class _Run:
         return hidden.to(self.dtype)
 
     def _require_space(self) -> None:
-        needed = 4 * self.parameters.total + 16 * 1024**2
+        # The model, and two states with weights, two moments and the best weights.
+        needed = 4 * self.parameters.total + 2 * 16 * self.parameters.trainable + 16 * 1024**2
         directory = models_dir()
         free = free_disk(directory)
         if free < needed:
