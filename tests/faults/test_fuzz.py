@@ -26,7 +26,7 @@ from emoclass.errors import EmoclassError
 from emoclass.inference import records as records_module
 from emoclass.inference.output import OutputOptions, PredictionWriter
 from emoclass.inference.predictor import Classifier, load
-from emoclass.inference.records import InputOptions, RecordInput
+from emoclass.inference.records import RecordInput
 from emoclass.inference.streaming import predict_items
 from emoclass.training.run import run_training
 from tests.conftest import emotion_rows
@@ -92,7 +92,7 @@ def test_any_bytes_are_classified_or_refused(
         patch.setattr(records_module, "open_records", opened)
         options = {"on_error": skipped.append} if skip else {}
         try:
-            with RecordInput(["-"], InputOptions(format=read, encoding=encoding), **options) as items:
+            with RecordInput(["-"], DataOptions(format=read, encoding=encoding), **options) as items:
                 writer = PredictionWriter(
                     out,
                     OutputOptions(format=written, top_k=2, probabilities=True, escape_formulas=True),

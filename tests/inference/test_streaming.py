@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from emoclass.config import TrainConfig
-from emoclass.data.preparation import TrainingData
+from emoclass.data.preparation import DataOptions, TrainingData
 from emoclass.data.records import open_records
 from emoclass.errors import DataError
 from emoclass.inference.predictor import Classifier, load
-from emoclass.inference.records import InputOptions, RecordInput, given_texts
+from emoclass.inference.records import RecordInput, given_texts
 from emoclass.inference.streaming import predict_items
 from emoclass.inference.threads import Behind, Windows, ahead
 from emoclass.training.run import run_training
@@ -134,12 +134,12 @@ def test_the_text_column_is_found_as_elsewhere(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("id,what was said\n1,a happy day it is\n2,so afraid of you\n")
     notes: list[str] = []
-    with RecordInput([str(path)], InputOptions(), on_note=notes.append) as records:
+    with RecordInput([str(path)], DataOptions(), on_note=notes.append) as records:
         items = list(records)
     assert [item.text for item in items] == ["a happy day it is", "so afraid of you"]
     assert "--text-column" in notes[0]
-    with RecordInput([str(path), str(path)], InputOptions(text_column="ID")) as records:
+    with RecordInput([str(path), str(path)], DataOptions(text_column="ID")) as records:
         items = list(records)
     assert [item.text for item in items] == ["1", "2"] * 2
     with pytest.raises(DataError, match="no column 'nothing'"):
-        RecordInput([str(path)], InputOptions(text_column="nothing"))
+        RecordInput([str(path)], DataOptions(text_column="nothing"))

@@ -80,7 +80,7 @@ def predict(
     from emoclass.cli import _console as console
     from emoclass.data.sources import LINES, STDIN, format_of
     from emoclass.inference.output import OutputOptions, PredictionWriter
-    from emoclass.inference.records import InputOptions, RecordInput, given_texts
+    from emoclass.inference.records import RecordInput, given_texts
     from emoclass.store.checkpoints import Verification, find_model
 
     chosen = OutputOptions(
@@ -106,7 +106,7 @@ def predict(
             sources = input_ or [STDIN]
             if STDIN in sources and sys.stdin.isatty():
                 console.note("reading from the terminal; end with Ctrl-D")
-            reading = InputOptions(text_column=text_column, format=input_format, encoding=encoding, delimiter=delimiter)
+            reading = options.data_options(text_column, None, input_format, encoding, delimiter)
             take_error = tally.skip if on_error == "skip" else _stop
             records = stack.enter_context(RecordInput(sources, reading, on_error=take_error, on_note=console.note))
         inherited = records.first.format if records else LINES

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from emoclass.data.cleaning import CleanData
 from emoclass.data.labels import LabelSet
+from emoclass.data.tfidf import tfidf_vectorizer
 from emoclass.errors import ConfigError, DataError
 
 _FOLDS = 5
+_MOST_FEATURES = 100_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,6 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
         from cleanlab.rank import get_label_quality_scores
     except ImportError:
         raise ConfigError('--label-noise needs another package: pip install "emoclass[label-noise]"') from None
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
@@ -58,10 +59,9 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
     labels = names.encode(data.labels)
     if np.bincount(labels).min() < _FOLDS:
         raise DataError(f"{data.name}: --label-noise needs at least {_FOLDS} rows of each class")
-    vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", min_df=2, max_features=100_000
+    model = make_pipeline(
+        tfidf_vectorizer(min_df=2, max_features=_MOST_FEATURES), LogisticRegression(C=10.0, max_iter=300)
     )
-    model = make_pipeline(vectorizer, LogisticRegression(C=10.0, max_iter=300))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
     try:
         probabilities = cross_val_predict(model, data.texts, labels, cv=folds, method="predict_proba")

@@ -6,15 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from emoclass.data.tfidf import tfidf_vectorizer
 from emoclass.errors import ModelError
-
-if TYPE_CHECKING:
-    from sklearn.feature_extraction.text import TfidfVectorizer
 
 NAME = "TF-IDF + linear"
 _MOST_FEATURES = 50_000
@@ -45,7 +42,7 @@ class Baseline:
         """The class number of each text, ``int64[texts]``."""
         if not self.terms:
             return np.full(len(texts), self.majority)
-        vectorizer = _vectorizer(vocabulary={term: number for number, term in enumerate(self.terms)})
+        vectorizer = tfidf_vectorizer(vocabulary={term: number for number, term in enumerate(self.terms)})
         vectorizer.idf_ = self.idf
         scores = vectorizer.transform(texts) @ self.weights.T + self.intercepts
         result: npt.NDArray[np.int64] = np.asarray(scores).argmax(axis=1)
@@ -106,7 +103,7 @@ def fit_baseline(
     from sklearn.svm import LinearSVC
 
     counts = np.bincount(labels, minlength=classes)
-    vectorizer = _vectorizer(min_df=1 if len(texts) < _FEW_TEXTS else 2, max_features=_MOST_FEATURES)
+    vectorizer = tfidf_vectorizer(min_df=1 if len(texts) < _FEW_TEXTS else 2, max_features=_MOST_FEATURES)
     try:
         features = vectorizer.fit_transform(texts)
     except ValueError:  # no text has a word
@@ -125,12 +122,4 @@ def fit_baseline(
         idf=vectorizer.idf_.astype(np.float32),
         weights=weights.astype(np.float32),
         intercepts=np.asarray(intercepts, dtype=np.float32),
-    )
-
-
-def _vectorizer(**settings: Any) -> TfidfVectorizer:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", dtype=np.float32, **settings
     )

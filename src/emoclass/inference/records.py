@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import chain, islice
 from types import TracebackType
 from typing import NamedTuple
 
 from emoclass.data.cells import cell_text
 from emoclass.data.columns import choose_columns_by
+from emoclass.data.preparation import DataOptions
 from emoclass.data.record_writing import ABSENT
 from emoclass.data.records import Record, RecordReader, open_records
 from emoclass.data.sources import LINES
@@ -34,23 +34,6 @@ class Item(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class InputOptions:
-    """How records are read.
-
-    Attributes:
-        text_column: Name of the text column, or ``None`` to find it.
-        format: ``text``, ``csv``, ``tsv``, ``jsonl`` or ``parquet``, or ``None`` to go by the name.
-        encoding: Encoding of text files, or ``None`` for UTF-8.
-        delimiter: Field separator of CSV, or ``None`` to go by the header.
-    """
-
-    text_column: str | None = None
-    format: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-
-
 class RecordInput:
     """The records of several inputs, one after the other, each read once; the first is opened at once.
 
@@ -69,7 +52,7 @@ class RecordInput:
     def __init__(
         self,
         sources: Sequence[str],
-        options: InputOptions,
+        options: DataOptions,
         *,
         on_error: Callable[[DataError], None] = raise_error,
         on_note: Callable[[str], None] = lambda note: None,
