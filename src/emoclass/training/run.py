@@ -39,7 +39,7 @@ from emoclass.store.layout import Manifest
 from emoclass.training.activations import ActivationCache, CacheBudget, CacheUse, default_budget
 from emoclass.training.card import model_card
 from emoclass.training.loop import EpochDone, LoopState, Scores, TrainEvent, training_loop
-from emoclass.training.resume import RunStates, run_key
+from emoclass.training.resume import RunStates, SavedState, run_key
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def run_training(
         torch.manual_seed(config.seed)
         budget = default_budget(torch_device, memory=cache_memory, disk=cache_disk)
         run = _Run(data, config, base, torch_device, dtype, budget, states, on_event, should_stop)
-        run.learn(resume=resume, patience=patience, max_minutes=max_minutes)
+        run.learn(saved, patience=patience, max_minutes=max_minutes)
         run.calibrate()
         test = run.test()
     if name is None:
@@ -273,8 +273,8 @@ class _Run:
         if self.cache is not None:
             self.on_event(PrefixDone(self.cache.use))
 
-    def learn(self, *, resume: bool, patience: int | None, max_minutes: float | None) -> None:
-        """Trains; afterwards the model has the weights of its best epoch."""
+    def learn(self, saved: SavedState | None, *, patience: int | None, max_minutes: float | None) -> None:
+        """Trains, from a saved state if there is one; afterwards the model has the weights of its best epoch."""
         labels = self.data.labels.encode(self.data.train.labels)
         val_labels = torch.from_numpy(self.data.labels.encode(self.data.val.labels))
 
@@ -284,8 +284,8 @@ class _Run:
             return Scores(float(functional.cross_entropy(logits, val_labels)), float(accuracy))
 
         state = LoopState(self.model, len(labels), self.config)
-        if resume:
-            self._resume(state)
+        if saved is not None:
+            self._resume(state, saved)
         deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
         saved_at = time.monotonic()
         try:
@@ -334,10 +334,7 @@ class _Run:
             if not self.stopped:
                 self.on_event(StateNotSaved(f"{self.states.directory}: {error.strerror or error}"))
 
-    def _resume(self, state: LoopState) -> None:
-        saved = self.states.load()
-        if saved is None:
-            return
+    def _resume(self, state: LoopState, saved: SavedState) -> None:
         state.restore(saved.tensors, saved.facts)
         self.history = [EpochDone(**epoch) for epoch in saved.facts["history"]]
         self.interim = saved.facts["name"]
