@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from emoclass.errors import ModelError
+from emoclass.model import encoder
 from emoclass.model.base import resolve_base
 from emoclass.model.encoder import EncoderConfig, PackedBert, attention_groups
 from emoclass.model.freezing import freeze, frozen_depth
@@ -110,6 +112,22 @@ def test_bfloat16_stays_near_float32() -> None:
     exact, rounded = model(input_ids, LENGTHS), model(input_ids, LENGTHS, torch.bfloat16)
     assert rounded.dtype == torch.float32
     assert (exact - rounded).abs().max() < 0.05 * exact.abs().max()
+
+
+def test_a_kernel_for_packed_texts_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a stand-in for torch's kernel, which needs a GPU: it is given what its documentation asks for."""
+
+    def kernel(q: Tensor, k: Tensor, v: Tensor, ends_q: Tensor, ends_k: Tensor, max_q: int, max_k: int) -> Tensor:
+        assert ends_q.dtype == ends_k.dtype == torch.int32
+        assert max_q == max_k == ends_q.diff().max()
+        texts = [slice(a, b) for a, b in pairwise(ends_q.tolist())]
+        heads_first = [[x[text].transpose(0, 1) for x in (q, k, v)] for text in texts]
+        return torch.cat([functional.scaled_dot_product_attention(*qkv).transpose(0, 1) for qkv in heads_first])
+
+    model, input_ids = make_model().eval(), make_ids(LENGTHS)
+    expected = model(input_ids, LENGTHS)
+    monkeypatch.setattr(encoder, "_varlen_kernel", lambda qkv, head_size: kernel)
+    torch.testing.assert_close(model(input_ids, LENGTHS), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_dropout_only_where_it_trains() -> None:

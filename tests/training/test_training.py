@@ -20,7 +20,8 @@ from emoclass.model.weights import read_tensors
 from emoclass.runtime import models_dir
 from emoclass.training import run as run_module
 from emoclass.training.activations import CacheUse
-from emoclass.training.loop import EpochDone, linear_schedule
+from emoclass.training.loop import EpochDone
+from emoclass.training.optimizer import linear_schedule
 from emoclass.training.run import PrefixDone, TextsEncoded, TrainResult, run_training
 from tests.conftest import HUB_CONFIG
 

@@ -161,6 +161,17 @@ class _Padding:
         return padded.flatten(0, 1) if self.mask is None else padded[self.mask]
 
 
+def _varlen_kernel(qkv: Tensor, head_size: int) -> Callable[..., Tensor] | None:
+    """torch's attention over texts end to end, where it has one: in 16 bits, on CUDA from Ampere on, no dropout."""
+    if not qkv.is_cuda or qkv.dtype == torch.float32 or head_size % 8 or head_size > 256:
+        return None
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:  # before torch 2.10
+        return None
+    return varlen_attn if torch.cuda.get_device_capability(qkv.device) >= (8, 0) else None
+
+
 class LayerTensors(NamedTuple):
     """The weights of one encoder layer in the dtype they are used in, query, key and value side by side."""
 
@@ -266,7 +277,7 @@ class BertLayer(nn.Module):
         return self._feed_forward(hidden, t)
 
     def forward_first(self, hidden: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Only each text's first token through the layer, in float32.
+        """Only each text's first token through the layer, in the dtype of its weights.
 
         Keys and values are not computed: ``q·(W_K x_j) = (W_Kᵀ q)·x_j`` and ``Σ p_j W_V x_j = W_V Σ p_j x_j``.
         The key bias adds the same to all scores of a head and cancels in the softmax.
@@ -276,7 +287,7 @@ class BertLayer(nn.Module):
             lengths: Tokens of each text.
 
         Returns:
-            ``float32[texts, hidden_size]``.
+            ``[texts, hidden_size]``.
         """
         # One padded group: at one query a text, padding costs less than more and smaller products.
         context, first = self._attend_first(hidden, _Padding(AttentionGroup(0, list(lengths)), hidden.device))
@@ -293,7 +304,7 @@ class BertLayer(nn.Module):
 
     def _attend_first(self, hidden: Tensor, padding: _Padding) -> tuple[Tensor, Tensor]:
         own, heads, size = self.attention.self, self.config.num_attention_heads, self.config.head_size
-        inputs = padding.pad(hidden).float()
+        inputs = padding.pad(hidden).to(own.key.weight.dtype)
         first = inputs[:, 0]
         query = own.query(first).view(-1, heads, size).transpose(0, 1)
         absorbed = (query @ own.key.weight.view(heads, size, -1)).transpose(0, 1)
@@ -311,6 +322,11 @@ class BertLayer(nn.Module):
     def _attend(self, qkv: Tensor, lengths: Sequence[int]) -> Tensor:
         heads, size = self.config.num_attention_heads, self.config.head_size
         dropout = self.config.attention_probs_dropout_prob if self.training else 0.0
+        kernel = None if dropout else _varlen_kernel(qkv, size)
+        if kernel is not None:
+            bounds = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=qkv.device)
+            packed = qkv.view(-1, 3, heads, size).unbind(1)
+            return kernel(*packed, bounds, bounds, max(lengths), max(lengths)).flatten(1)
         contexts = []
         for group in attention_groups(lengths):
             padding = _Padding(group, qkv.device)
@@ -412,22 +428,25 @@ class PackedBert(nn.Module):
         """
         return self.suffix(self.bert.embeddings(input_ids, lengths).to(dtype), lengths, 0)
 
-    def suffix(self, hidden: Tensor, lengths: Sequence[int], start: int) -> Tensor:
+    def suffix(
+        self, hidden: Tensor, lengths: Sequence[int], start: int, layers: Sequence[BertLayer] | None = None
+    ) -> Tensor:
         """Logits from the input of layer ``start``.
 
         Args:
             hidden: ``[tokens, hidden_size]``; with ``start`` = number of layers, the [CLS] outputs alone.
             lengths: Tokens of each text in ``hidden``.
             start: The first layer that is still to be run.
+            layers: What to run instead of the layers from ``start`` on.
 
         Returns:
             ``float32[texts, classes]``.
         """
-        layers = self.layers
-        for layer in layers[start:-1]:
+        layers = self.layers[start:] if layers is None else layers
+        for layer in layers[:-1]:
             hidden = layer(hidden, lengths)
-        first = layers[-1].forward_first(hidden, lengths) if start < len(layers) else hidden.float()
-        pooled = torch.tanh(self.bert.pooler.dense(first))
+        first = layers[-1].forward_first(hidden, lengths) if layers else hidden
+        pooled = torch.tanh(self.bert.pooler.dense(first.float()))
         dropout = self.config.classifier_dropout
         dropout = self.config.hidden_dropout_prob if dropout is None else dropout
         logits: Tensor = self.classifier(functional.dropout(pooled, dropout, self.training))

@@ -53,7 +53,8 @@ class FiledActivations:
     def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
         """Rows of these texts end to end, and the rows of each."""
         rows = self._layout.rows[indices]
-        return self._file.read(self._layout.starts[indices], rows).to(self._device), rows.tolist()
+        hidden = self._file.read(self._layout.starts[indices], rows)
+        return hidden.to(self._device, non_blocking=True), rows.tolist()
 
 
 class JoinedActivations:
@@ -231,7 +232,8 @@ class ActivationCache:
         if not is_complete(path, total * self._row_bytes):
             return None
         try:
-            file = RowFile(path, self._prefix.hidden_size, self._dtype)
+            pinned = self._device.type == "cuda"
+            file = RowFile(path, self._prefix.hidden_size, self._dtype, pinned=pinned)
         except OSError:
             return None
         self._on_texts(len(texts))

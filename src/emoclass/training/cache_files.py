@@ -46,11 +46,18 @@ def cache_path(digest: bytes, tokenized: TokenizedTexts) -> Path:
 
 
 class RowFile:
-    """A finished file, read text by text; what it reads stays in the system's page cache, not in this process."""
+    """A finished file, read text by text; what it reads stays in the system's page cache, not in this process.
 
-    def __init__(self, path: Path, hidden_size: int, dtype: torch.dtype) -> None:
+    Args:
+        path: The file.
+        hidden_size: Width of a row.
+        dtype: Of the values.
+        pinned: Whether rows are read into pages that a GPU can copy from by itself.
+    """
+
+    def __init__(self, path: Path, hidden_size: int, dtype: torch.dtype, *, pinned: bool) -> None:
         self._file = path.open("rb", buffering=0)
-        self._dtype, self._hidden_size = dtype, hidden_size
+        self._dtype, self._hidden_size, self._pinned = dtype, hidden_size, pinned
         self._row_bytes = hidden_size * dtype.itemsize
         self._lock = threading.Lock()
         weakref.finalize(self, self._file.close)
@@ -59,7 +66,7 @@ class RowFile:
 
     def read(self, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Tensor:
         """``[sum of lengths, hidden_size]``: the rows from each start, end to end."""
-        rows = torch.empty(int(lengths.sum()), self._hidden_size, dtype=self._dtype)
+        rows = torch.empty(int(lengths.sum()), self._hidden_size, dtype=self._dtype, pin_memory=self._pinned)
         buffer = _bytes_of(rows)
         position = 0
         with self._lock:

@@ -14,12 +14,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim import AdamW
 
 from emoclass.config import TrainConfig
 from emoclass.errors import LossError
 from emoclass.model.encoder import PackedBert
+from emoclass.model.freezing import frozen_depth
 from emoclass.model.prefix import ActivationSource
+from emoclass.training.optimizer import Optimizer, WorkingLayers
 
 
 class Scores(NamedTuple):
@@ -68,13 +69,6 @@ TrainEvent = StepDone | EpochDone
 _LOSS_EVERY = 10
 
 
-def linear_schedule(step: int, *, total: int, warmup: int) -> float:
-    """Factor on the learning rate: rises linearly over ``warmup`` steps, then falls linearly to 0 at ``total``."""
-    if step < warmup:
-        return step / max(1, warmup)
-    return max(0.0, (total - step) / max(1, total - warmup))
-
-
 class LoopState:
     """All that a training needs to go on from between two steps.
 
@@ -82,16 +76,20 @@ class LoopState:
         model: The model, frozen as wanted.
         texts: Number of training texts.
         config: The recipe.
+        dtype: What the layers that train compute in; their weights are float32.
 
     Attributes:
         epoch: The current epoch, counted from 1.
         step: Steps taken in it.
     """
 
-    def __init__(self, model: PackedBert, texts: int, config: TrainConfig) -> None:
+    def __init__(
+        self, model: PackedBert, texts: int, config: TrainConfig, dtype: torch.dtype = torch.float32
+    ) -> None:
         self.model = model
+        self.working = WorkingLayers(model.layers[frozen_depth(model) or 0 :], dtype)
         self.steps = math.ceil(texts / config.batch_size)
-        self.optimizer = _Optimizer(model, config, self.steps * config.epochs)
+        self.optimizer = Optimizer(model, self.working, config, self.steps * config.epochs)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.epoch, self.step = 1, 0
         # Loss and correct predictions of the epoch, on the device: reading them waits for it.
@@ -173,7 +171,7 @@ def training_loop(
         for chosen in islice(batches, state.step, None):
             hidden, lengths = source.batch(chosen)
             target = targets[torch.from_numpy(chosen)]
-            logits = model.suffix(hidden, lengths, source.depth)
+            logits = model.suffix(hidden, lengths, source.depth, state.working.layers)
             loss = functional.cross_entropy(logits, target)
             state.optimizer.step(loss)
             with torch.no_grad():
@@ -204,53 +202,6 @@ def _batches(
     for start in range(0, len(shuffled), batch_size):
         chosen = shuffled[start : start + batch_size]
         yield chosen[np.argsort(-lengths[chosen], kind="stable")]
-
-
-class _Optimizer:
-    """AdamW on what trains, with clipping and the linear schedule."""
-
-    def __init__(self, model: PackedBert, config: TrainConfig, total_steps: int) -> None:
-        self._parameters = [p for p in model.parameters() if p.requires_grad]
-        self._max_grad_norm = config.max_grad_norm
-        fused = self._parameters[0].device.type in ("cpu", "cuda")
-        self._adamw = AdamW(self._parameters, config.learning_rate, weight_decay=config.weight_decay, fused=fused)
-        self._peak, self._total = config.learning_rate, total_steps
-        self._warmup = int(total_steps * config.warmup_ratio)
-        self._steps = 0
-
-    @property
-    def learning_rate(self) -> float:
-        """What the last step used; before the first one, what that will use."""
-        return self._rate(max(0, self._steps - 1))
-
-    def _rate(self, step: int) -> float:
-        return self._peak * linear_schedule(step, total=self._total, warmup=self._warmup)
-
-    def step(self, loss: Tensor) -> None:
-        """Follows the gradient of the loss."""
-        for group in self._adamw.param_groups:
-            group["lr"] = self._rate(self._steps)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
-        self._adamw.step()
-        self._adamw.zero_grad()
-        self._steps += 1
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The moments of each parameter, by name; none before the first step."""
-        return {
-            f"optimizer.{number}.{name}": value
-            for number, parameter in enumerate(self._parameters)
-            for name, value in self._adamw.state[parameter].items()
-        }
-
-    def restore(self, tensors: Mapping[str, Tensor], *, steps: int) -> None:
-        """Goes back to what ``tensors`` gave after so many steps."""
-        self._steps = steps
-        for number, parameter in enumerate(self._parameters):
-            prefix = f"optimizer.{number}."
-            moments = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-            self._adamw.state[parameter] = {name: value.to(parameter.device) for name, value in moments.items()}
 
 
 def _require_finite(loss: float, epoch: int, step: int) -> None:

@@ -283,7 +283,7 @@ class _Run:
             accuracy = (logits.argmax(-1) == val_labels).float().mean()
             return Scores(float(functional.cross_entropy(logits, val_labels)), float(accuracy))
 
-        state = LoopState(self.model, len(labels), self.config)
+        state = LoopState(self.model, len(labels), self.config, self._training_dtype)
         if saved is not None:
             self._resume(state, saved)
         deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
@@ -469,6 +469,11 @@ class _Run:
     def _embed(self, input_ids: Tensor, lengths: Any) -> Tensor:
         hidden: Tensor = self.model.bert.embeddings(input_ids, lengths)
         return hidden.to(self.dtype)
+
+    @property
+    def _training_dtype(self) -> torch.dtype:
+        # Gradients vanish in fp16.
+        return torch.float32 if self.dtype == torch.float16 else self.dtype
 
     def _require_space(self) -> None:
         # The model, and two states with weights, two moments and the best weights.

@@ -1,0 +1,115 @@
+"""AdamW with a linear schedule, and layers that compute in fewer bits than their weights have."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW
+
+from emoclass.config import TrainConfig
+from emoclass.model.encoder import BertLayer, PackedBert
+
+
+def linear_schedule(step: int, *, total: int, warmup: int) -> float:
+    """Factor on the learning rate: rises linearly over ``warmup`` steps, then falls linearly to 0 at ``total``."""
+    if step < warmup:
+        return step / max(1, warmup)
+    return max(0.0, (total - step) / max(1, total - warmup))
+
+
+class WorkingLayers:
+    """Copies of float32 layers in ``dtype``, in which forward and backward are done (Micikevicius et al. 2018).
+
+    Args:
+        layers: The layers; gradients are handed to them, and their weights taken from them.
+        dtype: What the copies compute in. For float32 they are the layers themselves.
+
+    Attributes:
+        layers: The copies, in training mode.
+    """
+
+    def __init__(self, layers: Sequence[BertLayer], dtype: torch.dtype) -> None:
+        self.layers = list(layers)
+        self._pairs: list[tuple[Tensor, Tensor]] = []
+        if dtype != torch.float32:
+            self.layers = [copy.deepcopy(layer).to(dtype).train() for layer in layers]
+            self._pairs = [
+                (own, copied)
+                for layer, copied_layer in zip(layers, self.layers, strict=True)
+                for own, copied in zip(layer.parameters(), copied_layer.parameters(), strict=True)
+            ]
+
+    def hand_over_gradients(self) -> None:
+        """Moves the copies' gradients to the weights."""
+        for own, copied in self._pairs:
+            if own.grad is None:
+                own.grad = torch.empty_like(own)
+            own.grad.copy_(copied.grad)
+            copied.grad = None
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Takes the weights over into the copies."""
+        for own, copied in self._pairs:
+            copied.copy_(own)
+
+
+class Optimizer:
+    """AdamW on what trains, with clipping and the linear schedule.
+
+    Args:
+        model: The model, frozen as wanted.
+        working: Its layers that train, as they are computed.
+        config: The recipe.
+        total_steps: Steps of the whole training.
+    """
+
+    def __init__(self, model: PackedBert, working: WorkingLayers, config: TrainConfig, total_steps: int) -> None:
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._working = working
+        self._max_grad_norm = config.max_grad_norm
+        fused = self._parameters[0].device.type in ("cpu", "cuda")
+        self._adamw = AdamW(self._parameters, config.learning_rate, weight_decay=config.weight_decay, fused=fused)
+        self._peak, self._total = config.learning_rate, total_steps
+        self._warmup = int(total_steps * config.warmup_ratio)
+        self._steps = 0
+
+    @property
+    def learning_rate(self) -> float:
+        """What the last step used; before the first one, what that will use."""
+        return self._rate(max(0, self._steps - 1))
+
+    def _rate(self, step: int) -> float:
+        return self._peak * linear_schedule(step, total=self._total, warmup=self._warmup)
+
+    def step(self, loss: Tensor) -> None:
+        """Follows the gradient of the loss."""
+        for group in self._adamw.param_groups:
+            group["lr"] = self._rate(self._steps)
+        self._adamw.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._working.hand_over_gradients()
+        torch.nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
+        self._adamw.step()
+        self._working.refresh()
+        self._steps += 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The moments of each parameter, by name; none before the first step."""
+        return {
+            f"optimizer.{number}.{name}": value
+            for number, parameter in enumerate(self._parameters)
+            for name, value in self._adamw.state[parameter].items()
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], *, steps: int) -> None:
+        """Goes back to what ``tensors`` gave after so many steps; the weights stand already."""
+        self._steps = steps
+        for number, parameter in enumerate(self._parameters):
+            prefix = f"optimizer.{number}."
+            moments = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+            self._adamw.state[parameter] = {name: value.to(parameter.device) for name, value in moments.items()}
+        self._working.refresh()
