@@ -76,7 +76,7 @@ def run(settings: dict[str, Any], out: str) -> None:
     import emoclass
     from emoclass.runtime import parse_size
     from emoclass.training.cache_directory import list_files
-    from emoclass.training.run import PrefixDone, Prepared
+    from emoclass.training.events import PrefixDone, Prepared
 
     marks: dict[type, float] = {}
     memory = settings["cache_memory"]

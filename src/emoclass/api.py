@@ -27,7 +27,8 @@ from emoclass.pages.evaluation import render_evaluation
 from emoclass.pages.inspection import render_inspection
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, find_model
-from emoclass.training.run import RunEvent, TrainResult, run_training
+from emoclass.training.events import RunEvent
+from emoclass.training.run import TrainResult, run_training
 
 __all__ = ["evaluate", "load", "predict_text", "train"]
 

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from emoclass.errors import ConfigError
 
 Unfreeze = int | Literal["all"]
+CLASS_WEIGHTS = ("none", "sqrt", "balanced")
+METRICS = ("accuracy", "macro_f1")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -52,6 +54,13 @@ class TrainConfig:
         weight_decay: AdamW's decoupled weight decay, on every trainable parameter.
         warmup_ratio: Share of all steps over which the learning rate rises linearly; then it falls linearly to 0.
         max_grad_norm: Gradients are scaled down to this norm.
+        layer_decay: Factor on the learning rate from each encoder layer to the one below it (Howard and Ruder 2018,
+            Sun et al. 2019); the embeddings come below the first layer.
+        dropout: Of all that trains; ``None`` is what the base model says.
+        label_smoothing: Share of the target that is spread over all classes (Szegedy et al. 2016).
+        class_weights: Weight of each class in the loss: ``none``; ``balanced``, so that all classes weigh the
+            same in sum; or ``sqrt``, the square root of that.
+        metric: Validation score that decides which epoch is the best, ``accuracy`` or ``macro_f1``.
         seed: Seeds the split, the new weights, the order of texts and dropout.
     """
 
@@ -65,6 +74,11 @@ class TrainConfig:
     weight_decay: float = 0.01
     warmup_ratio: float = 0.1
     max_grad_norm: float = 1.0
+    layer_decay: float = 1.0
+    dropout: float | None = None
+    label_smoothing: float = 0.0
+    class_weights: str = "none"
+    metric: str = "accuracy"
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -80,6 +94,14 @@ class TrainConfig:
         _require(0 <= self.weight_decay < math.inf, f"--weight-decay {self.weight_decay} is not 0 or more")
         _require(0 <= self.warmup_ratio <= 1, f"--warmup-ratio {self.warmup_ratio} is not between 0 and 1")
         _require(self.max_grad_norm > 0, f"--max-grad-norm {self.max_grad_norm} is not positive")
+        _require(0 < self.layer_decay <= 1, f"--layer-decay {self.layer_decay} is not above 0 and at most 1")
+        _require(self.dropout is None or 0 <= self.dropout < 1, f"--dropout {self.dropout} is not between 0 and 1")
+        _require(0 <= self.label_smoothing < 1, f"--label-smoothing {self.label_smoothing} is not between 0 and 1")
+        _require(
+            self.class_weights in CLASS_WEIGHTS,
+            f"--class-weights {self.class_weights} is not one of {', '.join(CLASS_WEIGHTS)}",
+        )
+        _require(self.metric in METRICS, f"--metric {self.metric} is not one of {', '.join(METRICS)}")
         _require(0 <= self.seed < 2**32, f"--seed {self.seed} is not between 0 and 4294967295")
 
     def to_dict(self) -> dict[str, Any]:

@@ -85,6 +85,13 @@ def resolve_precision(spec: str, device: torch.device) -> torch.dtype:
     return dtypes[spec]
 
 
+def precision_name(dtype: torch.dtype) -> str:
+    """What ``--precision`` calls it."""
+    import torch
+
+    return {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[dtype]
+
+
 def _has_native_bfloat16(device: torch.device) -> bool:
     import torch
 

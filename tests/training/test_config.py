@@ -21,6 +21,11 @@ def test_defaults_are_the_reference_recipe() -> None:
         "weight_decay": 0.01,
         "warmup_ratio": 0.1,
         "max_grad_norm": 1.0,
+        "layer_decay": 1.0,
+        "dropout": None,
+        "label_smoothing": 0.0,
+        "class_weights": "none",
+        "metric": "accuracy",
         "seed": 42,
     }
 
@@ -42,6 +47,11 @@ def test_survives_json() -> None:
         ({"weight_decay": -1}, "--weight-decay -1"),
         ({"warmup_ratio": 1.5}, "--warmup-ratio 1.5"),
         ({"max_grad_norm": 0}, "--max-grad-norm 0"),
+        ({"layer_decay": 0}, "--layer-decay 0"),
+        ({"dropout": 1}, "--dropout 1"),
+        ({"label_smoothing": 1}, "--label-smoothing 1"),
+        ({"class_weights": "auto"}, "--class-weights auto"),
+        ({"metric": "f1"}, "--metric f1"),
         ({"seed": -1}, "--seed -1"),
         ({"base_model": " "}, "--base-model"),
     ],

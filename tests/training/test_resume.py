@@ -17,13 +17,15 @@ from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.errors import ConfigError, EmoclassError, LossError, StoppedError
 from emoclass.inference.predictor import load
+from emoclass.model.prefix import FrozenPrefix
 from emoclass.model.weights import read_tensors
 from emoclass.runtime import runs_dir
 from emoclass.training import loop
 from emoclass.training import run as run_module
+from emoclass.training.events import Resumed
 from emoclass.training.loop import StepDone
 from emoclass.training.resume import RunStates
-from emoclass.training.run import Resumed, TrainResult, run_training
+from emoclass.training.run import TrainResult, run_training
 
 Config = Callable[..., TrainConfig]
 
@@ -188,7 +190,7 @@ def test_too_little_memory_in_the_frozen_layers_halves_the_work(
     parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run_training(parts, config(), cache_disk=0)
-    original = run_module.FrozenPrefix.__call__
+    original = FrozenPrefix.__call__
     refused = []
 
     def small(self: Any, input_ids: Any, lengths: Any) -> Any:
@@ -197,11 +199,11 @@ def test_too_little_memory_in_the_frozen_layers_halves_the_work(
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
         return original(self, input_ids, lengths)
 
-    monkeypatch.setattr(run_module.FrozenPrefix, "__call__", small)
+    monkeypatch.setattr(FrozenPrefix, "__call__", small)
     halved = run_training(parts, config(), cache_disk=0)
     assert refused
     assert [e.val_loss for e in halved.history] == pytest.approx([e.val_loss for e in whole.history], abs=1e-4)
-    monkeypatch.setattr(run_module.FrozenPrefix, "__call__", lambda *args: torch.empty(2**46))
+    monkeypatch.setattr(FrozenPrefix, "__call__", lambda *args: torch.empty(2**46))
     with pytest.raises(EmoclassError, match="--max-length"):
         run_training(parts, config(), cache_disk=0)
 

@@ -18,11 +18,13 @@ from emoclass.inference.predictor import load
 from emoclass.model.base import resolve_base
 from emoclass.model.weights import read_tensors
 from emoclass.runtime import models_dir
+from emoclass.training import learning as learning_module
 from emoclass.training import run as run_module
 from emoclass.training.activations import CacheUse
+from emoclass.training.events import PrefixDone, TextsEncoded
 from emoclass.training.loop import EpochDone
 from emoclass.training.optimizer import linear_schedule
-from emoclass.training.run import PrefixDone, TextsEncoded, TrainResult, run_training
+from emoclass.training.run import TrainResult, run_training
 from tests.conftest import HUB_CONFIG
 
 Config = Callable[..., TrainConfig]
@@ -130,7 +132,7 @@ def test_the_best_epoch_is_kept_and_the_earlier_one_on_a_tie(
 ) -> None:
     accuracies = iter([0.5, 0.75, 0.75, 0.25])
     snapshots: list[dict[str, torch.Tensor]] = []
-    original = run_module.training_loop
+    original = learning_module.training_loop
 
     def scripted(model: Any, *args: Any, **kwargs: Any) -> Any:
         for event in original(model, *args, **kwargs):
@@ -140,7 +142,7 @@ def test_the_best_epoch_is_kept_and_the_earlier_one_on_a_tie(
             else:
                 yield event
 
-    monkeypatch.setattr(run_module, "training_loop", scripted)
+    monkeypatch.setattr(learning_module, "training_loop", scripted)
     result = run_training(parts, config(epochs=4))
     assert result.best_epoch == 2
     temperature = result.model.manifest.calibration["temperature"]

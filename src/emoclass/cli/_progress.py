@@ -10,8 +10,8 @@ from rich.progress import TaskID
 from rich.table import Table
 
 from emoclass.cli import _console as console
+from emoclass.training.events import PrefixDone, Prepared, Resumed, RunEvent, StateNotSaved, TextsEncoded
 from emoclass.training.loop import EpochDone, StepDone
-from emoclass.training.run import PrefixDone, Prepared, Resumed, RunEvent, StateNotSaved, TextsEncoded
 
 
 def epoch_table(epochs: list[EpochDone], best_epoch: int | None = None) -> Table:

@@ -13,7 +13,7 @@ import torch
 
 from emoclass.errors import ConfigError, ModelError
 from emoclass.model.encoder import EncoderConfig, PackedBert
-from emoclass.model.prefix import ComputedActivations, FrozenPrefix, compute_logits
+from emoclass.model.prefix import ComputedActivations, FrozenPrefix, TokenIds, compute_logits
 from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
 from emoclass.model.weights import build_model, read_json, read_tensors
 from emoclass.runtime import resolve_device, resolve_precision
@@ -115,7 +115,7 @@ class Classifier:
 
     def logits(self, tokenized: TokenizedTexts) -> torch.Tensor:
         """Logits of tokenized texts, ``float32[texts, classes]`` on the CPU."""
-        source = ComputedActivations(self._prefix, self._prefix.depth, tokenized, self._device)
+        source = ComputedActivations(self._prefix, self._prefix.depth, TokenIds(tokenized, self._device))
         return compute_logits(self._model, source)
 
 

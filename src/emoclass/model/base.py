@@ -86,8 +86,13 @@ class BaseModel:
         kept = {name: value for name, value in own.items() if name not in ("name_or_path", "auto_map")}
         return {**kept, "model_max_length": max_length}
 
-    def load(self, num_labels: int, *, seed: int) -> tuple[PackedBert, tuple[str, ...]]:
+    def load(self, num_labels: int, *, seed: int, dropout: float | None = None) -> tuple[PackedBert, tuple[str, ...]]:
         """The model with a new classifier, and notes on what is not from the base.
+
+        Args:
+            num_labels: Number of classes.
+            seed: Of the new weights.
+            dropout: Instead of the base model's.
 
         Raises:
             ModelError: Weights are missing or damaged.
@@ -101,7 +106,8 @@ class BaseModel:
             tensors["bert.pooler.dense.weight"], tensors["bert.pooler.dense.bias"] = pooler
             notes.append(f"{self.name} has no pooler; a new one is used: let it learn with --train-pooler")
         tensors["classifier.weight"], tensors["classifier.bias"] = new_linear(num_labels, width, std, generator)
-        return build_model(self.config, num_labels, tensors, self.directory), tuple(notes)
+        config = self.config if dropout is None else self.config.with_dropout(dropout)
+        return build_model(config, num_labels, tensors, self.directory), tuple(notes)
 
 
 def resolve_base(name: str) -> BaseModel:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
@@ -100,6 +100,10 @@ class EncoderConfig:
             problems.append("it is a decoder; only encoders can classify")
         return problems
 
+    def with_dropout(self, share: float) -> EncoderConfig:
+        """The same with this share of dropout everywhere."""
+        return replace(self, hidden_dropout_prob=share, attention_probs_dropout_prob=share, classifier_dropout=share)
+
     @property
     def head_size(self) -> int:
         """Width of one attention head."""
@@ -161,8 +165,8 @@ class _Padding:
         return padded.flatten(0, 1) if self.mask is None else padded[self.mask]
 
 
-def _varlen_kernel(qkv: Tensor, head_size: int) -> Callable[..., Tensor] | None:
-    """torch's attention over texts end to end, where it has one: in 16 bits, on CUDA from Ampere on, no dropout."""
+def _varlen_kernel(qkv: Tensor, head_size: int) -> Callable[..., Any] | None:
+    """Torch's attention over texts end to end, where it has one: in 16 bits, on CUDA from Ampere on, no dropout."""
     if not qkv.is_cuda or qkv.dtype == torch.float32 or head_size % 8 or head_size > 256:
         return None
     try:
@@ -326,7 +330,8 @@ class BertLayer(nn.Module):
         if kernel is not None:
             bounds = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=qkv.device)
             packed = qkv.view(-1, 3, heads, size).unbind(1)
-            return kernel(*packed, bounds, bounds, max(lengths), max(lengths)).flatten(1)
+            context: Tensor = kernel(*packed, bounds, bounds, max(lengths), max(lengths))
+            return context.flatten(1)
         contexts = []
         for group in attention_groups(lengths):
             padding = _Padding(group, qkv.device)

@@ -26,13 +26,14 @@ class FrozenPrefix:
         model: The model; its weights must not change as long as this is used.
         depth: Number of layers; the number of all layers means [CLS] of the last layer alone.
         dtype: What the layers compute in, and what they return.
+        start: Number of layers that have run already; 0 means that the embeddings have not either.
 
     The model's layers are expected in evaluation mode, where frozen ones always are.
     """
 
-    def __init__(self, model: PackedBert, depth: int, dtype: torch.dtype) -> None:
-        self.model, self.depth, self.dtype = model, depth, dtype
-        self._whole = model.layers[: min(depth, model.config.num_hidden_layers - 1)]
+    def __init__(self, model: PackedBert, depth: int, dtype: torch.dtype, *, start: int = 0) -> None:
+        self.model, self.depth, self.dtype, self.start = model, depth, dtype, start
+        self._whole = model.layers[start : min(depth, model.config.num_hidden_layers - 1)]
         with torch.no_grad():
             self._tensors = [layer.tensors(dtype) for layer in self._whole]
 
@@ -47,9 +48,14 @@ class FrozenPrefix:
         return self.model.config.hidden_size
 
     @torch.no_grad()
-    def __call__(self, input_ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        """``int64[tokens] -> dtype[tokens, hidden_size]``, or ``float32[texts, hidden_size]`` at full depth."""
-        hidden: Tensor = self.model.bert.embeddings(input_ids, lengths).to(self.dtype)
+    def __call__(self, inputs: Tensor, lengths: Sequence[int]) -> Tensor:
+        """``dtype[tokens, hidden_size]``, or ``float32[texts, hidden_size]`` at full depth.
+
+        Args:
+            inputs: Token ids, ``int64[tokens]``, or the input of layer ``start``.
+            lengths: Tokens of each text.
+        """
+        hidden = inputs if self.start else self.model.bert.embeddings(inputs, lengths).to(self.dtype)
         for layer, tensors in zip(self._whole, self._tensors, strict=True):
             hidden = layer(hidden, lengths, tensors)
         return self.model.layers[-1].forward_first(hidden, lengths) if self.only_first else hidden
@@ -81,43 +87,81 @@ class ActivationSource(Protocol):
         """``[rows, hidden_size]`` of these texts end to end, and the rows of each: its tokens, or [CLS] alone."""
 
 
-class ComputedActivations:
-    """Activations computed from the token ids each time they are asked for.
+class TokenIds:
+    """Token ids of texts as the input of the embeddings.
 
     Args:
-        compute: From ``input_ids`` and ``lengths`` to ``[tokens, hidden_size]``: a prefix, or trainable embeddings.
-        depth: The layer whose input they are.
         tokenized: The texts.
-        device: Where to compute.
+        device: Where ids are wanted.
     """
 
-    def __init__(
-        self,
-        compute: Callable[[Tensor, Sequence[int]], Tensor],
-        depth: int,
-        tokenized: TokenizedTexts,
-        device: torch.device,
-    ) -> None:
-        self.depth = depth
-        self._compute, self._tokenized, self._device = compute, tokenized, device
+    depth = 0
+
+    def __init__(self, tokenized: TokenizedTexts, device: torch.device) -> None:
+        self._tokenized, self._device = tokenized, device
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens of each text, ``int64[texts]``."""
         return self._tokenized.lengths
 
     def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
+        """``int64[tokens]`` of these texts end to end, and the tokens of each."""
         texts = self._tokenized.take(indices)
-        lengths = texts.lengths.tolist()
-        input_ids = torch.from_numpy(texts.input_ids).to(self._device, torch.int64)
+        return torch.from_numpy(texts.input_ids).to(self._device, torch.int64), texts.lengths.tolist()
+
+
+class ChosenActivations:
+    """Some texts of a source as a source.
+
+    Args:
+        source: All texts.
+        chosen: Which, ``int64[texts]``.
+    """
+
+    def __init__(self, source: ActivationSource, chosen: npt.NDArray[np.int64]) -> None:
+        self.depth, self._source, self._chosen = source.depth, source, chosen
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens of each text, ``int64[texts]``."""
+        return self._source.lengths[self._chosen]
+
+    def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
+        """Rows of these texts end to end, and the rows of each."""
+        return self._source.batch(self._chosen[indices])
+
+
+class ComputedActivations:
+    """Activations computed each time they are asked for.
+
+    Args:
+        compute: From ids or activations, and lengths, to ``[tokens, hidden_size]``: a prefix, or trainable embeddings.
+        depth: The layer whose input they are.
+        inputs: What to compute them from.
+    """
+
+    def __init__(
+        self, compute: Callable[[Tensor, Sequence[int]], Tensor], depth: int, inputs: ActivationSource
+    ) -> None:
+        self.depth = depth
+        self._compute, self._inputs = compute, inputs
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        return self._inputs.lengths
+
+    def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
+        inputs, lengths = self._inputs.batch(indices)
         try:
-            hidden = self._compute(input_ids, lengths)
+            hidden = self._compute(inputs, lengths)
         except (RuntimeError, MemoryError) as error:
             if len(indices) == 1 or not is_out_of_memory(error):
                 raise
             half = len(indices) // 2
             (first, rows), (second, more) = self.batch(indices[:half]), self.batch(indices[half:])
             return torch.cat([first, second]), rows + more
-        return hidden, lengths if len(hidden) == len(input_ids) else [1] * len(lengths)
+        return hidden, lengths if len(hidden) == len(inputs) else [1] * len(lengths)
 
 
 def chunk_tokens(device: torch.device) -> int:

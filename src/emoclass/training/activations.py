@@ -12,8 +12,10 @@ from torch import Tensor
 
 from emoclass.model.prefix import (
     ActivationSource,
+    ChosenActivations,
     ComputedActivations,
     FrozenPrefix,
+    TokenIds,
     chunk_tokens,
     longest_first,
 )
@@ -179,8 +181,14 @@ class ActivationCache:
         self._row_bytes = prefix.hidden_size * self._dtype.itemsize
         self.use = CacheUse()
 
-    def add(self, tokenized: TokenizedTexts) -> ActivationSource:
-        """The activations of a part: as much in memory as fits, then in a file, the rest computed in each epoch."""
+    def add(self, tokenized: TokenizedTexts, inputs: ActivationSource | None = None) -> ActivationSource:
+        """The activations of a part: as much in memory as fits, then in a file, the rest computed in each epoch.
+
+        Args:
+            tokenized: The texts.
+            inputs: Input of the prefix's first layer for the same texts, if it does not begin with token ids.
+        """
+        inputs = inputs or TokenIds(tokenized, self._device)
         layout = RowLayout.of(tokenized, only_first=self._prefix.only_first)
         sizes = np.cumsum(layout.rows) * self._row_bytes
         in_memory = int(np.searchsorted(sizes, self._budget.memory, side="right"))
@@ -189,13 +197,13 @@ class ActivationCache:
         borders = [0, in_memory, max(in_memory, in_file), len(tokenized)]
         makers = (self._in_memory, self._in_file, self._recomputed)
         sources = [
-            make(tokenized.take(np.arange(start, end)))
+            make(tokenized.take(np.arange(start, end)), ChosenActivations(inputs, np.arange(start, end)))
             for make, start, end in zip(makers, borders[:-1], borders[1:], strict=True)
             if end > start
         ]
         return sources[0] if len(sources) == 1 else JoinedActivations(sources)
 
-    def _in_memory(self, texts: TokenizedTexts) -> ActivationSource:
+    def _in_memory(self, texts: TokenizedTexts, inputs: ActivationSource) -> ActivationSource:
         layout = RowLayout.of(texts, only_first=self._prefix.only_first)
         total = int(layout.rows.sum())
         self._budget.memory -= total * self._row_bytes
@@ -204,26 +212,26 @@ class ActivationCache:
             hidden = file.read(np.array([0]), np.array([total])).to(self._device)
         else:
             hidden = torch.empty(total, self._prefix.hidden_size, dtype=self._dtype, device=self._device)
-            self._compute(texts, total, hidden)
+            self._compute(texts, total, inputs, hidden)
         self.use += CacheUse(memory=len(texts), reused=len(texts) if file is not None else 0)
         return CachedActivations(hidden, layout, texts.lengths, self._prefix.depth)
 
-    def _in_file(self, texts: TokenizedTexts) -> ActivationSource:
+    def _in_file(self, texts: TokenizedTexts, inputs: ActivationSource) -> ActivationSource:
         layout = RowLayout.of(texts, only_first=self._prefix.only_first)
         total = int(layout.rows.sum())
         file = self._open(texts, total)
         reused = file is not None
         if file is None:
-            self._compute(texts, total, None)
+            self._compute(texts, total, inputs, None)
             file = self._open(texts, total)
         if file is None:  # the disk was full, or another process removed the file at once
-            return self._recomputed(texts)
+            return self._recomputed(texts, inputs)
         self.use += CacheUse(disk=len(texts), reused=len(texts) if reused else 0)
         return FiledActivations(file, layout, texts.lengths, self._prefix.depth, self._device)
 
-    def _recomputed(self, texts: TokenizedTexts) -> ActivationSource:
+    def _recomputed(self, texts: TokenizedTexts, inputs: ActivationSource) -> ActivationSource:
         self.use += CacheUse(recomputed=len(texts))
-        return self._computed(texts)
+        return self._computed(inputs)
 
     def _open(self, texts: TokenizedTexts, total: int) -> RowFile | None:
         if self._disk_limit <= 0:
@@ -239,9 +247,9 @@ class ActivationCache:
         self._on_texts(len(texts))
         return file
 
-    def _compute(self, texts: TokenizedTexts, total: int, hidden: Tensor | None) -> None:
+    def _compute(self, texts: TokenizedTexts, total: int, inputs: ActivationSource, hidden: Tensor | None) -> None:
         """Fills ``hidden``, and a file for the next run if the budget allows."""
-        source = self._computed(texts)
+        source = self._computed(inputs)
         row = 0
         with self._writer(texts, total) as writer:
             for indices in longest_first(texts.lengths, chunk_tokens(self._device)):
@@ -254,8 +262,8 @@ class ActivationCache:
                 writer.write(rows)
                 self._on_texts(len(indices))
 
-    def _computed(self, texts: TokenizedTexts) -> ComputedActivations:
-        return ComputedActivations(self._prefix, self._prefix.depth, texts, self._device)
+    def _computed(self, inputs: ActivationSource) -> ComputedActivations:
+        return ComputedActivations(self._prefix, self._prefix.depth, inputs)
 
     def _writer(self, texts: TokenizedTexts, total: int) -> RowWriter:
         size = total * self._row_bytes

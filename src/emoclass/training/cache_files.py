@@ -28,9 +28,9 @@ _FORMAT = b"emoclass activations 1"
 
 
 def prefix_digest(prefix: FrozenPrefix) -> bytes:
-    """Hash of the frozen weights, the depth and the precision."""
+    """Hash of the frozen weights, the depth and the precision; frozen layers have no dropout."""
     model = prefix.model
-    digest = hashlib.sha256(_FORMAT + repr((model.config, prefix.depth, prefix.dtype)).encode())
+    digest = hashlib.sha256(_FORMAT + repr((model.config.with_dropout(0), prefix.depth, prefix.dtype)).encode())
     for module in (model.bert.embeddings, *model.layers[: prefix.depth]):
         for parameter in module.parameters():
             digest.update(_bytes_of(parameter.detach().cpu()))

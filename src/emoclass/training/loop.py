@@ -28,6 +28,7 @@ class Scores(NamedTuple):
 
     loss: float
     accuracy: float
+    macro_f1: float
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class EpochDone:
     train_accuracy: float
     val_loss: float
     val_accuracy: float
+    val_macro_f1: float
     learning_rate: float
     seconds: float
 
@@ -83,9 +85,7 @@ class LoopState:
         step: Steps taken in it.
     """
 
-    def __init__(
-        self, model: PackedBert, texts: int, config: TrainConfig, dtype: torch.dtype = torch.float32
-    ) -> None:
+    def __init__(self, model: PackedBert, texts: int, config: TrainConfig, dtype: torch.dtype = torch.float32) -> None:
         self.model = model
         self.working = WorkingLayers(model.layers[frozen_depth(model) or 0 :], dtype)
         self.steps = math.ceil(texts / config.batch_size)
@@ -162,6 +162,7 @@ def training_loop(
     """
     state = state or LoopState(model, len(labels), config)
     targets = torch.from_numpy(labels).to(state.sums.device)
+    weights = _class_weights(labels, model.classifier.out_features, config.class_weights).to(state.sums.device)
     while state.epoch <= config.epochs:
         start = time.perf_counter()
         model.train()
@@ -172,7 +173,7 @@ def training_loop(
             hidden, lengths = source.batch(chosen)
             target = targets[torch.from_numpy(chosen)]
             logits = model.suffix(hidden, lengths, source.depth, state.working.layers)
-            loss = functional.cross_entropy(logits, target)
+            loss = functional.cross_entropy(logits, target, weights, label_smoothing=config.label_smoothing)
             state.optimizer.step(loss)
             with torch.no_grad():
                 sums += torch.stack([loss * len(target), (logits.argmax(-1) == target).sum().float()])
@@ -187,7 +188,7 @@ def training_loop(
         seconds = time.perf_counter() - start
         epoch, rate = state.epoch, state.optimizer.learning_rate
         state.end_epoch()
-        yield EpochDone(epoch, train_loss, train_accuracy, val.loss, val.accuracy, rate, seconds)
+        yield EpochDone(epoch, train_loss, train_accuracy, val.loss, val.accuracy, val.macro_f1, rate, seconds)
 
 
 def _batches(
@@ -202,6 +203,13 @@ def _batches(
     for start in range(0, len(shuffled), batch_size):
         chosen = shuffled[start : start + batch_size]
         yield chosen[np.argsort(-lengths[chosen], kind="stable")]
+
+
+def _class_weights(labels: npt.NDArray[np.int64], classes: int, kind: str) -> Tensor:
+    """Weight of each class, ``float32[classes]``; their mean over the texts is 1."""
+    counts = np.maximum(np.bincount(labels, minlength=classes), 1)
+    weights = counts ** {"none": 0.0, "sqrt": -0.5, "balanced": -1.0}[kind]
+    return torch.from_numpy(weights * len(labels) / (weights * counts).sum()).float()
 
 
 def _require_finite(loss: float, epoch: int, step: int) -> None:

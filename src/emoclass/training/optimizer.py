@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,8 +48,9 @@ class WorkingLayers:
         for own, copied in self._pairs:
             if own.grad is None:
                 own.grad = torch.empty_like(own)
-            own.grad.copy_(copied.grad)
-            copied.grad = None
+            if copied.grad is not None:
+                own.grad.copy_(copied.grad)
+                copied.grad = None
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -72,7 +74,8 @@ class Optimizer:
         self._working = working
         self._max_grad_norm = config.max_grad_norm
         fused = self._parameters[0].device.type in ("cpu", "cuda")
-        self._adamw = AdamW(self._parameters, config.learning_rate, weight_decay=config.weight_decay, fused=fused)
+        groups = _by_rate(model, config.layer_decay)
+        self._adamw = AdamW(groups, config.learning_rate, weight_decay=config.weight_decay, fused=fused)
         self._peak, self._total = config.learning_rate, total_steps
         self._warmup = int(total_steps * config.warmup_ratio)
         self._steps = 0
@@ -88,7 +91,7 @@ class Optimizer:
     def step(self, loss: Tensor) -> None:
         """Follows the gradient of the loss."""
         for group in self._adamw.param_groups:
-            group["lr"] = self._rate(self._steps)
+            group["lr"] = self._rate(self._steps) * group["factor"]
         self._adamw.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._working.hand_over_gradients()
@@ -113,3 +116,15 @@ class Optimizer:
             moments = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
             self._adamw.state[parameter] = {name: value.to(parameter.device) for name, value in moments.items()}
         self._working.refresh()
+
+
+def _by_rate(model: PackedBert, layer_decay: float) -> list[dict[str, Any]]:
+    """AdamW's groups of parameters that train, by their factor on the learning rate: 1 from the last layer on."""
+    factors: dict[Tensor, float] = {}
+    for distance, module in enumerate([*reversed(model.layers), model.bert.embeddings]):
+        factors |= dict.fromkeys(module.parameters(), layer_decay**distance)
+    groups: dict[float, list[Tensor]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            groups.setdefault(factors.get(parameter, 1.0), []).append(parameter)
+    return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]

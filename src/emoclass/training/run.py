@@ -10,95 +10,41 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 from emoclass._version import __version__
 from emoclass.config import TrainConfig
 from emoclass.data.folding import text_hashes
 from emoclass.data.preparation import TrainingData
-from emoclass.errors import ConfigError, DeviceError, LossError, ModelError, StoppedError
-from emoclass.evaluation.baseline import Baseline, fit_baseline
+from emoclass.errors import ConfigError, DeviceError, ModelError
 from emoclass.evaluation.calibration import fit_temperature
 from emoclass.evaluation.report import Evaluation, evaluate_classifier
 from emoclass.inference.predictor import Classifier
 from emoclass.model.base import BaseModel, resolve_base
 from emoclass.model.encoder import PackedBert
-from emoclass.model.freezing import ParameterCounts, count_parameters, freeze, frozen_depth
-from emoclass.model.prefix import ActivationSource, ComputedActivations, FrozenPrefix, compute_logits
-from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
-from emoclass.runtime import free_disk, is_out_of_memory, models_dir, resolve_device, resolve_precision
+from emoclass.model.freezing import ParameterCounts, count_parameters, frozen_depth
+from emoclass.model.prefix import compute_logits
+from emoclass.runtime import (
+    free_disk,
+    is_out_of_memory,
+    models_dir,
+    precision_name,
+    resolve_device,
+    resolve_precision,
+)
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, check_free, free_name, save_model
 from emoclass.store.layout import Manifest
-from emoclass.training.activations import ActivationCache, CacheBudget, CacheUse, default_budget
+from emoclass.training.activations import default_budget
 from emoclass.training.card import model_card
-from emoclass.training.loop import EpochDone, LoopState, Scores, TrainEvent, training_loop
-from emoclass.training.resume import RunStates, SavedState, run_key
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The model stands and the texts are tokenized.
-
-    Attributes:
-        parameters: How many parameters train.
-        rows: Texts in each part.
-        truncated: Texts of all parts that are longer than the length limit.
-        device: Where the computing is done.
-        precision: What the frozen layers compute in.
-        base: Name and source of the base model.
-        notes: What the user should know.
-    """
-
-    parameters: ParameterCounts
-    rows: dict[str, int]
-    truncated: int
-    device: str
-    precision: str
-    base: str
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """Training goes on from a saved state: the epoch, the steps taken in it, and the epochs before."""
-
-    epoch: int
-    step: int
-    history: tuple[EpochDone, ...]
-
-
-@dataclass(frozen=True)
-class StateNotSaved:
-    """A state from which to go on could not be saved, and why."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class TextsEncoded:
-    """The frozen layers are done with some more texts."""
-
-    texts: int
-    total: int
-
-
-@dataclass(frozen=True)
-class PrefixDone:
-    """The frozen layers are done with all texts; ``use`` says where what they gave is kept."""
-
-    use: CacheUse
-
-
-RunEvent = Prepared | TextsEncoded | PrefixDone | Resumed | StateNotSaved | TrainEvent
-# Within long epochs a state is saved this often.
-_SAVE_SECONDS = 600.0
+from emoclass.training.events import RunEvent
+from emoclass.training.learning import Learning
+from emoclass.training.loop import EpochDone
+from emoclass.training.resume import RunStates, run_key
+from emoclass.training.setup import TrainingSetup
 
 
 @dataclass(frozen=True)
@@ -108,7 +54,7 @@ class TrainResult:
     Attributes:
         model: The saved model.
         history: All epochs.
-        best_epoch: The one that was kept: best validation accuracy, the earlier one on a tie.
+        best_epoch: The one that was kept: best validation score, the earlier one on a tie.
         parameters: How many parameters trained.
         test: Scores on the test part, if there is one.
         stopped: Whether it was stopped before the last epoch; it can be resumed.
@@ -191,24 +137,36 @@ def run_training(
         raise ConfigError(f"--max-minutes {max_minutes} is not above 0")
     # What comes from torch's own random numbers is seeded here, and the caller's are left as they were.
     with torch.random.fork_rng([torch_device] if torch_device.type == "cuda" else []), _told_what_to_lower():
-        torch.manual_seed(config.seed)
         budget = default_budget(torch_device, memory=cache_memory, disk=cache_disk)
-        run = _Run(data, config, base, torch_device, dtype, budget, states, on_event, should_stop)
-        run.learn(saved, patience=patience, max_minutes=max_minutes)
-        run.calibrate()
-        test = run.test()
+        setup = TrainingSetup(data, base, config, torch_device, dtype, budget, on_event, should_stop)
+        model, notes = setup.new_model(config)
+        require_space(model)
+        require_range(model, dtype)
+        setup.tokenize(model, notes)
+        learning = Learning(setup, model, config, states)
+        deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
+        learning.learn(saved, patience=patience, deadline=deadline)
+        finished = FinishedModel(learning)
+    interim = learning.interim
     if name is None:
-        name = run.interim or free_name(f"{_stem(data.source)}-{_stem(base.name)}")
-    elif not overwrite and name != run.interim:
+        name = interim or free_name(f"{_stem(data.source)}-{_stem(base.name)}")
+    elif not overwrite and name != interim:
         # It was free and may have been taken by now; the training must not be lost for that.
         name = free_name(name)
-    overwrite = overwrite or name == run.interim
-    stored = run.save(run.manifest(name, test), overwrite=overwrite)
-    if run.stopped:
+    stored = finished.save(name, overwrite=overwrite or name == interim)
+    if learning.stopped:
         states.rename(name)
     else:
         states.clear()
-    return TrainResult(stored, tuple(run.history), run.best.epoch, run.parameters, test, run.stopped, run.failure)
+    return TrainResult(
+        stored,
+        tuple(learning.history),
+        learning.best.epoch,
+        count_parameters(model),
+        finished.test,
+        learning.stopped,
+        learning.failure,
+    )
 
 
 def _key(data: TrainingData, config: TrainConfig, base: BaseModel, device: torch.device, dtype: torch.dtype) -> str:
@@ -234,175 +192,66 @@ def _told_what_to_lower() -> Iterator[None]:
         ) from error
 
 
-class _Run:
-    """The state of one training between its stages."""
+class FinishedModel:
+    """What a learning gave, calibrated, scored on the test part, and ready to be saved.
 
-    def __init__(
-        self,
-        data: TrainingData,
-        config: TrainConfig,
-        base: BaseModel,
-        device: torch.device,
-        dtype: torch.dtype,
-        budget: CacheBudget,
-        states: RunStates,
-        on_event: Callable[[RunEvent], None],
-        should_stop: Callable[[], bool],
-    ) -> None:
-        self.data, self.config, self.base, self.device = data, config, base, device
-        self.dtype, self.states = dtype, states
-        self.interim: str | None = None
-        self.failure: str | None = None
-        self.best_tensors: dict[str, Tensor] = {}
-        self.on_event, self.should_stop = on_event, should_stop
-        self.tokenizer: HeadTailTokenizer = base.tokenizer(config.truncation)
-        model, notes = base.load(len(data.labels), seed=config.seed)
-        freeze(model, config.unfreeze, train_pooler=config.train_pooler)
-        self.model: PackedBert = model.to(device)
-        self.parameters = count_parameters(model)
-        self._require_space()
-        self._require_range()
-        self.history: list[EpochDone] = []
-        self.stopped = False
-        texts = {"train": data.train.texts, "val": data.val.texts}
-        tokenized = {part: self.tokenizer(texts[part]) for part in texts}
-        self.on_event(self._prepared(tokenized, notes))
-        self.temperature = 1.0
-        self.cache = self._cache(budget, sum(map(len, tokenized.values())))
-        self.sources = {part: self._source(texts) for part, texts in tokenized.items()}
-        if self.cache is not None:
-            self.on_event(PrefixDone(self.cache.use))
+    Args:
+        learning: Over; what it kept in memory is let go.
 
-    def learn(self, saved: SavedState | None, *, patience: int | None, max_minutes: float | None) -> None:
-        """Trains, from a saved state if there is one; afterwards the model has the weights of its best epoch."""
-        labels = self.data.labels.encode(self.data.train.labels)
-        val_labels = torch.from_numpy(self.data.labels.encode(self.data.val.labels))
+    Attributes:
+        temperature: By which logits are divided: in the classifier's weights.
+        test: Scores on the test part, if there is one.
+    """
 
-        def evaluate() -> Scores:
-            logits = compute_logits(self.model, self.sources["val"])
-            accuracy = (logits.argmax(-1) == val_labels).float().mean()
-            return Scores(float(functional.cross_entropy(logits, val_labels)), float(accuracy))
+    def __init__(self, learning: Learning) -> None:
+        self.learning, self.setup, self.model = learning, learning.setup, learning.model
+        self.temperature = self._calibrate()
+        self.test = self._test()
 
-        state = LoopState(self.model, len(labels), self.config, self._training_dtype)
-        if saved is not None:
-            self._resume(state, saved)
-        deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
-        saved_at = time.monotonic()
-        try:
-            for event in training_loop(
-                self.model, self.sources["train"], labels, self.config, evaluate=evaluate, state=state
-            ):
-                self.on_event(event)
-                if isinstance(event, EpochDone):
-                    self._end_epoch(event)
-                at_end = len(self.history) == self.config.epochs
-                self.stopped = not at_end and (self.should_stop() or time.monotonic() > deadline)
-                if isinstance(event, EpochDone) or self.stopped or time.monotonic() - saved_at > _SAVE_SECONDS:
-                    self._save_state(state)
-                    saved_at = time.monotonic()
-                if self.stopped or self._is_patient_no_more(patience):
-                    break
-        except LossError as error:
-            if not self.history:
-                raise
-            self.failure = str(error)
-        if not self.history:
-            raise StoppedError(
-                "stopped before the first epoch was over; run the same command with --resume to go on from there"
-            )
-        self.model.load_state_dict(self.best_tensors, strict=False)
-        self.model.eval()
-
-    def _end_epoch(self, event: EpochDone) -> None:
-        self.history.append(event)
-        if self.best is event:
-            trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
-            self.best_tensors = {n: p.detach().clone() for n, p in trained.items()}
-
-    def _is_patient_no_more(self, patience: int | None) -> bool:
-        return patience is not None and bool(self.history) and len(self.history) - self.best.epoch >= patience
-
-    def _save_state(self, state: LoopState) -> None:
-        tensors = state.tensors()
-        # Right after the best epoch the best weights are the current ones.
-        if self.history and not (self.best is self.history[-1] and state.step == 0):
-            tensors |= {f"best.{name}": tensor for name, tensor in self.best_tensors.items()}
-        facts = {**state.facts(), "history": [asdict(epoch) for epoch in self.history], "name": self.interim}
-        try:
-            self.states.save(tensors, facts)
-        except OSError as error:
-            if not self.stopped:
-                self.on_event(StateNotSaved(f"{self.states.directory}: {error.strerror or error}"))
-
-    def _resume(self, state: LoopState, saved: SavedState) -> None:
-        state.restore(saved.tensors, saved.facts)
-        self.history = [EpochDone(**epoch) for epoch in saved.facts["history"]]
-        self.interim = saved.facts["name"]
-        best = {n.removeprefix("best."): t for n, t in saved.tensors.items() if n.startswith("best.")}
-        if self.history and not best:
-            best = {n.removeprefix("model."): t for n, t in saved.tensors.items() if n.startswith("model.")}
-        self.best_tensors = best
-        self.on_event(Resumed(state.epoch, state.step, tuple(self.history)))
-
-    def calibrate(self) -> None:
-        """Fits a temperature on the validation part and puts it into the classifier's weights; frees the memory."""
-        logits = compute_logits(self.model, self.sources["val"])
-        self.temperature = fit_temperature(logits.numpy(), self.data.labels.encode(self.data.val.labels))
+    def _calibrate(self) -> float:
+        data = self.setup.data
+        logits = compute_logits(self.model, self.learning.sources["val"])
+        temperature = fit_temperature(logits.numpy(), data.labels.encode(data.val.labels))
         with torch.no_grad():
             for parameter in self.model.classifier.parameters():
-                parameter.div_(self.temperature)
-        self.sources = {}
+                parameter.div_(temperature)
+        self.learning.sources = {}
+        self.setup.free()
+        return temperature
 
-    @cached_property
-    def baseline(self) -> Baseline:
-        """TF-IDF and a linear model on the same parts."""
-        data, encode = self.data, self.data.labels.encode
-        return fit_baseline(
-            data.train.texts,
-            encode(data.train.labels),
-            data.val.texts,
-            encode(data.val.labels),
-            len(data.labels),
-        )
-
-    @property
-    def best(self) -> EpochDone:
-        """The epoch with the best validation accuracy, the earliest on a tie."""
-        return max(self.history, key=lambda epoch: epoch.val_accuracy)
-
-    def test(self) -> Evaluation | None:
-        """Scores on the test part."""
-        if self.data.test is None:
+    def _test(self) -> Evaluation | None:
+        setup = self.setup
+        data = setup.data
+        if data.test is None:
             return None
-        classifier = Classifier(
-            self.model, self.tokenizer, self.data.labels.names, device=self.device, dtype=self.dtype
-        )
+        classifier = Classifier(self.model, setup.tokenizer, data.labels.names, device=setup.device, dtype=setup.dtype)
         return evaluate_classifier(
             classifier,
-            self.data.test,
-            training_hashes=text_hashes(self.data.train.texts),
-            baseline=self.baseline,
+            data.test,
+            training_hashes=text_hashes(data.train.texts),
+            baseline=setup.baseline,
             temperature=self.temperature,
-            logits_of=lambda tokenized: compute_logits(self.model, self._source(tokenized)),
+            logits_of=lambda tokenized: compute_logits(self.model, setup.source(self.model, tokenized)),
         )
 
-    def manifest(self, name: str, test: Evaluation | None) -> Manifest:
-        """The content of emoclass.json."""
-        data, best = self.data, self.best
+    def _manifest(self, name: str) -> Manifest:
+        setup, data, best = self.setup, self.setup.data, self.learning.best
         parts = {"train": data.train, "val": data.val, "test": data.test}
         epoch = {key: value for key, value in asdict(best).items() if key not in ("epoch", "seconds")}
+        parameters = count_parameters(self.model)
         return Manifest(
             name=name,
             created_at=datetime.now(timezone.utc).isoformat(),
             labels=data.labels.names,
-            base_model={"name": self.base.name, "source": self.base.source},
-            recipe=self.config,
-            truncation=self.tokenizer.truncation,
-            parameters={
-                "trainable_parameters": self.parameters.trainable,
-                "total_parameters": self.parameters.total,
+            base_model={"name": setup.base.name, "source": setup.base.source},
+            recipe=self.learning.config,
+            truncation=setup.tokenizer.truncation,
+            parameters={"trainable_parameters": parameters.trainable, "total_parameters": parameters.total},
+            metrics={
+                "best_epoch": best.epoch,
+                **epoch,
+                "test": None if self.test is None else self.test.to_dict(),
             },
-            metrics={"best_epoch": best.epoch, **epoch, "test": None if test is None else test.to_dict()},
             calibration={"method": "temperature", "temperature": self.temperature, "rows": len(data.val)},
             data={
                 "source": data.source,
@@ -412,84 +261,56 @@ class _Run:
                 "conflicts": data.conflicts,
                 "leaked": data.leaked,
             },
-            versions=_versions(self.device, self.dtype),
+            versions=_versions(setup.device, setup.dtype),
         )
 
-    def save(self, manifest: Manifest, *, overwrite: bool) -> StoredModel:
+    def save(self, name: str, *, overwrite: bool) -> StoredModel:
         """Saves the model."""
+        setup, manifest = self.setup, self._manifest(name)
         tensors = {n: p.detach().cpu().contiguous() for n, p in self.model.named_parameters()}
         return save_model(
             manifest,
             tensors=tensors,
             # The classifier is new, whether it trains or not; with it the calibration.
             trained={n for n, p in self.model.named_parameters() if p.requires_grad or n.startswith("classifier.")},
-            config=self.base.classifier_config(self.data.labels.names),
-            tokenizer_json=self.tokenizer.to_json(),
-            tokenizer_config=self.base.tokenizer_config(self.tokenizer.truncation.max_length),
-            history=[asdict(epoch) for epoch in self.history],
+            config=setup.base.classifier_config(manifest.labels),
+            tokenizer_json=setup.tokenizer.to_json(),
+            tokenizer_config=setup.base.tokenizer_config(manifest.truncation.max_length),
+            history=[asdict(epoch) for epoch in self.learning.history],
             card=model_card(manifest),
-            training_hashes=text_hashes(self.data.train.texts),
-            write_more=lambda directory: self.baseline.save(directory, layout.BASELINE),
+            training_hashes=text_hashes(setup.data.train.texts),
+            write_more=lambda directory: setup.baseline.save(directory, layout.BASELINE),
             overwrite=overwrite,
         )
 
-    def _prepared(self, tokenized: dict[str, TokenizedTexts], notes: tuple[str, ...]) -> Prepared:
-        return Prepared(
-            parameters=self.parameters,
-            rows={part: len(texts) for part, texts in tokenized.items()},
-            truncated=sum(int(texts.truncated.sum()) for texts in tokenized.values()),
-            device=str(self.device),
-            precision=_precision_name(self.dtype),
-            base=f"{self.base.name} ({self.base.source})",
-            notes=notes,
+
+def require_space(model: PackedBert) -> None:
+    """Checks that there is room for what a training leaves on the disk.
+
+    Raises:
+        ModelError: There is not.
+    """
+    # The model, and two states with weights, two moments and the best weights.
+    parameters = count_parameters(model)
+    needed = 4 * parameters.total + 2 * 16 * parameters.trainable + 16 * 1024**2
+    directory = models_dir()
+    free = free_disk(directory)
+    if free < needed:
+        raise ModelError(
+            f"{directory}: the model needs {needed >> 20} MiB and the disk has {free >> 20} MiB left; "
+            "free some, or set EMOCLASS_HOME to a directory on another disk"
         )
 
-    def _cache(self, budget: CacheBudget, total: int) -> ActivationCache | None:
-        """Where the frozen layers' output is kept; ``None`` where there is nothing worth it."""
-        depth = frozen_depth(self.model)
-        if not depth:  # the embeddings alone are quicker to compute than to keep
-            return None
 
-        def on_texts(texts: int) -> None:
-            if self.history:  # the test part, at the end
-                return
-            self.on_event(TextsEncoded(texts, total))
-            if self.should_stop():
-                raise StoppedError("stopped before training began; nothing was saved")
+def require_range(model: PackedBert, dtype: torch.dtype) -> None:
+    """Checks that gradients survive in ``dtype``.
 
-        prefix = FrozenPrefix(self.model, depth, self.dtype)
-        return ActivationCache(prefix, self.device, budget, on_texts=on_texts)
-
-    def _source(self, texts: TokenizedTexts) -> ActivationSource:
-        if self.cache is not None:
-            return self.cache.add(texts)
-        compute = self._embed if frozen_depth(self.model) is None else FrozenPrefix(self.model, 0, self.dtype)
-        return ComputedActivations(compute, 0, texts, self.device)
-
-    def _embed(self, input_ids: Tensor, lengths: Any) -> Tensor:
-        hidden: Tensor = self.model.bert.embeddings(input_ids, lengths)
-        return hidden.to(self.dtype)
-
-    @property
-    def _training_dtype(self) -> torch.dtype:
-        # Gradients vanish in fp16.
-        return torch.float32 if self.dtype == torch.float16 else self.dtype
-
-    def _require_space(self) -> None:
-        # The model, and two states with weights, two moments and the best weights.
-        needed = 4 * self.parameters.total + 2 * 16 * self.parameters.trainable + 16 * 1024**2
-        directory = models_dir()
-        free = free_disk(directory)
-        if free < needed:
-            raise ModelError(
-                f"{directory}: the model needs {needed >> 20} MiB and the disk has {free >> 20} MiB left; "
-                "free some, or set EMOCLASS_HOME to a directory on another disk"
-            )
-
-    def _require_range(self) -> None:
-        depth = frozen_depth(self.model)
-        if self.dtype == torch.float16 and (depth is None or depth < self.model.config.num_hidden_layers - 1):
-            raise DeviceError("--precision fp16: gradients of more than one layer vanish in it; use bf16 or fp32")
+    Raises:
+        DeviceError: They do not.
+    """
+    depth = frozen_depth(model)
+    if dtype == torch.float16 and (depth is None or depth < model.config.num_hidden_layers - 1):
+        raise DeviceError("--precision fp16: gradients of more than one layer vanish in it; use bf16 or fp32")
 
 
 def _stem(name: str) -> str:
@@ -499,10 +320,6 @@ def _stem(name: str) -> str:
     return kept[:40] or "data"
 
 
-def _precision_name(dtype: torch.dtype) -> str:
-    return {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[dtype]
-
-
 def _versions(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
     versions = {"emoclass": __version__, "python": platform.python_version()}
     for package in ("torch", "transformers", "tokenizers", "safetensors"):
@@ -510,4 +327,4 @@ def _versions(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
             versions[package] = version(package)
         except PackageNotFoundError:  # an unusual installation; nothing depends on it
             versions[package] = "unknown"
-    return {**versions, "device": str(device), "precision": _precision_name(dtype)}
+    return {**versions, "device": str(device), "precision": precision_name(dtype)}

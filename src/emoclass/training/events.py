@@ -1,0 +1,66 @@
+"""What happens while a training runs, for those who watch it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emoclass.model.freezing import ParameterCounts
+from emoclass.training.activations import CacheUse
+from emoclass.training.loop import EpochDone, TrainEvent
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The model stands and the texts are tokenized.
+
+    Attributes:
+        parameters: How many parameters train.
+        rows: Texts in each part.
+        truncated: Texts of all parts that are longer than the length limit.
+        device: Where the computing is done.
+        precision: What the frozen layers compute in.
+        base: Name and source of the base model.
+        notes: What the user should know.
+    """
+
+    parameters: ParameterCounts
+    rows: dict[str, int]
+    truncated: int
+    device: str
+    precision: str
+    base: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """Training goes on from a saved state: the epoch, the steps taken in it, and the epochs before."""
+
+    epoch: int
+    step: int
+    history: tuple[EpochDone, ...]
+
+
+@dataclass(frozen=True)
+class StateNotSaved:
+    """A state from which to go on could not be saved, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class TextsEncoded:
+    """The frozen layers are done with some more texts."""
+
+    texts: int
+    total: int
+
+
+@dataclass(frozen=True)
+class PrefixDone:
+    """The frozen layers are done with all texts; ``use`` says where what they gave is kept."""
+
+    use: CacheUse
+
+
+RunEvent = Prepared | TextsEncoded | PrefixDone | Resumed | StateNotSaved | TrainEvent

@@ -1,0 +1,164 @@
+"""One model that learns by one recipe, and remembers its best epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from emoclass.config import TrainConfig
+from emoclass.errors import LossError, StoppedError
+from emoclass.evaluation.metrics import compute_metrics
+from emoclass.model.encoder import PackedBert
+from emoclass.model.prefix import ActivationSource, compute_logits
+from emoclass.training.events import Resumed, StateNotSaved
+from emoclass.training.loop import EpochDone, LoopState, Scores, training_loop
+from emoclass.training.resume import RunStates, SavedState
+from emoclass.training.setup import TrainingSetup
+
+# Within long epochs a state is saved this often.
+_SAVE_SECONDS = 600.0
+
+
+class Learning:
+    """A model while it learns.
+
+    Args:
+        setup: Data and device.
+        model: The model, frozen as wanted.
+        config: The recipe.
+        states: Where states are saved; ``None`` saves none.
+
+    Attributes:
+        sources: Input of the first layer that trains, by part.
+        history: All epochs so far.
+        best_tensors: The trained weights of the best epoch, by name.
+        best_logits: What they give on the validation part, ``float32[texts, classes]``.
+        stopped: Whether it was stopped before the last epoch.
+        failure: Why it ended early, if it failed.
+        interim: Name under which what was best so far was saved by an earlier run.
+    """
+
+    def __init__(
+        self, setup: TrainingSetup, model: PackedBert, config: TrainConfig, states: RunStates | None = None
+    ) -> None:
+        self.setup, self.model, self.config, self._states = setup, model, config, states
+        self.sources: dict[str, ActivationSource] = setup.sources(model)
+        self.history: list[EpochDone] = []
+        self.best_tensors: dict[str, Tensor] = {}
+        self.best_logits = torch.empty(0)
+        self.stopped = False
+        self.failure: str | None = None
+        self.interim: str | None = None
+        self._logits = self.best_logits
+
+    @property
+    def best(self) -> EpochDone:
+        """The epoch with the best validation score, the earliest on a tie."""
+        return max(self.history, key=self.score)
+
+    def score(self, epoch: EpochDone) -> float:
+        """What decides which epoch is the best."""
+        return float(getattr(epoch, f"val_{self.config.metric}"))
+
+    def learn(
+        self,
+        saved: SavedState | None = None,
+        *,
+        patience: int | None = None,
+        deadline: float = math.inf,
+        should_end: Callable[[EpochDone], bool] = lambda epoch: False,
+    ) -> None:
+        """Trains; afterwards the model has the weights of its best epoch.
+
+        Args:
+            saved: A state to go on from.
+            patience: End after so many epochs without a better one.
+            deadline: When to stop, on the monotonic clock.
+            should_end: Asked after every epoch.
+
+        Raises:
+            StoppedError: It was stopped before the end of the first epoch.
+            LossError: The loss was no longer a number, in the first epoch.
+        """
+        labels = self.setup.data.labels.encode(self.setup.data.train.labels)
+        dtype = torch.float32 if self.setup.dtype == torch.float16 else self.setup.dtype  # gradients vanish in fp16
+        torch.manual_seed(self.config.seed)
+        state = LoopState(self.model, len(labels), self.config, dtype)
+        if saved is not None:
+            self._resume(state, saved)
+        saved_at = time.monotonic()
+        try:
+            for event in training_loop(
+                self.model, self.sources["train"], labels, self.config, evaluate=self._evaluate, state=state
+            ):
+                self.setup.on_event(event)
+                at_epoch_end = isinstance(event, EpochDone)
+                if isinstance(event, EpochDone):
+                    self._end_epoch(event)
+                at_end = len(self.history) == self.config.epochs
+                self.stopped = not at_end and (self.setup.should_stop() or time.monotonic() > deadline)
+                if at_epoch_end or self.stopped or time.monotonic() - saved_at > _SAVE_SECONDS:
+                    self._save_state(state)
+                    saved_at = time.monotonic()
+                if self.stopped or self._is_patient_no_more(patience):
+                    break
+                if isinstance(event, EpochDone) and should_end(event):
+                    break
+        except LossError as error:
+            if not self.history:
+                raise
+            self.failure = str(error)
+        if not self.history:
+            raise StoppedError(
+                "stopped before the first epoch was over; run the same command with --resume to go on from there"
+            )
+        self.model.load_state_dict(self.best_tensors, strict=False)
+        self.model.eval()
+
+    def _evaluate(self) -> Scores:
+        data = self.setup.data
+        self._logits = compute_logits(self.model, self.sources["val"])
+        labels = data.labels.encode(data.val.labels)
+        metrics = compute_metrics(data.labels.names, labels, self._logits.softmax(-1).numpy())
+        loss = functional.cross_entropy(self._logits, torch.from_numpy(labels))
+        return Scores(float(loss), metrics.accuracy, metrics.macro_f1)
+
+    def _end_epoch(self, event: EpochDone) -> None:
+        self.history.append(event)
+        if self.best is event:
+            trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+            self.best_tensors = {n: p.detach().clone() for n, p in trained.items()}
+            self.best_logits = self._logits
+
+    def _is_patient_no_more(self, patience: int | None) -> bool:
+        return patience is not None and bool(self.history) and len(self.history) - self.best.epoch >= patience
+
+    def _save_state(self, state: LoopState) -> None:
+        if self._states is None:
+            return
+        tensors = state.tensors()
+        # Right after the best epoch the best weights are the current ones.
+        if self.history and not (self.best is self.history[-1] and state.step == 0):
+            tensors |= {f"best.{name}": tensor for name, tensor in self.best_tensors.items()}
+        facts = {**state.facts(), "history": [asdict(epoch) for epoch in self.history], "name": self.interim}
+        try:
+            self._states.save(tensors, facts)
+        except OSError as error:
+            if not self.stopped:
+                self.setup.on_event(StateNotSaved(f"{self._states.directory}: {error.strerror or error}"))
+
+    def _resume(self, state: LoopState, saved: SavedState) -> None:
+        state.restore(saved.tensors, saved.facts)
+        self.history = [EpochDone(**epoch) for epoch in saved.facts["history"]]
+        self.interim = saved.facts["name"]
+        best = {n.removeprefix("best."): t for n, t in saved.tensors.items() if n.startswith("best.")}
+        if self.history and not best:
+            best = {n.removeprefix("model."): t for n, t in saved.tensors.items() if n.startswith("model.")}
+        self.best_tensors = best
+        self.setup.on_event(Resumed(state.epoch, state.step, tuple(self.history)))

@@ -1,0 +1,154 @@
+"""What all trainings on the same data share: tokenized texts, and the frozen layers' output at each depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from emoclass.config import TrainConfig
+from emoclass.data.preparation import TrainingData
+from emoclass.errors import StoppedError
+from emoclass.evaluation.baseline import Baseline, fit_baseline
+from emoclass.model.base import BaseModel
+from emoclass.model.encoder import PackedBert
+from emoclass.model.freezing import count_parameters, freeze, frozen_depth
+from emoclass.model.prefix import ActivationSource, ComputedActivations, FrozenPrefix, TokenIds
+from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
+from emoclass.runtime import precision_name
+from emoclass.training.activations import ActivationCache, CacheBudget
+from emoclass.training.events import PrefixDone, Prepared, RunEvent, TextsEncoded
+
+
+class TrainingSetup:
+    """Data, base model and device of one or more trainings.
+
+    Args:
+        data: Clean parts.
+        base: The base model.
+        config: A recipe; its truncation is that of all trainings.
+        device: Where to compute.
+        dtype: What the encoder layers compute in.
+        budget: What activations may take.
+        on_event: Called with whatever happens.
+        should_stop: Asked after every chunk of texts.
+
+    Attributes:
+        tokenizer: Of the base model.
+        tokenized: The texts of the parts to learn from.
+    """
+
+    def __init__(
+        self,
+        data: TrainingData,
+        base: BaseModel,
+        config: TrainConfig,
+        device: torch.device,
+        dtype: torch.dtype,
+        budget: CacheBudget,
+        on_event: Callable[[RunEvent], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.data, self.base, self.device, self.dtype = data, base, device, dtype
+        self.on_event, self.should_stop = on_event, should_stop
+        self.tokenizer: HeadTailTokenizer = base.tokenizer(config.truncation)
+        self.tokenized: dict[str, TokenizedTexts] = {}
+        self._budget = budget
+        self._caches: dict[int, ActivationCache] = {}
+        self._telling = False
+        self._kept: dict[int, dict[str, ActivationSource]] = {}
+
+    def new_model(self, config: TrainConfig) -> tuple[PackedBert, tuple[str, ...]]:
+        """The base model with a new classifier, frozen as wanted, and notes on what is not from the base.
+
+        Raises:
+            ModelError: Weights are missing or damaged.
+            ConfigError: The model has fewer layers.
+        """
+        model, notes = self.base.load(len(self.data.labels), seed=config.seed, dropout=config.dropout)
+        freeze(model, config.unfreeze, train_pooler=config.train_pooler)
+        return model.to(self.device), notes
+
+    def tokenize(self, model: PackedBert, notes: tuple[str, ...] = ()) -> None:
+        """Tokenizes the parts to learn from, once."""
+        if self.tokenized:
+            return
+        self.tokenized = {part: self.tokenizer(getattr(self.data, part).texts) for part in ("train", "val")}
+        self.on_event(
+            Prepared(
+                parameters=count_parameters(model),
+                rows={part: len(texts) for part, texts in self.tokenized.items()},
+                truncated=sum(int(texts.truncated.sum()) for texts in self.tokenized.values()),
+                device=str(self.device),
+                precision=precision_name(self.dtype),
+                base=f"{self.base.name} ({self.base.source})",
+                notes=notes,
+            )
+        )
+
+    def sources(self, model: PackedBert) -> dict[str, ActivationSource]:
+        """Input of the model's first layer that trains, for the parts to learn from; kept for the next model.
+
+        Raises:
+            StoppedError: It was to stop before all was computed.
+        """
+        depth = frozen_depth(model)
+        if not depth:  # the embeddings alone are quicker to compute than to keep
+            return {part: self.source(model, texts) for part, texts in self.tokenized.items()}
+        if depth not in self._kept:
+            start = max((known for known in self._kept if known < depth), default=0)
+            cache = self._cache(model, depth, start)
+            if not start:
+                self._caches[depth] = cache
+            below = self._kept.get(start, {})
+            self._telling = True
+            self._kept[depth] = {part: cache.add(t, below.get(part)) for part, t in self.tokenized.items()}
+            self._telling = False  # the test part, at the end, is done without a word
+            self.on_event(PrefixDone(cache.use))
+        return self._kept[depth]
+
+    def source(self, model: PackedBert, texts: TokenizedTexts) -> ActivationSource:
+        """The same for other texts, or where nothing is kept."""
+        depth = frozen_depth(model)
+        if depth:
+            if depth not in self._caches:
+                self._caches[depth] = self._cache(model, depth, 0)
+            return self._caches[depth].add(texts)
+
+        def embed(input_ids: Tensor, lengths: Any) -> Tensor:
+            hidden: Tensor = model.bert.embeddings(input_ids, lengths)
+            return hidden.to(self.dtype)
+
+        compute = embed if depth is None else FrozenPrefix(model, 0, self.dtype)
+        return ComputedActivations(compute, 0, TokenIds(texts, self.device))
+
+    def free(self) -> None:
+        """Lets go of what was kept in memory."""
+        self._kept = {}
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """TF-IDF and a linear model on the same parts."""
+        data, encode = self.data, self.data.labels.encode
+        return fit_baseline(
+            data.train.texts,
+            encode(data.train.labels),
+            data.val.texts,
+            encode(data.val.labels),
+            len(data.labels),
+        )
+
+    def _cache(self, model: PackedBert, depth: int, start: int) -> ActivationCache:
+        total = sum(map(len, self.tokenized.values()))
+
+        def on_texts(texts: int) -> None:
+            if self._telling:
+                self.on_event(TextsEncoded(texts, total))
+                if self.should_stop():
+                    raise StoppedError("stopped before training began; nothing was saved")
+
+        prefix = FrozenPrefix(model, depth, self.dtype, start=start)
+        return ActivationCache(prefix, self.device, self._budget, on_texts=on_texts)
