@@ -49,9 +49,11 @@ def train(
     resume: bool = False,
     patience: int | None = None,
     max_minutes: float | None = None,
+    tune: int | None = None,
+    recipe: str = "reference",
     on_event: Callable[[RunEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
-    **recipe: Any,
+    **settings: Any,
 ) -> TrainResult:
     """Trains a classifier and saves it; the newest is the default of ``load`` and ``evaluate``.
 
@@ -70,20 +72,19 @@ def train(
         resume: Whether to go on with the same training where an earlier run ended too early, if one did.
         patience: End after so many epochs without a better one.
         max_minutes: Stop after so many minutes of training; what is best so far is then saved.
+        tune: Search for better settings in so many trials; those that are given stay as they are.
+        recipe: ``reference``, ``fast`` or ``best``.
         on_event: Called with whatever happens.
         should_stop: Asked after every step; what is best so far is then saved.
-        **recipe: Fields of ``TrainConfig``, with ``max_length`` and ``head_tokens`` of its truncation.
+        **settings: Other fields of ``TrainConfig``, with ``max_length`` and ``head_tokens`` of its truncation.
 
     Raises:
         EmoclassError: Of some kind, with what to do about it.
     """
-    limits = {key: recipe.pop(key) for key in ("max_length", "head_tokens") if key in recipe}
+    limits = {key: settings.pop(key) for key in ("max_length", "head_tokens") if key in settings}
     if limits:
-        recipe["truncation"] = TruncationConfig(**limits)
-    try:
-        config = TrainConfig(**recipe)
-    except TypeError as error:
-        raise ConfigError(f"train: {error}") from None
+        settings["truncation"] = TruncationConfig(**limits)
+    config = TrainConfig.named(recipe, **settings)
     parts = prepare_training_data(
         data, val=val, test=test, options=options or DataOptions(), ratios=ratios, seed=config.seed
     )
@@ -99,6 +100,8 @@ def train(
         resume=resume,
         patience=patience,
         max_minutes=max_minutes,
+        tune=tune,
+        fixed=settings,
         on_event=on_event,
         should_stop=should_stop,
     )

@@ -12,6 +12,12 @@ from emoclass.errors import ConfigError
 Unfreeze = int | Literal["all"]
 CLASS_WEIGHTS = ("none", "sqrt", "balanced")
 METRICS = ("accuracy", "macro_f1")
+# What each recipe changes; docs/experiments.md has the reasons.
+RECIPES: dict[str, dict[str, Any]] = {
+    "reference": {},
+    "fast": {"learning_rate": 1e-3, "epochs": 8, "train_pooler": True},
+    "best": {"unfreeze": "all", "learning_rate": 1e-4, "layer_decay": 0.9},
+}
 
 
 def _require(condition: bool, message: str) -> None:
@@ -103,6 +109,19 @@ class TrainConfig:
         )
         _require(self.metric in METRICS, f"--metric {self.metric} is not one of {', '.join(METRICS)}")
         _require(0 <= self.seed < 2**32, f"--seed {self.seed} is not between 0 and 4294967295")
+
+    @classmethod
+    def named(cls, recipe: str, **settings: Any) -> TrainConfig:
+        """One of ``RECIPES`` with other settings; what is ``None`` stays as the recipe has it.
+
+        Raises:
+            ConfigError: There is no such recipe or setting, or a value is out of range.
+        """
+        _require(recipe in RECIPES, f"--recipe {recipe} is not one of {', '.join(RECIPES)}")
+        try:
+            return cls(**RECIPES[recipe] | {name: value for name, value in settings.items() if value is not None})
+        except TypeError as error:
+            raise ConfigError(f"train: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON values."""

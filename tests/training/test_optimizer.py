@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 
+import numpy as np
+import pytest
 import torch
 from torch.nn import functional
 
-from emoclass.config import TrainConfig
+from emoclass.config import CLASS_WEIGHTS, TrainConfig, Unfreeze
 from emoclass.model.encoder import EncoderConfig, PackedBert
-from emoclass.model.freezing import freeze
-from emoclass.training.loop import LoopState
+from emoclass.model.freezing import freeze, frozen_depth
+from emoclass.model.prefix import FrozenPrefix
+from emoclass.training.loop import LoopState, _class_weights
 from tests.conftest import TINY, random_tensors
 
 CONFIG = replace(
@@ -17,15 +20,21 @@ CONFIG = replace(
 LENGTHS = [9, 9, 7, 4]
 
 
-def _step(dtype: torch.dtype, unfreeze: int, learning_rate: float) -> tuple[PackedBert, dict[str, torch.Tensor]]:
+def _step(
+    dtype: torch.dtype, unfreeze: Unfreeze, learning_rate: float, layer_decay: float = 1.0
+) -> tuple[PackedBert, dict[str, torch.Tensor]]:
     """The model after one step, and its gradients."""
     model = PackedBert(CONFIG, 3)
     model.load_state_dict(random_tensors(model))
     freeze(model, unfreeze)
-    recipe = TrainConfig(learning_rate=learning_rate, warmup_ratio=0.0, max_grad_norm=1e9)
+    recipe = TrainConfig(
+        learning_rate=learning_rate, warmup_ratio=0.0, max_grad_norm=1e9, weight_decay=0.0, layer_decay=layer_decay
+    )
     state = LoopState(model, 4, recipe, dtype)
-    hidden = torch.randn(sum(LENGTHS), CONFIG.hidden_size, generator=torch.Generator().manual_seed(1)).to(dtype)
-    logits = model.suffix(hidden, LENGTHS, CONFIG.num_hidden_layers - unfreeze, state.working.layers)
+    hidden = model.bert.embeddings(torch.arange(sum(LENGTHS)), LENGTHS).to(dtype)
+    depth = frozen_depth(model) or 0
+    hidden = FrozenPrefix(model, depth, dtype)(torch.arange(sum(LENGTHS)), LENGTHS) if depth else hidden
+    logits = model.suffix(hidden, LENGTHS, depth, state.working.layers)
     state.optimizer.step(functional.cross_entropy(logits, torch.tensor([0, 1, 2, 0])))
     return model, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
@@ -49,3 +58,31 @@ def test_steps_too_small_for_bfloat16_are_not_lost() -> None:
         if name in gradients and gradients[name].norm() > 1e-6:
             assert not torch.equal(parameter, before[name]), name
             torch.testing.assert_close(parameter.detach(), before[name], rtol=1e-4, atol=1e-5)
+
+
+def test_with_layer_decay_lower_layers_take_smaller_steps() -> None:
+    before = random_tensors(PackedBert(CONFIG, 3))
+    model, gradients = _step(torch.float32, "all", 1e-3, layer_decay=0.5)
+    # AdamW's first step is the learning rate, wherever there is a gradient.
+    steps = {
+        name: float((parameter.detach() - before[name])[gradients[name].abs() > 1e-6].abs().median())
+        for name, parameter in model.named_parameters()
+        if name.endswith(("dense.weight", "word_embeddings.weight", "classifier.weight"))
+    }
+    rates = {"classifier": 1e-3, "pooler": 1e-3, "layer.1.": 1e-3, "layer.0.": 5e-4, "embeddings": 2.5e-4}
+    for name, step in steps.items():
+        assert step == pytest.approx(next(rate for part, rate in rates.items() if part in name), rel=0.05), name
+
+
+@pytest.mark.parametrize("kind", CLASS_WEIGHTS)
+def test_class_weights_lift_rare_classes_and_leave_the_size_of_the_loss(kind: str) -> None:
+    labels = np.array([0] * 90 + [1] * 9 + [2])
+    weights = _class_weights(labels, 3, kind).numpy()
+    sums = weights * [90, 9, 1]
+    assert sums.sum() == pytest.approx(100)
+    expected = {
+        "none": [90, 9, 1],
+        "balanced": [100 / 3] * 3,
+        "sqrt": 100 * np.sqrt([90, 9, 1]) / np.sqrt([90, 9, 1]).sum(),
+    }
+    np.testing.assert_allclose(sums, expected[kind], rtol=1e-5)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 from rich.console import Group
 from rich.live import Live
@@ -10,15 +12,47 @@ from rich.progress import TaskID
 from rich.table import Table
 
 from emoclass.cli import _console as console
-from emoclass.training.events import PrefixDone, Prepared, Resumed, RunEvent, StateNotSaved, TextsEncoded
+from emoclass.training.events import (
+    PrefixDone,
+    Prepared,
+    Resumed,
+    RunEvent,
+    StateNotSaved,
+    TextsEncoded,
+    TrialDone,
+    TrialStarted,
+)
 from emoclass.training.loop import EpochDone, StepDone
+
+
+def describe_settings(settings: Mapping[str, Any]) -> str:
+    """Settings and their values in one line."""
+    return ", ".join(f"{name.replace('_', ' ')} {_setting(value)}" for name, value in settings.items())
+
+
+def _setting(value: object) -> str:
+    return "as the base model" if value is None else f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def trial_table(trials: Sequence[tuple[Mapping[str, Any], TrialDone | None]], best: int, title: str) -> Table:
+    """One row per trial: how it ended, and where its settings differ from the first one's; ``None`` if it runs."""
+    rows = []
+    for number, (settings, done) in enumerate(trials, start=1):
+        first = trials[0][0]
+        changed = {name: value for name, value in settings.items() if number == 1 or value != first[name]}
+        end = ["", "", "", "running"]
+        if done is not None:
+            end = [f"{done.score:.4f}", str(done.best_epoch), f"{done.seconds:.0f}", done.state]
+        rows.append([f"{number}{' (best)' if number == best else ''}", describe_settings(changed), *end])
+    columns = ["trial", "settings, where not as in the first", "val score", "epoch", "s", ""]
+    return console.table(title, columns, rows, text_columns=2)
 
 
 def epoch_table(epochs: list[EpochDone], best_epoch: int | None = None) -> Table:
     """One row per epoch."""
     return console.table(
         "Epochs",
-        ["epoch", "train loss", "train accuracy", "val loss", "val accuracy", "seconds"],
+        ["epoch", "train loss", "train accuracy", "val loss", "val accuracy", "val macro F1", "seconds"],
         [
             [
                 f"{e.epoch}{' (best)' if e.epoch == best_epoch else ''}",
@@ -26,6 +60,7 @@ def epoch_table(epochs: list[EpochDone], best_epoch: int | None = None) -> Table
                 f"{e.train_accuracy:.4f}",
                 f"{e.val_loss:.4f}",
                 f"{e.val_accuracy:.4f}",
+                f"{e.val_macro_f1:.4f}",
                 f"{e.seconds:.1f}",
             ]
             for e in epochs
@@ -39,6 +74,7 @@ class TrainingDisplay:
     def __init__(self, epochs: int) -> None:
         self._console = console.status()
         self._epochs, self._history = epochs, list[EpochDone]()
+        self._trials: list[tuple[Mapping[str, Any], TrialDone | None]] = []
         self._progress = console.progress_bar(self._console)
         self._task: TaskID | None = None
         self._live = Live(console=self._console, transient=True, refresh_per_second=8)
@@ -68,6 +104,12 @@ class TrainingDisplay:
             console.warn(f"no state to resume from could be saved: {event.reason}")
         elif isinstance(event, StepDone):
             self._advance(f"epoch {event.epoch}/{self._epochs}", event.texts, None, restart=event.step == 1)
+        elif isinstance(event, TrialStarted):
+            self._history, self._epochs = [], event.epochs
+            self._trials.append((event.settings, None))
+            self._refresh()
+        elif isinstance(event, TrialDone):
+            self._show_trial(event)
         else:
             self._show_epoch(event)
 
@@ -105,10 +147,24 @@ class TrainingDisplay:
         self._progress.advance(self._task, texts)
         self._refresh()
 
+    def _show_trial(self, event: TrialDone) -> None:
+        settings = self._trials[event.number - 1][0]
+        self._trials[event.number - 1] = (settings, event)
+        if self._console.is_terminal:
+            self._refresh()
+            return
+        self._console.print(
+            f"trial {event.number}: {event.state}, val score {event.score:.4f} in epoch {event.best_epoch}, "
+            f"{event.seconds:.0f} s ({describe_settings(settings)})",
+            soft_wrap=True,
+        )
+
     def _show_epoch(self, event: EpochDone) -> None:
         self._history.append(event)
         if self._console.is_terminal:
             self._refresh()
+            return
+        if self._trials:
             return
         self._console.print(
             f"epoch {event.epoch}/{self._epochs}: train loss {event.train_loss:.4f} accuracy "
@@ -118,5 +174,11 @@ class TrainingDisplay:
         )
 
     def _refresh(self) -> None:
-        shown = [epoch_table(self._history)] if self._history else []
+        if not self._console.is_terminal:
+            return
+        shown = [epoch_table(self._history)] if self._history and not self._trials else []
+        if self._trials:
+            scores = [done.score for _, done in self._trials if done]
+            best = scores.index(max(scores)) + 1 if scores else 0
+            shown = [trial_table(self._trials, best, "Trials")]
         self._live.update(Group(*shown, self._progress.get_renderable()))

@@ -8,11 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from emoclass.cli import _console as console
-from emoclass.cli._progress import epoch_table
+from emoclass.cli._progress import epoch_table, trial_table
 from emoclass.evaluation.comparison import Comparison
 from emoclass.evaluation.metrics import ClassScores, Metrics
 from emoclass.evaluation.report import Evaluation
+from emoclass.training.events import TrialDone
 from emoclass.training.run import TrainResult
+from emoclass.training.tuning import Tuning
 
 CLASS_ORDERS = ("model", "name", "support", "precision", "recall", "f1")
 _SHOWN_PAIRS = 5
@@ -22,9 +24,13 @@ _SHOWN_TEXT = 200
 def print_training(result: TrainResult) -> None:
     """Epochs, the test report, and where the model is."""
     out = console.results()
+    if result.tuning is not None:
+        _print_tuning(result.tuning)
     console.print_table(out, epoch_table(list(result.history), result.best_epoch))
     if result.test is not None:
         print_evaluation(result.test)
+    if result.still_learning:
+        console.note("the model was still learning when training ended; try --recipe fast, more --epochs, or --tune 20")
     counts = result.parameters
     out.print(f"{counts.trainable:,} of {counts.total:,} parameters learned ({counts.share:.2%})", soft_wrap=True)
     name = result.model.manifest.name
@@ -62,6 +68,28 @@ def print_evaluation(
     if errors:
         console.print_table(out, _errors(evaluation, errors))
     _print_qualifications(evaluation)
+
+
+def _print_tuning(tuning: Tuning) -> None:
+    out, search, gain = console.results(), tuning.search, tuning.gain
+    done = [
+        (t.settings, TrialDone(t.number, t.score, t.best_epoch, t.seconds, t.state + "*" * (t in search.frontier)))
+        for t in search.trials
+    ]
+    console.print_table(out, trial_table(done, search.best.number, "Trials (*: none is both better and faster)"))
+    if search.importance:
+        rows = [[name.replace("_", " "), f"{share:.0%}"] for name, share in search.importance.items()]
+        console.print_table(out, console.table("What made the difference", ["setting", "importance"], rows))
+    verdict = "beyond chance" if gain.significant else "not beyond chance"
+    out.print(
+        f"{'test' if tuning.part == 'test' else 'validation'} {gain.metric.replace('macro_f1', 'macro F1')}: "
+        f"{gain.first:.4f} with the first settings, {gain.second:.4f} with the best; "
+        f"gain {gain.second - gain.first:+.4f} "
+        f"(95 %: {gain.interval.lower:+.4f} to {gain.interval.upper:+.4f}), {verdict}",
+        soft_wrap=True,
+    )
+    if tuning.part == "val":
+        console.note("there is no test part: the best settings were chosen on the same rows; the gain is optimistic")
 
 
 def print_comparison(comparison: Comparison) -> None:

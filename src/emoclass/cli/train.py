@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emoclass.cli import _options as options
-from emoclass.config import TrainConfig
+from emoclass.config import RECIPES, TrainConfig
 from emoclass.errors import EmoclassError
 
 if TYPE_CHECKING:
     from emoclass.data.preparation import TrainingData
     from emoclass.training.run import TrainResult
 
-RECIPE = TrainConfig()
+REFERENCE = TrainConfig()
+
+
+def _recipe(setting: str, metavar: str, help_: str) -> Any:
+    """An option whose default is the recipe's."""
+    return typer.Option(metavar=metavar, help=help_, show_default=str(getattr(REFERENCE, setting)))
 
 
 def train(
@@ -31,34 +36,56 @@ def train(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
     base_model: Annotated[
-        str,
+        str | None,
+        _recipe("base_model", "MODEL", "Hub id, directory, or 'minilm' (all-MiniLM-L6-v2; no network with the extra)."),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(metavar="NAME", help=f"Settings to begin with: {', '.join(RECIPES)}.")
+    ] = "reference",
+    tune: Annotated[
+        int | None,
         typer.Option(
-            metavar="MODEL",
-            help="Hub id, directory, or 'minilm' (all-MiniLM-L6-v2; needs no network with the extra).",
+            metavar="N",
+            help="Search for better settings in N trials; what is given here stays as it is.",
+            show_default="no search",
         ),
-    ] = RECIPE.base_model,
+    ] = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    unfreeze: Annotated[str, typer.Option(metavar="K|all", help="How many of the last encoder layers learn.")] = str(
-        RECIPE.unfreeze
-    ),
-    train_pooler: Annotated[bool, typer.Option("--train-pooler", help="Let the pooler learn too.")] = False,
-    epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the training part.")] = RECIPE.epochs,
-    batch_size: Annotated[int, typer.Option(metavar="N", help="Texts per step.")] = RECIPE.batch_size,
-    learning_rate: Annotated[
-        float, typer.Option(metavar="RATE", help="Peak learning rate of AdamW.")
-    ] = RECIPE.learning_rate,
-    weight_decay: Annotated[float, typer.Option(metavar="X", help="Weight decay of AdamW.")] = RECIPE.weight_decay,
+    unfreeze: Annotated[str | None, _recipe("unfreeze", "K|all", "How many of the last encoder layers learn.")] = None,
+    train_pooler: Annotated[
+        bool | None,
+        typer.Option(help="Let the pooler learn too.", show_default="no"),
+    ] = None,
+    epochs: Annotated[int | None, _recipe("epochs", "N", "Passes over the training part.")] = None,
+    batch_size: Annotated[int | None, _recipe("batch_size", "N", "Texts per step.")] = None,
+    learning_rate: Annotated[float | None, _recipe("learning_rate", "RATE", "Peak learning rate of AdamW.")] = None,
+    layer_decay: Annotated[
+        float | None, _recipe("layer_decay", "X", "Factor on the rate from each layer to the one below.")
+    ] = None,
+    weight_decay: Annotated[float | None, _recipe("weight_decay", "X", "Weight decay of AdamW.")] = None,
     warmup_ratio: Annotated[
-        float,
-        typer.Option(metavar="SHARE", help="Share of the steps in which the rate rises; then it falls to 0."),
-    ] = RECIPE.warmup_ratio,
-    max_grad_norm: Annotated[
-        float, typer.Option(metavar="X", help="Gradients are clipped to this norm.")
-    ] = RECIPE.max_grad_norm,
+        float | None,
+        _recipe("warmup_ratio", "SHARE", "Share of the steps in which the rate rises; then it falls to 0."),
+    ] = None,
+    max_grad_norm: Annotated[float | None, _recipe("max_grad_norm", "X", "Gradients are clipped to this norm.")] = None,
+    dropout: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Dropout of all that learns.", show_default="the base model's"),
+    ] = None,
+    label_smoothing: Annotated[
+        float | None, _recipe("label_smoothing", "SHARE", "Share of the target spread over all classes.")
+    ] = None,
+    class_weights: Annotated[
+        str | None,
+        _recipe("class_weights", "KIND", "Weights of classes in the loss: none, or rare ones more: sqrt, balanced."),
+    ] = None,
+    metric: Annotated[
+        str | None, _recipe("metric", "NAME", "Validation score that chooses the best: accuracy or macro_f1.")
+    ] = None,
     max_length: Annotated[
         int, typer.Option(metavar="N", help="Tokens per text; longer texts keep their head and tail.")
-    ] = RECIPE.truncation.max_length,
+    ] = REFERENCE.truncation.max_length,
     head_tokens: Annotated[
         int | None,
         typer.Option(metavar="N", help="Tokens kept of the head.", show_default="a quarter, 128 of 510"),
@@ -82,7 +109,7 @@ def train(
         float | None, typer.Option(metavar="M", help="Stop after M minutes of training.", show_default="never")
     ] = None,
     ratios: options.Ratios = "80/10/10",
-    seed: options.Seed = RECIPE.seed,
+    seed: options.Seed = REFERENCE.seed,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     format_: options.Format = None,
@@ -102,19 +129,24 @@ def train(
     from emoclass.data.preparation import prepare_training_data
     from emoclass.data.splitting import parse_ratios
 
-    config = TrainConfig(
-        base_model=base_model,
-        truncation=TruncationConfig(max_length=max_length, head_tokens=head_tokens),
-        unfreeze=_parse_unfreeze(unfreeze),
-        train_pooler=train_pooler,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        warmup_ratio=warmup_ratio,
-        max_grad_norm=max_grad_norm,
-        seed=seed,
-    )
+    given = {
+        "base_model": base_model,
+        "unfreeze": None if unfreeze is None else _parse_unfreeze(unfreeze),
+        "train_pooler": train_pooler,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "layer_decay": layer_decay,
+        "weight_decay": weight_decay,
+        "warmup_ratio": warmup_ratio,
+        "max_grad_norm": max_grad_norm,
+        "dropout": dropout,
+        "label_smoothing": label_smoothing,
+        "class_weights": class_weights,
+        "metric": metric,
+    }
+    truncation = TruncationConfig(max_length=max_length, head_tokens=head_tokens)
+    config = TrainConfig.named(recipe, **given, truncation=truncation, seed=seed)
     parts = prepare_training_data(
         data,
         val=val,
@@ -131,7 +163,8 @@ def train(
         "precision": precision,
         "resume": resume,
     }
-    settings |= {"patience": patience, "max_minutes": max_minutes}
+    settings |= {"patience": patience, "max_minutes": max_minutes, "tune": tune}
+    settings["fixed"] = [name for name, value in given.items() if value is not None]
     sizes = {"cache_memory": _parse_size(cache_memory), "cache_disk": _parse_size(cache_disk)}
     result = _run(parts, config, **settings, **sizes)
     if json_:
@@ -140,12 +173,18 @@ def train(
         print_training(result)
     if result.stopped:
         console.warn(
-            f"stopped in epoch {len(result.history) + 1} of {epochs}; the best epoch so far was saved; the same command"
-            " with --resume goes on"
+            f"stopped {_where(result, config, tune)}; what was best so far was saved; the same command with --resume "
+            "goes on"
         )
         raise typer.Exit(130)
     if result.failure:
         raise EmoclassError(f"{result.failure}; the best epoch before that was saved as {result.model.manifest.name}")
+
+
+def _where(result: TrainResult, config: TrainConfig, tune: int | None) -> str:
+    if result.tuning is not None:
+        return f"after {len(result.tuning.search.trials)} of {tune} trials"
+    return f"in epoch {len(result.history) + 1} of {config.epochs}"
 
 
 def _parse_unfreeze(value: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,13 +38,18 @@ def bootstrap_intervals(confusion_matrix: npt.NDArray[np.int64], *, seed: int = 
     accuracies, macro = [], []
     for start in range(0, _RESAMPLES, step):
         draws = rng.multinomial(rows, shares, size=min(step, _RESAMPLES - start))
-        matrices = draws.reshape(-1, *confusion_matrix.shape)
-        right = np.diagonal(matrices, axis1=1, axis2=2)
-        support, predicted = matrices.sum(axis=2), matrices.sum(axis=1)
-        accuracies.append(right.sum(axis=1) / rows)
-        f1 = np.where(support > 0, 2 * right / np.maximum(support + predicted, 1), np.nan)
-        macro.append(np.nanmean(f1, axis=1))
+        scores = _scores(draws.reshape(-1, *confusion_matrix.shape))
+        accuracies.append(scores["accuracy"])
+        macro.append(scores["macro_f1"])
     return {"accuracy": _interval(np.concatenate(accuracies)), "macro_f1": _interval(np.concatenate(macro))}
+
+
+def _scores(matrices: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float64]]:
+    """Of confusion matrices, ``[draws, classes, classes]``; classes without texts do not count for macro F1."""
+    right = np.diagonal(matrices, axis1=1, axis2=2)
+    support, predicted = matrices.sum(axis=2), matrices.sum(axis=1)
+    f1 = np.where(support > 0, 2 * right / np.maximum(support + predicted, 1), np.nan)
+    return {"accuracy": right.sum(axis=1) / support.sum(axis=1), "macro_f1": np.nanmean(f1, axis=1)}
 
 
 def _interval(values: npt.NDArray[np.float64]) -> Interval:
@@ -81,3 +87,49 @@ def paired_test(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> 
     differing = only_first + only_second
     p_value = float(binomtest(only_first, differing).pvalue) if differing else 1.0
     return PairedTest(len(first), only_first, only_second, p_value)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """By how much a second classifier beats a first one on the same texts.
+
+    Attributes:
+        metric: ``accuracy`` or ``macro_f1``.
+        first: Its score.
+        second: The other's score.
+        interval: Of the difference, 95 %.
+    """
+
+    metric: str
+    first: float
+    second: float
+    interval: Interval
+
+    @property
+    def significant(self) -> bool:
+        """Whether the difference is beyond the chance of which texts were drawn."""
+        return not self.interval.lower <= 0 <= self.interval.upper
+
+
+def bootstrap_gain(
+    true: npt.NDArray[np.int64],
+    first: npt.NDArray[np.int64],
+    second: npt.NDArray[np.int64],
+    classes: int,
+    metric: str,
+    *,
+    seed: int = 0,
+) -> Gain:
+    """Paired percentile bootstrap of a difference of scores; class numbers are ``int64[texts]``.
+
+    Drawing texts is drawing cells of (true, first, second); only those that occur are drawn.
+    """
+    rng = np.random.default_rng(seed)
+    cells, counts = np.unique(np.stack([true, first, second]), axis=1, return_counts=True)
+    draws = np.concatenate([counts[None], rng.multinomial(len(true), counts / len(true), size=_RESAMPLES)])
+    scores = []
+    for predicted in cells[1:]:
+        place = np.zeros((len(counts), classes**2))
+        place[np.arange(len(counts)), cells[0] * classes + predicted] = 1
+        scores.append(_scores((draws @ place).reshape(-1, classes, classes))[metric])
+    return Gain(metric, float(scores[0][0]), float(scores[1][0]), _interval((scores[1] - scores[0])[1:]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from emoclass.model.freezing import ParameterCounts
 from emoclass.training.activations import CacheUse
@@ -63,4 +64,24 @@ class PrefixDone:
     use: CacheUse
 
 
-RunEvent = Prepared | TextsEncoded | PrefixDone | Resumed | StateNotSaved | TrainEvent
+@dataclass(frozen=True)
+class TrialStarted:
+    """A search tries some settings."""
+
+    number: int
+    settings: dict[str, Any]
+    epochs: int
+
+
+@dataclass(frozen=True)
+class TrialDone:
+    """A trial is over: its best validation score, when that was, its seconds, and how it ended."""
+
+    number: int
+    score: float
+    best_epoch: int
+    seconds: float
+    state: str
+
+
+RunEvent = Prepared | TextsEncoded | PrefixDone | Resumed | StateNotSaved | TrialStarted | TrialDone | TrainEvent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
 import torch
@@ -118,7 +118,12 @@ class Learning:
             raise StoppedError(
                 "stopped before the first epoch was over; run the same command with --resume to go on from there"
             )
-        self.model.load_state_dict(self.best_tensors, strict=False)
+        self.recall(self.history, self.best_tensors)
+
+    def recall(self, history: Iterable[EpochDone], tensors: dict[str, Tensor]) -> None:
+        """Takes over the epochs and the best weights of the same learning done before."""
+        self.history, self.best_tensors = list(history), tensors
+        self.model.load_state_dict(tensors, strict=False)
         self.model.eval()
 
     def _evaluate(self) -> Scores:

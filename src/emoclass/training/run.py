@@ -6,7 +6,7 @@ import hashlib
 import math
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -45,6 +45,7 @@ from emoclass.training.learning import Learning
 from emoclass.training.loop import EpochDone
 from emoclass.training.resume import RunStates, run_key
 from emoclass.training.setup import TrainingSetup
+from emoclass.training.tuning import Tuner, Tuning
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class TrainResult:
         test: Scores on the test part, if there is one.
         stopped: Whether it was stopped before the last epoch; it can be resumed.
         failure: Why it ended early, if it failed.
+        tuning: The search for its settings, if there was one.
     """
 
     model: StoredModel
@@ -68,6 +70,15 @@ class TrainResult:
     test: Evaluation | None
     stopped: bool
     failure: str | None
+    tuning: Tuning | None = None
+
+    @property
+    def still_learning(self) -> bool:
+        """Whether the last epoch was the best, and clearly better on what it learned from than the one before."""
+        if len(self.history) < 2 or self.best_epoch < len(self.history):
+            return False
+        before, last = self.history[-2:]
+        return last.train_loss < 0.97 * before.train_loss and last.val_loss < before.val_loss
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -78,8 +89,10 @@ class TrainResult:
             "labels": list(manifest.labels),
             **manifest.parameters,
             "best_epoch": self.best_epoch,
+            "still_learning": self.still_learning,
             "stopped": self.stopped,
             "failure": self.failure,
+            "tuning": None if self.tuning is None else self.tuning.to_dict(),
             "history": [asdict(epoch) for epoch in self.history],
             "data": manifest.data,
             "test": None if self.test is None else self.test.to_dict(),
@@ -99,6 +112,8 @@ def run_training(
     resume: bool = False,
     patience: int | None = None,
     max_minutes: float | None = None,
+    tune: int | None = None,
+    fixed: Iterable[str] = (),
     on_event: Callable[[RunEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainResult:
@@ -116,6 +131,8 @@ def run_training(
         resume: Whether to go on with the same training where an earlier run ended too early, if one did.
         patience: End after so many epochs without a better one.
         max_minutes: Stop after so many minutes of training; what is best so far is then saved.
+        tune: Search for better settings in so many trials.
+        fixed: Settings that a search leaves as they are.
         on_event: Called with whatever happens.
         should_stop: Asked after every step; what is best so far is then saved.
 
@@ -126,7 +143,8 @@ def run_training(
     base = resolve_base(config.base_model)
     torch_device = resolve_device(device)
     dtype = resolve_precision(precision, torch_device)
-    states = RunStates(_key(data, config, base, torch_device, dtype))
+    searched = None if tune is None else sorted(fixed)
+    states = RunStates(_key(data, config, base, torch_device, dtype, searched))
     saved = states.load() if resume else None
     interim = None if saved is None else saved.facts["name"]
     if name is not None and name != interim:
@@ -135,6 +153,8 @@ def run_training(
         raise ConfigError(f"--patience {patience} is less than 1")
     if max_minutes is not None and not max_minutes > 0:
         raise ConfigError(f"--max-minutes {max_minutes} is not above 0")
+    if tune is not None and tune < 1:
+        raise ConfigError(f"--tune {tune} is less than 1")
     # What comes from torch's own random numbers is seeded here, and the caller's are left as they were.
     with torch.random.fork_rng([torch_device] if torch_device.type == "cuda" else []), _told_what_to_lower():
         budget = default_budget(torch_device, memory=cache_memory, disk=cache_disk)
@@ -143,10 +163,18 @@ def run_training(
         require_space(model)
         require_range(model, dtype)
         setup.tokenize(model, notes)
-        learning = Learning(setup, model, config, states)
         deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
-        learning.learn(saved, patience=patience, deadline=deadline)
-        finished = FinishedModel(learning)
+        tuning = None
+        if tune is None:
+            learning = Learning(setup, model, config, states)
+            learning.learn(saved, patience=patience, deadline=deadline)
+        else:
+            tuner = Tuner(setup, config, fixed, states)
+            search = tuner.run(tune, saved=saved, deadline=deadline, patience=patience)
+            learning = tuner.learned(search.best)
+            learning.stopped = len(search.trials) < tune and should_stop()
+            tuning = Tuning(search, *tuner.gain(learning))
+        finished = FinishedModel(learning, tuning)
     interim = learning.interim
     if name is None:
         name = interim or free_name(f"{_stem(data.source)}-{_stem(base.name)}")
@@ -162,14 +190,22 @@ def run_training(
         stored,
         tuple(learning.history),
         learning.best.epoch,
-        count_parameters(model),
+        count_parameters(learning.model),
         finished.test,
         learning.stopped,
         learning.failure,
+        tuning,
     )
 
 
-def _key(data: TrainingData, config: TrainConfig, base: BaseModel, device: torch.device, dtype: torch.dtype) -> str:
+def _key(
+    data: TrainingData,
+    config: TrainConfig,
+    base: BaseModel,
+    device: torch.device,
+    dtype: torch.dtype,
+    searched: list[str] | None,
+) -> str:
     """What the result of a training depends on."""
     digest = hashlib.sha256()
     for part in (data.train, data.val):
@@ -177,7 +213,8 @@ def _key(data: TrainingData, config: TrainConfig, base: BaseModel, device: torch
             digest.update(f"{len(text)} {len(label)} {text}{label}".encode("utf-8", "surrogatepass"))
         digest.update(b"\0")
     versions = [__version__, torch.__version__]
-    return run_key(config.to_dict(), base.name, base.source, device.type, str(dtype), digest.hexdigest(), versions)
+    where = [base.name, base.source, device.type, str(dtype)]
+    return run_key(config.to_dict(), searched, where, digest.hexdigest(), versions)
 
 
 @contextmanager
@@ -197,14 +234,16 @@ class FinishedModel:
 
     Args:
         learning: Over; what it kept in memory is let go.
+        tuning: The search for its settings, if there was one.
 
     Attributes:
         temperature: By which logits are divided: in the classifier's weights.
         test: Scores on the test part, if there is one.
     """
 
-    def __init__(self, learning: Learning) -> None:
+    def __init__(self, learning: Learning, tuning: Tuning | None = None) -> None:
         self.learning, self.setup, self.model = learning, learning.setup, learning.model
+        self._tuning = tuning
         self.temperature = self._calibrate()
         self.test = self._test()
 
@@ -251,6 +290,7 @@ class FinishedModel:
                 "best_epoch": best.epoch,
                 **epoch,
                 "test": None if self.test is None else self.test.to_dict(),
+                "tuning": None if self._tuning is None else self._tuning.to_dict(),
             },
             calibration={"method": "temperature", "temperature": self.temperature, "rows": len(data.val)},
             data={

@@ -1,0 +1,137 @@
+"""A search finds better settings than it began with, goes on where it was stopped, and says what it is worth."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emoclass.config import TrainConfig
+from emoclass.data.preparation import TrainingData
+from emoclass.errors import ConfigError
+from emoclass.evaluation.significance import bootstrap_gain
+from emoclass.inference.predictor import load
+from emoclass.model.base import resolve_base
+from emoclass.model.prefix import FrozenPrefix
+from emoclass.training.activations import CacheBudget
+from emoclass.training.events import TrialDone
+from emoclass.training.run import TrainResult, run_training
+from emoclass.training.setup import TrainingSetup
+
+pytest.importorskip("optuna")
+Config = Callable[..., TrainConfig]
+CPU = torch.device("cpu")
+FIXED = ["train_pooler", "dropout", "label_smoothing"]
+
+
+def _search(parts: TrainingData, config: TrainConfig, trials: int, **settings: Any) -> TrainResult:
+    return run_training(parts, config, tune=trials, **{"fixed": [*FIXED, "unfreeze"], **settings})
+
+
+def test_the_best_trial_is_kept_and_compared_with_the_first(parts: TrainingData, config: Config) -> None:
+    result = _search(parts, config(learning_rate=1e-6, epochs=2), 8)
+    assert result.tuning is not None
+    search = result.tuning.search
+    assert [trial.number for trial in search.trials] == list(range(1, 9))
+    assert search.trials[0].settings["learning_rate"] == 1e-6
+    assert search.best.score == max(trial.score for trial in search.trials) > search.trials[0].score
+    assert result.history[result.best_epoch - 1].val_accuracy == search.best.score
+    recipe = result.model.manifest.recipe
+    assert {name: getattr(recipe, name) for name in search.best.settings} == search.best.settings
+    assert result.tuning.part == "test"
+    assert result.test is not None
+    assert result.tuning.gain.second == pytest.approx(result.test.metrics.accuracy)
+    assert result.model.manifest.metrics["tuning"]["best"] == search.best.number
+    seconds = [trial.seconds for trial in search.frontier]
+    assert seconds == sorted(seconds)
+
+
+def test_what_is_given_stays(parts: TrainingData, config: Config) -> None:
+    result = _search(parts, config(epochs=1), 3, fixed=[*FIXED, "epochs", "unfreeze", "weight_decay"])
+    assert result.tuning is not None
+    assert all(trial.settings.keys() == {"learning_rate"} for trial in result.tuning.search.trials)
+    everything = ["learning_rate", "epochs", "weight_decay", "unfreeze"]
+    with pytest.raises(ConfigError, match="every setting that could be tried is given"):
+        _search(parts, config(), 3, fixed=[*FIXED, *everything])
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_a_search_that_goes_on_is_the_one_that_was_not_stopped(
+    parts: TrainingData, config: Config, metric: str
+) -> None:
+    recipe = config(metric=metric, learning_rate=1e-4)
+    done: list[TrialDone] = []
+
+    def note(event: object) -> None:
+        if isinstance(event, TrialDone):
+            done.append(event)
+
+    stopped = _search(parts, recipe, 11, on_event=note, should_stop=lambda: len(done) >= 9)
+    assert stopped.stopped
+    assert len(done) == 9
+    resumed, whole = _search(parts, recipe, 11, resume=True), _search(parts, recipe, 11)
+    assert resumed.tuning is not None
+    assert whole.tuning is not None
+    assert [t.settings for t in resumed.tuning.search.trials] == [t.settings for t in whole.tuning.search.trials]
+    assert [t.score for t in resumed.tuning.search.trials] == [t.score for t in whole.tuning.search.trials]
+    mine, theirs = load(resumed.model.directory), load(whole.model.directory)
+    assert np.array_equal(mine.predict_proba(parts.val.texts), theirs.predict_proba(parts.val.texts))
+    assert ("class_weights" in whole.tuning.search.best.settings) == (metric == "macro_f1")
+
+
+@pytest.mark.parametrize("memory", [0, 10**9])
+def test_a_deeper_prefix_begins_where_a_shallower_one_ended(
+    parts: TrainingData, config: Config, memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[int, int]] = []
+    original = FrozenPrefix.__call__
+
+    def spy(self: FrozenPrefix, inputs: torch.Tensor, lengths: Any) -> torch.Tensor:
+        ran.append((self.start, self.depth))
+        return original(self, inputs, lengths)
+
+    monkeypatch.setattr(FrozenPrefix, "__call__", spy)
+
+    def outputs(*depths: int) -> torch.Tensor:
+        """Of the deepest prefix, all texts of the validation part."""
+        ran.clear()
+        base = resolve_base(config().base_model)
+        setup = TrainingSetup(
+            parts, base, config(), CPU, torch.float32, CacheBudget(memory, 0), lambda event: None, lambda: False
+        )
+        for depth in depths:
+            model, _ = setup.new_model(config(unfreeze=2 - depth))
+            setup.tokenize(model)
+            source = setup.sources(model)["val"]
+        return source.batch(np.arange(len(parts.val)))[0]
+
+    at_once = outputs(2)
+    assert set(ran) == {(0, 2)}
+    assert torch.equal(outputs(1, 2), at_once)
+    assert set(ran) == {(0, 1), (1, 2)}
+
+
+def test_without_the_extra_it_says_what_to_install(
+    parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ConfigError, match=r'pip install "emoclass\[tune\]"'):
+        _search(parts, config(), 2)
+
+
+def test_a_gain_is_told_from_chance() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 4, 2_000)
+    weak = np.where(rng.random(2_000) < 0.7, true, rng.integers(0, 4, 2_000))
+    strong = np.where(rng.random(2_000) < 0.9, true, rng.integers(0, 4, 2_000))
+    for metric in ("accuracy", "macro_f1"):
+        gain = bootstrap_gain(true, weak, strong, 4, metric)
+        assert gain.significant
+        assert gain.interval.lower < gain.second - gain.first < gain.interval.upper
+        again = np.where(rng.random(2_000) < 0.7, true, rng.integers(0, 4, 2_000))
+        assert not bootstrap_gain(true, weak, again, 4, metric).significant
+        assert not bootstrap_gain(true, weak, weak, 4, metric).significant
