@@ -53,6 +53,33 @@ def test_options_reach_the_recipe(tiny_train: Run, cli: Run) -> None:
     assert manifest["parameters"]["trainable_parameters"] == manifest["parameters"]["total_parameters"]
 
 
+def test_what_is_given_goes_before_the_recipe(tiny_train: Run, cli: Run) -> None:
+    result = tiny_train("--name", "first", "--recipe", "fast", "--metric", "macro_f1", "--class-weights", "sqrt")
+    assert result.exit_code == 0, result.output
+    recipe = json.loads(cli("models", "show", "first", "--json").stdout)["recipe"]
+    assert (recipe["epochs"], recipe["train_pooler"]) == (2, True)
+    assert (recipe["metric"], recipe["class_weights"]) == ("macro_f1", "sqrt")
+    assert "val macro F1" in result.stdout
+
+
+def test_a_recipe_that_there_is_not_names_those_that_there_are(tiny_train: Run) -> None:
+    result = tiny_train("--recipe", "slow")
+    assert result.exit_code == 2
+    assert "--recipe slow is not one of reference, fast, best" in result.stderr
+
+
+def test_tune_shows_its_trials_and_what_they_gained(tiny_train: Run) -> None:
+    pytest.importorskip("optuna")
+    result = tiny_train("--tune", "3", "--unfreeze", "1")
+    assert result.exit_code == 0, result.output
+    assert "trial 3: " in result.stderr
+    for part in ("Trials", "(best)", "weight decay", "complete*", "with the first settings", "beyond chance"):
+        assert part in result.stdout
+    document = json.loads(tiny_train("--tune", "3", "--unfreeze", "1", "--json").stdout)
+    assert [trial["number"] for trial in document["tuning"]["trials"]] == [1, 2, 3]
+    assert document["tuning"]["gain"]["part"] == "test"
+
+
 def test_eval_scores_a_file_and_a_directory(tiny_train: Run, cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
     tiny_train()
     result = cli("eval", emotions_csv)
