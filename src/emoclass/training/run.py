@@ -7,7 +7,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -22,7 +22,7 @@ from emoclass._version import __version__
 from emoclass.config import TrainConfig
 from emoclass.data.folding import text_hashes
 from emoclass.data.preparation import TrainingData
-from emoclass.errors import ConfigError, DeviceError, LossError, ModelError, StoppedError
+from emoclass.errors import ConfigError, DeviceError, LossError, ModelError, NameTakenError, StoppedError
 from emoclass.evaluation.baseline import Baseline, fit_baseline
 from emoclass.evaluation.calibration import fit_temperature
 from emoclass.evaluation.report import Evaluation, evaluate_classifier
@@ -34,7 +34,7 @@ from emoclass.model.prefix import ActivationSource, ComputedActivations, FrozenP
 from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
 from emoclass.runtime import free_disk, is_out_of_memory, models_dir, resolve_device, resolve_precision
 from emoclass.store import layout
-from emoclass.store.checkpoints import StoredModel, check_free, free_name, save_model
+from emoclass.store.checkpoints import StoredModel, check_free, find_model, free_name, save_model
 from emoclass.store.layout import Manifest
 from emoclass.training.activations import ActivationCache, CacheBudget, CacheUse, default_budget
 from emoclass.training.card import model_card
@@ -180,35 +180,49 @@ def run_training(
     base = resolve_base(config.base_model)
     torch_device = resolve_device(device)
     dtype = resolve_precision(precision, torch_device)
-    states = RunStates(_key(data, config, base, torch_device, dtype))
-    saved = states.load() if resume else None
-    interim = None if saved is None else saved.facts["name"]
-    if name is not None and name != interim:
-        check_free(name, overwrite=overwrite)
     if patience is not None and patience < 1:
         raise ConfigError(f"--patience {patience} is less than 1")
     if max_minutes is not None and not max_minutes > 0:
         raise ConfigError(f"--max-minutes {max_minutes} is not above 0")
-    # What comes from torch's own random numbers is seeded here, and the caller's are left as they were.
-    with torch.random.fork_rng([torch_device] if torch_device.type == "cuda" else []), _told_what_to_lower():
-        torch.manual_seed(config.seed)
-        budget = default_budget(torch_device, memory=cache_memory, disk=cache_disk)
-        run = _Run(data, config, base, torch_device, dtype, budget, states, on_event, should_stop)
-        run.learn(saved, patience=patience, max_minutes=max_minutes)
-        run.calibrate()
-        test = run.test()
-    if name is None:
-        name = run.interim or free_name(f"{_stem(data.source)}-{_stem(base.name)}")
-    elif not overwrite and name != run.interim:
-        # It was free and may have been taken by now; the training must not be lost for that.
-        name = free_name(name)
-    overwrite = overwrite or name == run.interim
-    stored = run.save(run.manifest(name, test), overwrite=overwrite)
-    if run.stopped:
-        states.rename(name)
-    else:
-        states.clear()
+    with RunStates(_key(data, config, base, torch_device, dtype)) as states:
+        if states.problem:
+            on_event(StateNotSaved(f"{states.directory}: {states.problem}"))
+        saved = states.load() if resume else None
+        interim = None if saved is None else _interim(saved)
+        if name is not None and name != interim:
+            check_free(name, overwrite=overwrite)
+        # What comes from torch's own random numbers is seeded here, and the caller's are left as they were.
+        with torch.random.fork_rng([torch_device] if torch_device.type == "cuda" else []), _told_what_to_lower():
+            torch.manual_seed(config.seed)
+            budget = default_budget(torch_device, memory=cache_memory, disk=cache_disk)
+            run = _Run(data, config, base, torch_device, dtype, budget, states, on_event, should_stop)
+            run.learn(saved, patience=patience, max_minutes=max_minutes)
+            run.calibrate()
+            test = run.test()
+        overwrite = overwrite and name is not None
+        name = name or interim or f"{_stem(data.source)}-{_stem(base.name)}"
+        stored = _save(run, name, test, overwrite=overwrite or name == interim)
+        if run.stopped:
+            states.note(interim=[stored.manifest.name, stored.manifest.created_at])
+        else:
+            states.clear()
     return TrainResult(stored, tuple(run.history), run.best.epoch, run.parameters, test, run.stopped, run.failure)
+
+
+def _interim(saved: SavedState) -> str | None:
+    """The model in which an earlier run saved what was best so far, if it has not been removed or replaced."""
+    name, created_at = saved.facts["interim"] or (None, None)
+    with suppress(ModelError):
+        return name if name and find_model(name).manifest.created_at == created_at else None
+    return None
+
+
+def _save(run: _Run, name: str, test: Evaluation | None, *, overwrite: bool) -> StoredModel:
+    """Saves the model; where the name has been taken by now, with a number behind it: nothing is lost for that."""
+    while True:
+        with suppress(NameTakenError):
+            manifest = run.manifest(name if overwrite else free_name(name), test)
+            return run.save(manifest, overwrite=overwrite)
 
 
 def _key(data: TrainingData, config: TrainConfig, base: BaseModel, device: torch.device, dtype: torch.dtype) -> str:
@@ -251,7 +265,7 @@ class _Run:
     ) -> None:
         self.data, self.config, self.base, self.device = data, config, base, device
         self.dtype, self.states = dtype, states
-        self.interim: str | None = None
+        self.interim: list[str] | None = None
         self.failure: str | None = None
         self.best_tensors: dict[str, Tensor] = {}
         self.on_event, self.should_stop = on_event, should_stop
@@ -308,7 +322,12 @@ class _Run:
             self.failure = str(error)
         if not self.history:
             raise StoppedError(
-                "stopped before the first epoch was over; run the same command with --resume to go on from there"
+                "stopped before the first epoch was over; "
+                + (
+                    "nothing was saved"
+                    if self.states.problem
+                    else "run the same command with --resume to go on from there"
+                )
             )
         self.model.load_state_dict(self.best_tensors, strict=False)
         self.model.eval()
@@ -327,7 +346,7 @@ class _Run:
         # Right after the best epoch the best weights are the current ones.
         if self.history and not (self.best is self.history[-1] and state.step == 0):
             tensors |= {f"best.{name}": tensor for name, tensor in self.best_tensors.items()}
-        facts = {**state.facts(), "history": [asdict(epoch) for epoch in self.history], "name": self.interim}
+        facts = {**state.facts(), "history": [asdict(epoch) for epoch in self.history], "interim": self.interim}
         try:
             self.states.save(tensors, facts)
         except OSError as error:
@@ -337,7 +356,7 @@ class _Run:
     def _resume(self, state: LoopState, saved: SavedState) -> None:
         state.restore(saved.tensors, saved.facts)
         self.history = [EpochDone(**epoch) for epoch in saved.facts["history"]]
-        self.interim = saved.facts["name"]
+        self.interim = saved.facts["interim"]
         best = {n.removeprefix("best."): t for n, t in saved.tensors.items() if n.startswith("best.")}
         if self.history and not best:
             best = {n.removeprefix("model."): t for n, t in saved.tensors.items() if n.startswith("model.")}
