@@ -320,4 +320,7 @@ def remove_model(name: str) -> Path:
                     return directory
     except OSError as error:
         raise ModelError(f"{directory}: cannot be removed: {error.strerror}") from None
-    raise ModelError(f"{str(find_model(name).directory)!r} is a directory outside {models_dir()}; remove it yourself")
+    found = find_model(name).directory
+    if found == directory:  # saved this moment
+        return remove_model(name)
+    raise ModelError(f"{str(found)!r} is a directory outside {models_dir()}; remove it yourself")
