@@ -321,14 +321,10 @@ class _Run:
                 raise
             self.failure = str(error)
         if not self.history:
-            raise StoppedError(
-                "stopped before the first epoch was over; "
-                + (
-                    "nothing was saved"
-                    if self.states.problem
-                    else "run the same command with --resume to go on from there"
-                )
+            then = (
+                "nothing was saved" if self.states.problem else "run the same command with --resume to go on from there"
             )
+            raise StoppedError(f"stopped before the first epoch was over; {then}")
         self.model.load_state_dict(self.best_tensors, strict=False)
         self.model.eval()
 
