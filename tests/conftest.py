@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from emoclass.config import TrainConfig, TruncationConfig
 from emoclass.data.preparation import DataOptions, TrainingData, prepare_training_data
 from emoclass.model.encoder import EncoderConfig, PackedBert
+from emoclass.runtime import models_dir
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 FILLERS = [
@@ -136,6 +137,11 @@ def config(tiny_base: Path) -> Callable[..., TrainConfig]:
 @pytest.fixture
 def parts(emotions_csv: Path) -> TrainingData:
     return prepare_training_data(emotions_csv, options=DataOptions(), seed=1)
+
+
+def in_models_dir() -> list[str]:
+    """What is in the models directory, hidden leftovers too, but for the locks."""
+    return sorted(path.name for path in models_dir().iterdir() if path.name != ".locks")
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from emoclass.inference.predictor import Classifier, load
 from emoclass.pages.evaluation import render_evaluation
 from emoclass.pages.inspection import render_inspection
 from emoclass.store import layout
-from emoclass.store.checkpoints import StoredModel, find_model
+from emoclass.store.checkpoints import StoredModel, find_model, read_model
 from emoclass.training.events import RunEvent
 from emoclass.training.run import TrainResult, run_training
 
@@ -129,10 +129,11 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A stored model and how it did."""
+    """A stored model, how it did, and its epochs."""
 
     model: StoredModel
     evaluation: Evaluation
+    history: list[dict[str, Any]]
 
 
 def evaluate_models(
@@ -147,18 +148,26 @@ def evaluate_models(
     """Scores several trained classifiers on the same data, one after the other; see ``evaluate``."""
     stored = [find_model(model) for model in models]
     labelled = read_evaluation_data(data, options or DataOptions())
+
+    def read(
+        model: StoredModel,
+    ) -> tuple[StoredModel, Classifier, npt.NDArray[np.int64], Baseline | None, list[dict[str, Any]]]:
+        classifier = load(model.directory, device=device, precision=precision)
+        baseline = Baseline.load(model.directory, layout.BASELINE, len(classifier.labels))
+        return model, classifier, _training_hashes(model), baseline, _history(model)
+
     results = []
     for each in stored:
-        classifier = load(each.directory, device=device, precision=precision)
+        model, classifier, hashes, baseline, history = read_model(each, read)
         evaluation = evaluate_classifier(
             classifier,
             labelled,
-            training_hashes=_training_hashes(each),
-            baseline=Baseline.load(each.directory, layout.BASELINE, len(classifier.labels)),
-            temperature=each.manifest.calibration["temperature"],
+            training_hashes=hashes,
+            baseline=baseline,
+            temperature=model.manifest.calibration["temperature"],
             on_texts=on_texts,
         )
-        results.append(Evaluated(each, evaluation))
+        results.append(Evaluated(model, evaluation, history))
     return results
 
 
@@ -171,6 +180,11 @@ def _training_hashes(stored: StoredModel) -> npt.NDArray[np.int64]:
     return hashes
 
 
+def _history(stored: StoredModel) -> list[dict[str, Any]]:
+    lines = (stored.directory / layout.HISTORY).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
 def write_report(result: Evaluated, path: str | Path) -> None:
     """Writes an evaluation as one page of HTML that needs nothing else.
 
@@ -179,15 +193,12 @@ def write_report(result: Evaluated, path: str | Path) -> None:
         OSError: The file cannot be written.
     """
     manifest = result.model.manifest
-    lines = (result.model.directory / layout.HISTORY).read_text(encoding="utf-8").splitlines()
     facts = [
         ("base model", manifest.base_model["name"]),
         ("trained", manifest.created_at[:10]),
         ("training texts", f"{manifest.data['rows']['train']:,}"),
     ]
-    page = render_evaluation(
-        result.evaluation, model=manifest.name, facts=facts, history=[json.loads(line) for line in lines]
-    )
+    page = render_evaluation(result.evaluation, model=manifest.name, facts=facts, history=result.history)
     with output_file(path) as file:
         file.write(page.encode("utf-8", "replace"))
 

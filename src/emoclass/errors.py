@@ -29,6 +29,14 @@ class ModelError(EmoclassError):
     """A base model or a trained model is missing, unsupported or damaged."""
 
 
+class NameTakenError(ModelError):
+    """There is a trained model of that name already."""
+
+
+class BusyError(EmoclassError):
+    """Another process is at the same thing."""
+
+
 class DeviceError(EmoclassError):
     """The device or precision asked for does not exist here."""
 

@@ -24,12 +24,13 @@ import torch
 
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
-from emoclass.errors import EmoclassError
+from emoclass.errors import EmoclassError, ModelError
 from emoclass.inference.predictor import load
 from emoclass.model.weights import read_tensors
 from emoclass.runtime import models_dir, runs_dir
-from emoclass.store.checkpoints import list_models
+from emoclass.store.checkpoints import export_model, list_models
 from emoclass.training.run import run_training
+from tests.conftest import in_models_dir
 
 SOAK = bool(os.environ.get("EMOCLASS_SOAK"))
 TEXTS = ["a happy day", "so very angry and mad", "they are afraid in the dark", ""]
@@ -114,7 +115,7 @@ def test_a_write_error_at_any_point_of_a_save_changes_nothing(
     else:
         pytest.fail("there are more writes than were tried")
     assert failing > 10
-    assert sorted(path.name for path in models_dir().iterdir()) == ["kept"]
+    assert in_models_dir() == ["kept"]
 
 
 def test_truncated_and_flipped_files_are_told_or_harmless(
@@ -165,4 +166,84 @@ def test_trainings_and_predictions_side_by_side(emotions_csv: Path, tiny_base: P
                 assert json.loads(out)["label"] in ("anger", "fear", "joy")
         rounds += 1
     assert rounds
-    assert not [path for path in models_dir().iterdir() if path.name.startswith(".")]
+    assert in_models_dir() == ["other", "shared"]
+
+
+# Saves or removes a model of one name, again and again, from the files of one that does not change.
+_WRITER = """
+import sys, time
+from dataclasses import replace
+from datetime import datetime, timezone
+from emoclass.errors import ModelError
+from emoclass.model.weights import read_json, read_tensors
+from emoclass.store.checkpoints import find_model, remove_model, save_model
+what, seconds = sys.argv[1], float(sys.argv[2])
+model = find_model(what) if what != "remove" else None
+tensors = read_tensors(model.directory) if model else {}
+print("ready", flush=True)
+deadline, done = time.monotonic() + seconds, 0
+while time.monotonic() < deadline:
+    if model is None:
+        try:
+            remove_model("contested")
+        except ModelError as error:
+            assert "no model named" in str(error) or "no trained model" in str(error), error
+        time.sleep(0.02)
+    else:
+        save_model(
+            replace(model.manifest, name="contested", created_at=datetime.now(timezone.utc).isoformat()),
+            tensors=tensors,
+            trained={name for name in tensors if "classifier" in name or "pooler" in name or ".1." in name},
+            config=read_json(model.directory / "config.json"),
+            tokenizer_json=(model.directory / "tokenizer.json").read_text(),
+            tokenizer_config={}, history=[], card="", training_hashes=__import__("numpy").zeros(1, "int64"),
+            overwrite=True,
+        )
+    done += 1
+print(done)
+"""
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_loads_beside_replacements_and_removals(
+    parts: TrainingData, config: Callable[..., TrainConfig], tmp_path: Path, removed: bool
+) -> None:
+    # Two models of one base, and a third that is the newest beside the contested one.
+    for name, seed in (("red", 1), ("blue", 2), ("contested", 1)):
+        run_training(parts, config(epochs=1, seed=seed), name=name)
+    expected = [answers("red"), answers("blue")]
+    assert expected[0] != expected[1]
+    seconds = 60.0 if SOAK else 2.0
+    what = ["red", "blue", *(["remove"] if removed else [])]
+    commands = [[sys.executable, "-c", _WRITER, each, str(seconds)] for each in what]
+    writers = [subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for c in commands]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    loads, refusals = 0, list[str]()
+    while any(writer.poll() is None for writer in writers):
+        for source in (
+            lambda: "contested",
+            lambda: None,
+            lambda: export_model("contested", tmp_path / "copy").directory,
+        ):
+            try:
+                assert answers(source()) in expected
+                loads += 1
+            except ModelError as error:
+                refusals.append(str(error))
+        shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+        models, notes = list_models()
+        assert not notes
+        assert removed or models[0].directory.name == "contested"
+        assert {"red", "blue"} <= {model.directory.name for model in models}
+        assert all(model.size for model in models if model.directory.name != "contested")
+    for writer in writers:
+        out, err = writer.communicate()
+        assert writer.returncode == 0, err
+        assert int(out) > 5
+    assert loads > 10
+    assert bool(refusals) == removed
+    assert all("no model named 'contested'" in refusal for refusal in refusals)
+    assert [answers(name) for name in ("red", "blue")] == expected
+    assert set(in_models_dir()) - {"contested"} == {"red", "blue"}

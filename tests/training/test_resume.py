@@ -139,20 +139,20 @@ def test_a_training_that_could_not_be_saved_is_not_lost(
 
 
 def test_damaged_states_are_passed_over(tmp_path: Path) -> None:
-    states = RunStates("key")
-    assert states.load() is None
-    for number in range(4):
-        states.save({"x": torch.tensor(float(number))}, {"number": number})
-    files = sorted(states.directory.iterdir())
-    assert len(files) == 2
-    content = files[-1].read_bytes()
-    for damaged in (content[:-1], content[:40], b"", content[:-4] + b"\0\1\2\3"):
-        files[-1].write_bytes(damaged)
-        saved = states.load()
-        assert saved is not None
-        assert (saved.facts["number"], float(saved.tensors["x"])) == (2, 2.0)
-    files[0].write_bytes(b"{}\n")
-    assert states.load() is None
+    with RunStates("key") as states:
+        assert states.load() is None
+        for number in range(4):
+            states.save({"x": torch.tensor(float(number))}, {"number": number})
+        files = sorted(states.directory.glob("*.state"))
+        assert len(files) == 2
+        content = files[-1].read_bytes()
+        for damaged in (content[:-1], content[:40], b"", content[:-4] + b"\0\1\2\3"):
+            files[-1].write_bytes(damaged)
+            saved = states.load()
+            assert saved is not None
+            assert (saved.facts["number"], float(saved.tensors["x"])) == (2, 2.0)
+        files[0].write_bytes(b"{}\n")
+        assert states.load() is None
 
 
 def test_patience_and_minutes_end_a_training_early(parts: TrainingData, config: Config) -> None:

@@ -18,7 +18,7 @@ from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
 from emoclass.model.weights import build_model, read_json, read_tensors
 from emoclass.runtime import resolve_device, resolve_precision
 from emoclass.store import layout
-from emoclass.store.checkpoints import Verification, find_model
+from emoclass.store.checkpoints import StoredModel, Verification, find_model, read_model, verify_model
 
 # Texts that are sorted by length and computed together: enough for even batches.
 WINDOW = 1024
@@ -136,10 +136,20 @@ def load(name: str | Path | None = None, *, device: str = "auto", precision: str
 
 def load_verified(verification: Verification, *, device: str = "auto", precision: str = "auto") -> Classifier:
     """Loads a classifier whose files are being verified; see ``load``."""
-    stored = verification.model
     torch_device = resolve_device(device)
     dtype = resolve_precision(precision, torch_device)
-    verification.wait()
+
+    def read(stored: StoredModel) -> Classifier:
+        if stored is verification.model:
+            verification.wait()
+        else:  # it was replaced meanwhile
+            verify_model(stored)
+        return _read_classifier(stored, torch_device, dtype)
+
+    return read_model(verification.model, read)
+
+
+def _read_classifier(stored: StoredModel, device: torch.device, dtype: torch.dtype) -> Classifier:
     labels = stored.manifest.labels
     config = EncoderConfig.from_dict(read_json(stored.directory / layout.CONFIG))
     model = build_model(config, len(labels), read_tensors(stored.directory), stored.directory)
@@ -149,4 +159,4 @@ def load_verified(verification: Verification, *, device: str = "auto", precision
         or stored.manifest.truncation.max_length > config.max_position_embeddings
     ):
         raise ModelError(f"{stored.directory}: tokenizer, length limit and model do not fit together")
-    return Classifier(model, tokenizer, labels, device=torch_device, dtype=dtype)
+    return Classifier(model, tokenizer, labels, device=device, dtype=dtype)

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import shutil
-import tempfile
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence, Set
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import chain, count
+from os import stat_result
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from emoclass.errors import EmoclassError, ModelError, one_line
+from emoclass.errors import EmoclassError, ModelError, NameTakenError, one_line
 from emoclass.fingerprint import file_sha256
 from emoclass.runtime import models_dir
 from emoclass.store import layout
+from emoclass.store.directories import discard, names_in, reserved, step_aside, tidy, was_reserved, written_aside
 from emoclass.store.layout import Manifest
 from emoclass.store.shards import write_shards
 
-# What a save or a removal that was killed left behind may be cleared away, or put back, after this time.
-_STALE_SECONDS = 3600.0
-# The moment in which a model is replaced is over after this time.
-_SWAP_SECONDS = 5.0
+T = TypeVar("T")
+# So often may a model be replaced while it is read.
+_READS = 20
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,18 @@ class StoredModel:
     @property
     def size(self) -> int:
         """Bytes of all its files."""
-        return sum(path.stat().st_size for path in self.directory.iterdir() if path.is_file())
+        return sum(stat.st_size for stat in self._stats())
 
     @property
     def own_size(self) -> int:
         """Bytes of the files that no other model shares: what removing it frees."""
-        stats = [path.stat() for path in self.directory.iterdir() if path.is_file()]
-        return sum(stat.st_size for stat in stats if stat.st_nlink == 1)
+        return sum(stat.st_size for stat in self._stats() if stat.st_nlink == 1)
+
+    def _stats(self) -> Iterator[stat_result]:
+        with suppress(OSError):  # it may be removed at this moment
+            for path in self.directory.iterdir():
+                if path.is_file():
+                    yield path.stat()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -76,35 +80,31 @@ def save_model(
 
     Raises:
         ConfigError: The name cannot be used.
-        ModelError: There is a model of that name, and ``overwrite`` is not set.
+        NameTakenError: There is a model of that name, perhaps by now, and ``overwrite`` is not set.
         EmoclassError: The disk is full or cannot be written; what was there before is untouched.
     """
     target = check_free(manifest.name, overwrite=overwrite)
-    partial = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{manifest.name}.", suffix=".partial", dir=target.parent))
-        frozen_sha256 = write_shards(partial, tensors, trained, list_models()[0])
-        write_json(partial / layout.CONFIG, config)
-        (partial / layout.TOKENIZER).write_text(tokenizer_json, encoding="utf-8")
-        write_json(partial / layout.TOKENIZER_CONFIG, tokenizer_config)
-        lines = [json.dumps(epoch, ensure_ascii=False) + "\n" for epoch in history]
-        (partial / layout.HISTORY).write_text("".join(lines), encoding="utf-8")
-        (partial / layout.CARD).write_text(card, encoding="utf-8")
-        np.save(partial / layout.TRAINING_HASHES, training_hashes, allow_pickle=False)
-        write_more(partial)
-        for path in partial.glob("*.safetensors"):
-            # safetensors' files are for the user alone; here it is the user's umask that decides.
-            path.chmod((partial / layout.CONFIG).stat().st_mode)
-        checksums = {path.name: file_sha256(path) for path in sorted(partial.iterdir())}
-        manifest = replace(manifest, checksums=checksums, frozen_sha256=frozen_sha256)
-        write_json(partial / layout.MANIFEST, manifest.to_dict())
-        _publish(partial, target, overwrite=overwrite)
+        with written_aside(target, holding=_vacant(manifest.name, overwrite=overwrite)) as partial:
+            frozen_sha256 = write_shards(partial, tensors, trained, list_models()[0])
+            write_json(partial / layout.CONFIG, config)
+            (partial / layout.TOKENIZER).write_text(tokenizer_json, encoding="utf-8")
+            write_json(partial / layout.TOKENIZER_CONFIG, tokenizer_config)
+            lines = [json.dumps(epoch, ensure_ascii=False) + "\n" for epoch in history]
+            (partial / layout.HISTORY).write_text("".join(lines), encoding="utf-8")
+            (partial / layout.CARD).write_text(card, encoding="utf-8")
+            np.save(partial / layout.TRAINING_HASHES, training_hashes, allow_pickle=False)
+            write_more(partial)
+            for path in partial.glob("*.safetensors"):
+                # safetensors' files are for the user alone; here it is the user's umask that decides.
+                path.chmod((partial / layout.CONFIG).stat().st_mode)
+            checksums = {path.name: file_sha256(path) for path in sorted(partial.iterdir())}
+            manifest = replace(manifest, checksums=checksums, frozen_sha256=frozen_sha256)
+            write_json(partial / layout.MANIFEST, manifest.to_dict())
+    except NameTakenError:
+        raise
     except Exception as error:  # safetensors wraps the system's errors in its own
         raise EmoclassError(f"{target}: the model could not be saved, nothing was changed: {error}") from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
     return StoredModel(target, manifest)
 
 
@@ -113,11 +113,11 @@ def check_free(name: str, *, overwrite: bool = False) -> Path:
 
     Raises:
         ConfigError: The name cannot be used.
-        ModelError: There is a model of that name, and ``overwrite`` is not set.
+        NameTakenError: There is a model of that name, and ``overwrite`` is not set.
     """
     target = models_dir() / layout.check_name(name)
     if target.exists() and not overwrite:
-        raise ModelError(
+        raise NameTakenError(
             f"a model named {name!r} exists; choose another --name, pass --overwrite, "
             f"or remove it: emoclass models remove {name}"
         )
@@ -126,77 +126,29 @@ def check_free(name: str, *, overwrite: bool = False) -> Path:
 
 def free_name(wanted: str) -> str:
     """The wanted name, or with the first number behind it that makes it new."""
-    taken = {path.name for path in models_dir().iterdir()} if models_dir().is_dir() else set()
-    return next(name for name in (wanted, *(f"{wanted}-{n}" for n in range(2, len(taken) + 3))) if name not in taken)
+    numbered = (f"{wanted}-{number}" for number in count(2))
+    return next(name for name in chain([wanted], numbered) if not (models_dir() / name).exists())
 
 
-def _publish(partial: Path, target: Path, *, overwrite: bool) -> None:
-    """Moves a finished directory to its place; an older one steps aside first and then goes."""
-    _apply_umask(partial)
-    for path in (*partial.iterdir(), partial):
-        _flush(path)
-    old = None
-    try:
-        if overwrite and target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent)) / target.name
-            target.rename(old)
-        partial.rename(target)
-    except OSError:
-        if old is not None:
-            if old.exists():
-                old.rename(target)
-            old.parent.rmdir()
-        raise
-    if old is not None:
-        shutil.rmtree(old.parent, ignore_errors=True)
-    _flush(target.parent)
-
-
-def _apply_umask(directory: Path) -> None:
-    # mkdtemp makes private directories; a model gets the user's usual permissions.
-    umask = os.umask(0)
-    os.umask(umask)
-    directory.chmod(0o777 & ~umask)
-
-
-def _flush(path: Path) -> None:
-    # Directories cannot be opened for flushing on Windows.
-    with suppress(PermissionError):
-        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+@contextmanager
+def _vacant(name: str, *, overwrite: bool) -> Iterator[None]:
+    with reserved(models_dir() / name):
+        step_aside(check_free(name, overwrite=overwrite))
+        yield
 
 
 def list_models() -> tuple[list[StoredModel], list[str]]:
     """All trained models, newest first, and a note on each directory that cannot be read."""
     models, notes = [], []
-    directory = models_dir()
-    _tidy(directory)
-    for path in sorted(directory.iterdir()) if directory.is_dir() else []:
-        if path.name.startswith(".") or not path.is_dir():
-            continue
+    tidy(models_dir())
+    for name in names_in(models_dir()):
         try:
-            models.append(open_model(path))
-        except ModelError as error:
+            model = _stored(name)
+        except EmoclassError as error:
             notes.append(str(error))
+        else:
+            models += [model] if model else []
     return sorted(models, key=lambda model: model.manifest.created_at, reverse=True), notes
-
-
-def _tidy(directory: Path) -> None:
-    """Puts back a model whose replacement was killed half-way, and clears away what killed saves left."""
-    for path in directory.glob(".*") if directory.is_dir() else ():
-        with suppress(OSError):
-            if path.suffix not in (".partial", ".old", ".removed") or path.is_symlink():
-                continue
-            age = time.time() - path.stat().st_mtime
-            if path.suffix == ".old" and age > _SWAP_SECONDS:
-                for model in path.iterdir():
-                    if not (directory / model.name).exists():
-                        model.rename(directory / model.name)
-            if age > _STALE_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 def find_model(name: str | Path | None = None) -> StoredModel:
@@ -211,30 +163,55 @@ def find_model(name: str | Path | None = None) -> StoredModel:
             reason = f" ({notes[0]})" if notes else ""
             raise ModelError(f"there is no trained model in {models_dir()}{reason}; run emoclass train first")
         return models[0]
-    for _ in range(int(_SWAP_SECONDS / 0.05)):
-        stored = named_directory(str(name))
-        if stored is not None:
-            return open_model(stored)
-        if not _is_being_replaced(str(name)):
-            break
-        time.sleep(0.05)
     path = Path(name).expanduser()
+    own = path.name if path.absolute().parent == models_dir().absolute() else str(name)
+    stored = _stored(own) if layout.is_name(own) else None
+    if stored is not None:
+        return stored
     if path.is_dir():
         return open_model(path)
     names = [model.directory.name for model in list_models()[0]]
-    close = difflib.get_close_matches(str(name), names, n=1)
+    close = difflib.get_close_matches(own, names, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names[:10]) or 'none'}"
-    raise ModelError(f"there is no model named {str(name)!r} and no such directory; {hint}")
+    raise ModelError(f"there is no model named {own!r} and no such directory; {hint}")
 
 
-def _is_being_replaced(name: str) -> bool:
-    return layout.is_name(name) and any(models_dir().glob(f".{name}.*.old"))
+def _stored(name: str) -> StoredModel | None:
+    """The stored model of this name, if there is one; waits while it is being replaced."""
+    directory = models_dir() / name
+    with suppress(ModelError):
+        return open_model(directory)
+    with ExitStack() as stack:
+        if was_reserved(directory):
+            with suppress(OSError):  # where nothing can be written
+                stack.enter_context(reserved(directory))
+        return open_model(directory) if directory.is_dir() else None
 
 
-def named_directory(name: str) -> Path | None:
-    """The directory of the stored model of this name, if there is one."""
-    path = models_dir() / name
-    return path if layout.is_name(name) and path.is_dir() else None
+def read_model(model: StoredModel, read: Callable[[StoredModel], T]) -> T:
+    """What ``read`` makes of the files of a model, all of one version though it may be replaced meanwhile.
+
+    Raises:
+        ModelError: It has been removed, or is replaced again and again.
+        EmoclassError: What ``read`` raises.
+    """
+    for _ in range(_READS):
+        error = None
+        try:
+            content = read(model)
+        except (EmoclassError, OSError) as caught:
+            error = caught
+        now = find_model(model.directory)
+        if _version(now) == _version(model):
+            if error is not None:
+                raise error
+            return content
+        model = now
+    raise ModelError(f"{model.directory}: is replaced again and again while it is read; try again later")
+
+
+def _version(model: StoredModel) -> object:
+    return model.manifest.created_at, model.manifest.checksums
 
 
 def open_model(directory: Path) -> StoredModel:
@@ -309,23 +286,23 @@ def export_model(name: str | Path | None, directory: str | Path) -> StoredModel:
         EmoclassError: The copy cannot be written; nothing is left of it.
     """
     model = find_model(name)
-    verify_model(model)
     target = Path(directory).expanduser().resolve()
     if target.exists():
         raise ModelError(f"{directory}: exists already; name a new directory")
-    partial = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
-        for file in (layout.MANIFEST, *model.manifest.checksums):
-            shutil.copyfile(model.directory / file, partial / file)
-        _publish(partial, target, overwrite=False)
+        with written_aside(target) as partial:
+
+            def copy(version: StoredModel) -> StoredModel:
+                verify_model(version)
+                for file in partial.iterdir():  # of another version
+                    file.unlink()
+                for name in (layout.MANIFEST, *version.manifest.checksums):
+                    shutil.copyfile(version.directory / name, partial / name)
+                return StoredModel(target, version.manifest)
+
+            return read_model(model, copy)
     except OSError as error:
         raise EmoclassError(f"{target}: cannot be written, nothing is left of it: {error.strerror}") from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
-    return StoredModel(target, model.manifest)
 
 
 def remove_model(name: str) -> Path:
@@ -334,15 +311,16 @@ def remove_model(name: str) -> Path:
     Raises:
         ModelError: There is no stored model of that name, or it cannot be removed.
     """
-    directory = named_directory(name)
-    if directory is None:
-        find_model(name if layout.is_name(name) else layout.check_name(name))
-        raise ModelError(f"{name!r} is a directory outside {models_dir()}; remove it yourself")
+    directory = models_dir() / layout.check_name(name)
     try:
-        # Renamed first: a model that is half gone must not be listed.
-        doomed = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".removed", dir=directory.parent))
-        directory.rename(doomed / name)
-        shutil.rmtree(doomed)
+        if directory.is_dir() or was_reserved(directory):
+            with reserved(directory):
+                if directory.is_dir():
+                    discard(directory)
+                    return directory
     except OSError as error:
         raise ModelError(f"{directory}: cannot be removed: {error.strerror}") from None
-    return directory
+    found = find_model(name).directory
+    if found == directory:  # saved this moment
+        return remove_model(name)
+    raise ModelError(f"{str(found)!r} is a directory outside {models_dir()}; remove it yourself")

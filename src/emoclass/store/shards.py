@@ -65,11 +65,12 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
 
 def _link(model: StoredModel, target: Path) -> bool:
     """Links to a model's frozen tensors, if they are whole."""
-    source = model.directory / layout.FROZEN
     try:
-        if source.is_symlink() or file_sha256(source) != model.manifest.checksums.get(layout.FROZEN):
-            return False
-        os.link(source, target)
+        os.link(model.directory / layout.FROZEN, target)
+        # Looked at only now: until it was linked, another model might have taken its place.
+        if not target.is_symlink() and file_sha256(target) == model.manifest.checksums.get(layout.FROZEN):
+            return True
     except OSError:
-        return False
-    return True
+        pass
+    target.unlink(missing_ok=True)
+    return False

@@ -9,9 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from emoclass.errors import BusyError
+from emoclass.locking import locked
 from emoclass.runtime import cache_dir, runs_dir
 
 FINISHED, PARTIAL = ".activations", ".partial"
+# In the directory of a run: its states, and a file that is locked as long as it goes on.
+STATE, RUN_LOCK = ".state", "lock"
 _ABANDONED_SECONDS = 24 * 3600.0
 
 
@@ -62,17 +66,30 @@ def clear() -> int:
 
 def unfinished_runs() -> list[tuple[Path, int]]:
     """The directories of trainings that ended too early, with their bytes."""
-    directory = runs_dir()
-    runs = sorted(path for path in directory.iterdir() if path.is_dir()) if directory.is_dir() else []
-    return [(run, sum(file.stat().st_size for file in run.iterdir())) for run in runs]
+    sizes = {run: sum(_size(file) for file in run.glob(f"*{STATE}")) for run in _runs()}
+    return [(run, size) for run, size in sizes.items() if size]
 
 
 def clear_runs() -> int:
     """Removes the states of all trainings that ended too early; returns the bytes that became free."""
-    runs = unfinished_runs()
-    for run, _ in runs:
-        shutil.rmtree(run, ignore_errors=True)
-    return sum(size for _, size in runs)
+    freed = 0
+    for run in _runs():
+        with suppress(OSError, BusyError), locked(run / RUN_LOCK, seconds=0):  # not those that go on
+            freed += sum(_size(file) for file in run.iterdir())
+            shutil.rmtree(run, ignore_errors=True)
+    return freed
+
+
+def _runs() -> list[Path]:
+    directory = runs_dir()
+    return sorted(path for path in directory.iterdir() if path.is_dir()) if directory.is_dir() else []
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # gone by now
+        return 0
 
 
 def activations_dir() -> Path:

@@ -41,7 +41,7 @@ class Learning:
         best_logits: What they give on the validation part, ``float32[texts, classes]``.
         stopped: Whether it was stopped before the last epoch.
         failure: Why it ended early, if it failed.
-        interim: Name under which what was best so far was saved by an earlier run.
+        interim: Name and time of the model in which an earlier run saved what was best so far.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Learning:
         self.best_logits = torch.empty(0)
         self.stopped = False
         self.failure: str | None = None
-        self.interim: str | None = None
+        self.interim: list[str] | None = None
         self._logits = self.best_logits
 
     @property
@@ -115,9 +115,9 @@ class Learning:
                 raise
             self.failure = str(error)
         if not self.history:
-            raise StoppedError(
-                "stopped before the first epoch was over; run the same command with --resume to go on from there"
-            )
+            goes_on = self._states is not None and not self._states.problem
+            then = "run the same command with --resume to go on from there" if goes_on else "nothing was saved"
+            raise StoppedError(f"stopped before the first epoch was over; {then}")
         self.recall(self.history, self.best_tensors)
 
     def recall(self, history: Iterable[EpochDone], tensors: dict[str, Tensor]) -> None:
@@ -151,7 +151,7 @@ class Learning:
         # Right after the best epoch the best weights are the current ones.
         if self.history and not (self.best is self.history[-1] and state.step == 0):
             tensors |= {f"best.{name}": tensor for name, tensor in self.best_tensors.items()}
-        facts = {**state.facts(), "history": [asdict(epoch) for epoch in self.history], "name": self.interim}
+        facts = {**state.facts(), "history": [asdict(epoch) for epoch in self.history], "interim": self.interim}
         try:
             self._states.save(tensors, facts)
         except OSError as error:
@@ -161,7 +161,7 @@ class Learning:
     def _resume(self, state: LoopState, saved: SavedState) -> None:
         state.restore(saved.tensors, saved.facts)
         self.history = [EpochDone(**epoch) for epoch in saved.facts["history"]]
-        self.interim = saved.facts["name"]
+        self.interim = saved.facts["interim"]
         best = {n.removeprefix("best."): t for n, t in saved.tensors.items() if n.startswith("best.")}
         if self.history and not best:
             best = {n.removeprefix("model."): t for n, t in saved.tensors.items() if n.startswith("model.")}

@@ -1,7 +1,8 @@
 """Training states on disk, so that what ends too early can go on where it was.
 
 A run is known by a key: a hash of all that its result depends on. Its states lie in a directory of that name, two at
-most, each in one file that is written aside, flushed and renamed; a damaged one is passed over.
+most, each in one file that is written aside, flushed and renamed; a damaged one is passed over. Of several processes
+that run the same training at once, the first has the states.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from emoclass.errors import BusyError
+from emoclass.locking import locked
 from emoclass.runtime import runs_dir
+from emoclass.training.cache_directory import RUN_LOCK, STATE
 
 _KEPT = 2
 _FORMAT = "1"
@@ -43,14 +47,33 @@ def run_key(*parts: object) -> str:
 
 
 class RunStates:
-    """The states of one run.
+    """The states of one run, for one process at a time: within a ``with`` block.
 
     Args:
         key: What ``run_key`` gave.
+
+    Attributes:
+        problem: Why there are none here; ``None`` if there can be. Then nothing is saved, found or removed.
     """
 
     def __init__(self, key: str) -> None:
         self.directory = runs_dir() / key
+        self.problem: str | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> RunStates:
+        try:
+            self._stack.enter_context(locked(self.directory / RUN_LOCK, seconds=0))
+        except BusyError:
+            self.problem = "another process is at the same training"
+        except OSError as error:
+            self.problem = str(error.strerror or error)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if not self._numbers():
+            self.clear()
+        self._stack.close()
 
     def save(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Saves a state as the newest, and removes all but two.
@@ -60,6 +83,8 @@ class RunStates:
         """
         from safetensors.torch import save
 
+        if self.problem:
+            return
         self.directory.mkdir(parents=True, exist_ok=True)
         numbers = self._numbers()
         content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
@@ -86,7 +111,7 @@ class RunStates:
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        for number in reversed(self._numbers()):
+        for number in reversed([] if self.problem else self._numbers()):
             try:
                 head, _, rest = self._path(number).read_bytes().partition(b"\n")
                 described = json.loads(head)
@@ -98,22 +123,24 @@ class RunStates:
                 continue
         return None
 
-    def rename(self, name: str) -> None:
-        """Notes in the newest state under which name what is best so far was saved."""
+    def note(self, **facts: Any) -> None:
+        """Changes facts of the newest state."""
         saved = self.load()
         if saved is not None:
             with suppress(OSError):
-                self.save(saved.tensors, {**saved.facts, "name": name})
+                self.save(saved.tensors, {**saved.facts, **facts})
 
     def clear(self) -> None:
         """Removes all states."""
+        if self.problem:
+            return
         shutil.rmtree(self.directory, ignore_errors=True)
         with suppress(OSError):
             self.directory.parent.rmdir()
 
     def _numbers(self) -> list[int]:
-        names = [path.stem for path in self.directory.glob("*.state")] if self.directory.is_dir() else []
+        names = [path.stem for path in self.directory.glob(f"*{STATE}")] if self.directory.is_dir() else []
         return sorted(int(name) for name in names if name.isdecimal())
 
     def _path(self, number: int) -> Path:
-        return self.directory / f"{number}.state"
+        return self.directory / f"{number}{STATE}"

@@ -7,7 +7,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +19,7 @@ from emoclass._version import __version__
 from emoclass.config import TrainConfig
 from emoclass.data.folding import text_hashes
 from emoclass.data.preparation import TrainingData
-from emoclass.errors import ConfigError, DeviceError, ModelError
+from emoclass.errors import ConfigError, DeviceError, ModelError, NameTakenError
 from emoclass.evaluation.calibration import fit_temperature
 from emoclass.evaluation.report import Evaluation, evaluate_classifier
 from emoclass.inference.predictor import Classifier
@@ -36,14 +36,14 @@ from emoclass.runtime import (
     resolve_precision,
 )
 from emoclass.store import layout
-from emoclass.store.checkpoints import StoredModel, check_free, free_name, save_model
+from emoclass.store.checkpoints import StoredModel, check_free, find_model, free_name, save_model
 from emoclass.store.layout import Manifest
 from emoclass.training.activations import default_budget
 from emoclass.training.card import model_card
-from emoclass.training.events import RunEvent
+from emoclass.training.events import RunEvent, StateNotSaved
 from emoclass.training.learning import Learning
 from emoclass.training.loop import EpochDone
-from emoclass.training.resume import RunStates, run_key
+from emoclass.training.resume import RunStates, SavedState, run_key
 from emoclass.training.setup import TrainingSetup
 from emoclass.training.tuning import Tuner, Tuning
 
@@ -143,49 +143,47 @@ def run_training(
     base = resolve_base(config.base_model)
     torch_device = resolve_device(device)
     dtype = resolve_precision(precision, torch_device)
-    searched = None if tune is None else sorted(fixed)
-    states = RunStates(_key(data, config, base, torch_device, dtype, searched))
-    saved = states.load() if resume else None
-    interim = None if saved is None else saved.facts["name"]
-    if name is not None and name != interim:
-        check_free(name, overwrite=overwrite)
     if patience is not None and patience < 1:
         raise ConfigError(f"--patience {patience} is less than 1")
     if max_minutes is not None and not max_minutes > 0:
         raise ConfigError(f"--max-minutes {max_minutes} is not above 0")
     if tune is not None and tune < 1:
         raise ConfigError(f"--tune {tune} is less than 1")
-    # What comes from torch's own random numbers is seeded here, and the caller's are left as they were.
-    with torch.random.fork_rng([torch_device] if torch_device.type == "cuda" else []), _told_what_to_lower():
-        budget = default_budget(torch_device, memory=cache_memory, disk=cache_disk)
-        setup = TrainingSetup(data, base, config, torch_device, dtype, budget, on_event, should_stop)
-        model, notes = setup.new_model(config)
-        require_space(model)
-        require_range(model, dtype)
-        setup.tokenize(model, notes)
-        deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
-        tuning = None
-        if tune is None:
-            learning = Learning(setup, model, config, states)
-            learning.learn(saved, patience=patience, deadline=deadline)
+    searched = None if tune is None else sorted(fixed)
+    with RunStates(_key(data, config, base, torch_device, dtype, searched)) as states:
+        if states.problem:
+            on_event(StateNotSaved(f"{states.directory}: {states.problem}"))
+        saved = states.load() if resume else None
+        interim = None if saved is None else _interim(saved)
+        if name is not None and name != interim:
+            check_free(name, overwrite=overwrite)
+        # What comes from torch's own random numbers is seeded here, and the caller's are left as they were.
+        with torch.random.fork_rng([torch_device] if torch_device.type == "cuda" else []), _told_what_to_lower():
+            budget = default_budget(torch_device, memory=cache_memory, disk=cache_disk)
+            setup = TrainingSetup(data, base, config, torch_device, dtype, budget, on_event, should_stop)
+            model, notes = setup.new_model(config)
+            require_space(model)
+            require_range(model, dtype)
+            setup.tokenize(model, notes)
+            deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
+            tuning = None
+            if tune is None:
+                learning = Learning(setup, model, config, states)
+                learning.learn(saved, patience=patience, deadline=deadline)
+            else:
+                tuner = Tuner(setup, config, fixed, states)
+                search = tuner.run(tune, saved=saved, deadline=deadline, patience=patience)
+                learning = tuner.learned(search.best)
+                learning.stopped = len(search.trials) < tune and should_stop()
+                tuning = Tuning(search, *tuner.gain(learning))
+            finished = FinishedModel(learning, tuning)
+        overwrite = overwrite and name is not None
+        name = name or interim or f"{_stem(data.source)}-{_stem(base.name)}"
+        stored = _save(finished, name, overwrite=overwrite or name == interim)
+        if learning.stopped:
+            states.note(interim=[stored.manifest.name, stored.manifest.created_at])
         else:
-            tuner = Tuner(setup, config, fixed, states)
-            search = tuner.run(tune, saved=saved, deadline=deadline, patience=patience)
-            learning = tuner.learned(search.best)
-            learning.stopped = len(search.trials) < tune and should_stop()
-            tuning = Tuning(search, *tuner.gain(learning))
-        finished = FinishedModel(learning, tuning)
-    interim = learning.interim
-    if name is None:
-        name = interim or free_name(f"{_stem(data.source)}-{_stem(base.name)}")
-    elif not overwrite and name != interim:
-        # It was free and may have been taken by now; the training must not be lost for that.
-        name = free_name(name)
-    stored = finished.save(name, overwrite=overwrite or name == interim)
-    if learning.stopped:
-        states.rename(name)
-    else:
-        states.clear()
+            states.clear()
     return TrainResult(
         stored,
         tuple(learning.history),
@@ -196,6 +194,21 @@ def run_training(
         learning.failure,
         tuning,
     )
+
+
+def _interim(saved: SavedState) -> str | None:
+    """The model in which an earlier run saved what was best so far, if it has not been removed or replaced."""
+    name, created_at = saved.facts["interim"] or (None, None)
+    with suppress(ModelError):
+        return name if name and find_model(name).manifest.created_at == created_at else None
+    return None
+
+
+def _save(finished: FinishedModel, name: str, *, overwrite: bool) -> StoredModel:
+    """Saves the model; where the name has been taken by now, with a number behind it: nothing is lost for that."""
+    while True:
+        with suppress(NameTakenError):
+            return finished.save(name if overwrite else free_name(name), overwrite=overwrite)
 
 
 def _key(
