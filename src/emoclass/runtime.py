@@ -46,9 +46,11 @@ def resolve_device(spec: str = "auto") -> torch.device:
     """
     import torch
 
+    if spec in ("auto", "cuda") and torch.cuda.is_available():
+        # Of several processes that torchrun started on this machine each has its own.
+        own = os.environ.get("LOCAL_RANK")
+        return torch.device("cuda") if own is None else torch.device("cuda", int(own))
     if spec == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, index = spec.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):

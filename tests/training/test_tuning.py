@@ -19,6 +19,7 @@ from emoclass.model.base import resolve_base
 from emoclass.model.prefix import FrozenPrefix
 from emoclass.training.activations import CacheBudget
 from emoclass.training.events import TrialDone
+from emoclass.training.ranks import Ranks
 from emoclass.training.run import TrainResult, run_training
 from emoclass.training.setup import TrainingSetup
 
@@ -101,7 +102,15 @@ def test_a_deeper_prefix_begins_where_a_shallower_one_ended(
         ran.clear()
         base = resolve_base(config().base_model)
         setup = TrainingSetup(
-            parts, base, config(), CPU, torch.float32, CacheBudget(memory, 0), lambda event: None, lambda: False
+            parts,
+            base,
+            config(),
+            CPU,
+            torch.float32,
+            CacheBudget(memory, 0),
+            Ranks(),
+            lambda event: None,
+            lambda: False,
         )
         for depth in depths:
             model, _ = setup.new_model(config(unfreeze=2 - depth))

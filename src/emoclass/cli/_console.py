@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,12 +27,17 @@ from rich.text import Text
 
 def results() -> Console:
     """Standard output, for results."""
-    return Console(highlight=False)
+    return Console(highlight=False, quiet=not is_first_rank())
 
 
 def status() -> Console:
     """Standard error, for progress, notes and warnings."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, quiet=not is_first_rank())
+
+
+def is_first_rank() -> bool:
+    """Whether this process is the one that speaks, of those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def note(message: str) -> None:

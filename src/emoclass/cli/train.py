@@ -167,6 +167,8 @@ def train(
     settings["fixed"] = [name for name, value in given.items() if value is not None]
     sizes = {"cache_memory": _parse_size(cache_memory), "cache_disk": _parse_size(cache_disk)}
     result = _run(parts, config, **settings, **sizes)
+    if result is None:  # one of several processes, not the first
+        return
     if json_:
         console.print_json(result.to_dict())
     else:
@@ -198,13 +200,13 @@ def _parse_size(value: str | None) -> int | None:
     return None if value is None else parse_size(value)
 
 
-def _run(parts: TrainingData, config: TrainConfig, **settings: Any) -> TrainResult:
+def _run(parts: TrainingData, config: TrainConfig, **settings: Any) -> TrainResult | None:
     # Importing torch takes a second; bad data should not have to wait for it.
     from emoclass.cli._progress import TrainingDisplay
-    from emoclass.training.run import run_training
+    from emoclass.training.run import train_together
 
     with _stop_on_interrupt() as stop, TrainingDisplay(config.epochs) as display:
-        return run_training(parts, config, on_event=display, should_stop=stop.is_set, **settings)
+        return train_together(parts, config, on_event=display, should_stop=stop.is_set, **settings)
 
 
 def _tell_about(parts: TrainingData) -> None:

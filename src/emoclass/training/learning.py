@@ -88,8 +88,9 @@ class Learning:
         """
         labels = self.setup.data.labels.encode(self.setup.data.train.labels)
         dtype = torch.float32 if self.setup.dtype == torch.float16 else self.setup.dtype  # gradients vanish in fp16
-        torch.manual_seed(self.config.seed)
-        state = LoopState(self.model, len(labels), self.config, dtype)
+        ranks = self.setup.ranks
+        torch.manual_seed(self.config.seed + ranks.rank)
+        state = LoopState(self.model, len(labels), self.config, dtype, ranks)
         if saved is not None:
             self._resume(state, saved)
         saved_at = time.monotonic()
@@ -102,8 +103,10 @@ class Learning:
                 if isinstance(event, EpochDone):
                     self._end_epoch(event)
                 at_end = len(self.history) == self.config.epochs
-                self.stopped = not at_end and (self.setup.should_stop() or time.monotonic() > deadline)
-                if at_epoch_end or self.stopped or time.monotonic() - saved_at > _SAVE_SECONDS:
+                now = time.monotonic()
+                stop, save = ranks.any(self.setup.should_stop() or now > deadline, now - saved_at > _SAVE_SECONDS)
+                self.stopped = not at_end and stop
+                if at_epoch_end or self.stopped or save:
                     self._save_state(state)
                     saved_at = time.monotonic()
                 if self.stopped or self._is_patient_no_more(patience):
@@ -126,9 +129,13 @@ class Learning:
         self.model.load_state_dict(tensors, strict=False)
         self.model.eval()
 
+    def val_logits(self) -> Tensor:
+        """Logits of the validation part, of all ranks, ``float32[texts, classes]``."""
+        return self.setup.ranks.joined(compute_logits(self.model, self.sources["val"]), len(self.setup.data.val))
+
     def _evaluate(self) -> Scores:
         data = self.setup.data
-        self._logits = compute_logits(self.model, self.sources["val"])
+        self._logits = self.val_logits()
         labels = data.labels.encode(data.val.labels)
         metrics = compute_metrics(data.labels.names, labels, self._logits.softmax(-1).numpy())
         loss = functional.cross_entropy(self._logits, torch.from_numpy(labels))
@@ -151,6 +158,8 @@ class Learning:
         # Right after the best epoch the best weights are the current ones.
         if self.history and not (self.best is self.history[-1] and state.step == 0):
             tensors |= {f"best.{name}": tensor for name, tensor in self.best_tensors.items()}
+        if not self.setup.ranks.is_first:
+            return
         facts = {**state.facts(), "history": [asdict(epoch) for epoch in self.history], "interim": self.interim}
         try:
             self._states.save(tensors, facts)

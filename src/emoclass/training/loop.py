@@ -21,6 +21,7 @@ from emoclass.model.encoder import PackedBert
 from emoclass.model.freezing import frozen_depth
 from emoclass.model.prefix import ActivationSource
 from emoclass.training.optimizer import Optimizer, WorkingLayers
+from emoclass.training.ranks import Ranks
 
 
 class Scores(NamedTuple):
@@ -79,20 +80,28 @@ class LoopState:
         texts: Number of training texts.
         config: The recipe.
         dtype: What the layers that train compute in; their weights are float32.
+        ranks: The processes that train together.
 
     Attributes:
         epoch: The current epoch, counted from 1.
         step: Steps taken in it.
     """
 
-    def __init__(self, model: PackedBert, texts: int, config: TrainConfig, dtype: torch.dtype = torch.float32) -> None:
-        self.model = model
+    def __init__(
+        self,
+        model: PackedBert,
+        texts: int,
+        config: TrainConfig,
+        dtype: torch.dtype = torch.float32,
+        ranks: Ranks | None = None,
+    ) -> None:
+        self.model, self.ranks, self._seed = model, ranks or Ranks(), config.seed
         self.working = WorkingLayers(model.layers[frozen_depth(model) or 0 :], dtype)
         self.steps = math.ceil(texts / config.batch_size)
-        self.optimizer = Optimizer(model, self.working, config, self.steps * config.epochs)
+        self.optimizer = Optimizer(model, self.working, config, self.steps * config.epochs, self.ranks)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.epoch, self.step = 1, 0
-        # Loss and correct predictions of the epoch, on the device: reading them waits for it.
+        # Loss and correct predictions of the epoch, of this rank, on the device: reading them waits for it.
         self.sums = torch.zeros(2, device=next(model.parameters()).device)
         self.order_state = self.generator.get_state()
 
@@ -117,7 +126,7 @@ class LoopState:
             **self.optimizer.tensors(),
             "order": self.order_state,
             "random": torch.random.get_rng_state(),
-            "sums": self.sums,
+            "sums": self.ranks.total(self.sums),
         }
 
     def facts(self) -> dict[str, int]:
@@ -134,8 +143,11 @@ class LoopState:
         self.optimizer.restore(tensors, steps=(self.epoch - 1) * self.steps + self.step)
         self.order_state = tensors["order"]
         self.generator.set_state(self.order_state)
-        torch.random.set_rng_state(tensors["random"])
-        self.sums.copy_(tensors["sums"])
+        if self.ranks.is_first:
+            torch.random.set_rng_state(tensors["random"])
+            self.sums.copy_(tensors["sums"])
+        else:
+            torch.manual_seed(self._seed + self.ranks.rank + self.ranks.size * (self.epoch * self.steps + self.step))
 
 
 def training_loop(
@@ -151,8 +163,8 @@ def training_loop(
 
     Args:
         model: The model, frozen as wanted.
-        source: Input of its first layer that trains, for all training texts.
-        labels: Class number of each text, ``int64[texts]``.
+        source: Input of its first layer that trains, for this rank's training texts.
+        labels: Class number of each text of all ranks, ``int64[texts]``.
         config: The recipe.
         evaluate: Scores on the validation part; called at the end of each epoch in evaluation mode.
         state: Where to begin; whenever something is yielded it is where to go on.
@@ -162,27 +174,36 @@ def training_loop(
     """
     state = state or LoopState(model, len(labels), config)
     targets = torch.from_numpy(labels).to(state.sums.device)
+    shard = targets[torch.from_numpy(state.ranks.shard(len(labels)))]
     weights = _class_weights(labels, model.classifier.out_features, config.class_weights).to(state.sums.device)
     while state.epoch <= config.epochs:
         start = time.perf_counter()
         model.train()
         state.begin_epoch()
         sums, mean_loss = state.sums, math.nan
-        batches = _batches(source.lengths, config.batch_size, state.generator)
-        for chosen in islice(batches, state.step, None):
-            hidden, lengths = source.batch(chosen)
-            target = targets[torch.from_numpy(chosen)]
-            logits = model.suffix(hidden, lengths, source.depth, state.working.layers)
-            loss = functional.cross_entropy(logits, target, weights, label_smoothing=config.label_smoothing)
+        for chosen in islice(_batches(len(labels), config.batch_size, state.generator), state.step, None):
+            own = state.ranks.local(chosen)
+            # Texts of like length side by side make attention cheap; the loss does not depend on their order.
+            own = own[np.argsort(-source.lengths[own], kind="stable")]
+            loss = None
+            if len(own):
+                hidden, lengths = source.batch(own)
+                target = shard[torch.from_numpy(own)]
+                logits = model.suffix(hidden, lengths, source.depth, state.working.layers)
+                loss = functional.cross_entropy(
+                    logits, target, weights, reduction="sum", label_smoothing=config.label_smoothing
+                )
+                # The mean over all ranks' texts of the batch.
+                loss = loss / weights[targets[torch.from_numpy(chosen)]].sum()
+                right = (logits.detach().argmax(-1) == target).sum().float()
+                sums += torch.stack([loss.detach() * len(chosen), right])
             state.optimizer.step(loss)
-            with torch.no_grad():
-                sums += torch.stack([loss * len(target), (logits.argmax(-1) == target).sum().float()])
             state.step += 1
             if state.step % _LOSS_EVERY == 1 or state.step == state.steps:
-                mean_loss = float(sums[0]) / min(state.step * config.batch_size, len(labels))
+                mean_loss = float(state.ranks.total(sums)[0]) / min(state.step * config.batch_size, len(labels))
                 _require_finite(mean_loss, state.epoch, state.step)
             yield StepDone(state.epoch, state.step, state.steps, len(chosen), mean_loss, state.optimizer.learning_rate)
-        train_loss, train_accuracy = (sums / len(labels)).tolist()
+        train_loss, train_accuracy = (state.ranks.total(sums) / len(labels)).tolist()
         model.eval()
         val = evaluate()
         seconds = time.perf_counter() - start
@@ -191,18 +212,11 @@ def training_loop(
         yield EpochDone(epoch, train_loss, train_accuracy, val.loss, val.accuracy, val.macro_f1, rate, seconds)
 
 
-def _batches(
-    lengths: npt.NDArray[np.int64], batch_size: int, generator: torch.Generator
-) -> Iterator[npt.NDArray[np.int64]]:
-    """Indices of all texts in random order, in batches.
-
-    Within a batch the longest comes first: texts of like length side by side make attention cheap, and the mean
-    loss does not depend on their order.
-    """
-    shuffled = torch.randperm(len(lengths), generator=generator).numpy()
-    for start in range(0, len(shuffled), batch_size):
-        chosen = shuffled[start : start + batch_size]
-        yield chosen[np.argsort(-lengths[chosen], kind="stable")]
+def _batches(texts: int, batch_size: int, generator: torch.Generator) -> Iterator[npt.NDArray[np.int64]]:
+    """Indices of all texts in random order, in batches; the same on all ranks."""
+    shuffled = torch.randperm(texts, generator=generator).numpy()
+    for start in range(0, texts, batch_size):
+        yield shuffled[start : start + batch_size]
 
 
 def _class_weights(labels: npt.NDArray[np.int64], classes: int, kind: str) -> Tensor:

@@ -12,6 +12,7 @@ from torch.optim import AdamW
 
 from emoclass.config import TrainConfig
 from emoclass.model.encoder import BertLayer, PackedBert
+from emoclass.training.ranks import Ranks
 
 
 def linear_schedule(step: int, *, total: int, warmup: int) -> float:
@@ -46,9 +47,8 @@ class WorkingLayers:
     def hand_over_gradients(self) -> None:
         """Moves the copies' gradients to the weights."""
         for own, copied in self._pairs:
-            if own.grad is None:
-                own.grad = torch.empty_like(own)
             if copied.grad is not None:
+                own.grad = torch.empty_like(own) if own.grad is None else own.grad
                 own.grad.copy_(copied.grad)
                 copied.grad = None
 
@@ -67,11 +67,14 @@ class Optimizer:
         working: Its layers that train, as they are computed.
         config: The recipe.
         total_steps: Steps of the whole training.
+        ranks: The processes that take each step together.
     """
 
-    def __init__(self, model: PackedBert, working: WorkingLayers, config: TrainConfig, total_steps: int) -> None:
+    def __init__(
+        self, model: PackedBert, working: WorkingLayers, config: TrainConfig, total_steps: int, ranks: Ranks
+    ) -> None:
         self._parameters = [p for p in model.parameters() if p.requires_grad]
-        self._working = working
+        self._working, self._ranks = working, ranks
         self._max_grad_norm = config.max_grad_norm
         fused = self._parameters[0].device.type in ("cpu", "cuda")
         groups = _by_rate(model, config.layer_decay)
@@ -88,13 +91,15 @@ class Optimizer:
     def _rate(self, step: int) -> float:
         return self._peak * linear_schedule(step, total=self._total, warmup=self._warmup)
 
-    def step(self, loss: Tensor) -> None:
-        """Follows the gradient of the loss."""
+    def step(self, loss: Tensor | None) -> None:
+        """Follows the gradient of the loss, summed over all ranks; ``None`` where this one has no text."""
         for group in self._adamw.param_groups:
             group["lr"] = self._rate(self._steps) * group["factor"]
         self._adamw.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        if loss is not None:
+            loss.backward()  # type: ignore[no-untyped-call]
         self._working.hand_over_gradients()
+        self._ranks.sum_gradients(self._parameters)
         torch.nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
         self._adamw.step()
         self._working.refresh()

@@ -51,17 +51,20 @@ class RunStates:
 
     Args:
         key: What ``run_key`` gave.
+        idle: Whether another process of the same training has them.
 
     Attributes:
         problem: Why there are none here; ``None`` if there can be. Then nothing is saved, found or removed.
     """
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, *, idle: bool = False) -> None:
         self.directory = runs_dir() / key
-        self.problem: str | None = None
+        self.problem: str | None = "another process of this training has them" if idle else None
         self._stack = ExitStack()
 
     def __enter__(self) -> RunStates:
+        if self.problem:
+            return self
         try:
             self._stack.enter_context(locked(self.directory / RUN_LOCK, seconds=0))
         except BusyError:
@@ -71,7 +74,7 @@ class RunStates:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if not self._numbers():
+        if not self.problem and not self._numbers():
             self.clear()
         self._stack.close()
 
@@ -108,20 +111,16 @@ class RunStates:
 
     def load(self) -> SavedState | None:
         """The newest state that is whole; ``None`` if there is none."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load
+        return parse_state(self.read())
 
+    def read(self) -> bytes:
+        """The content of the newest state that is whole; empty if there is none."""
         for number in reversed([] if self.problem else self._numbers()):
-            try:
-                head, _, rest = self._path(number).read_bytes().partition(b"\n")
-                described = json.loads(head)
-                size = int(described["facts"])
-                if described["format"] != _FORMAT or hashlib.sha256(rest).hexdigest() != described["sha256"]:
-                    continue
-                return SavedState(load(rest[size:]), json.loads(rest[:size]))
-            except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-                continue
-        return None
+            with suppress(OSError):
+                content = self._path(number).read_bytes()
+                if parse_state(content) is not None:
+                    return content
+        return b""
 
     def note(self, **facts: Any) -> None:
         """Changes facts of the newest state."""
@@ -144,3 +143,19 @@ class RunStates:
 
     def _path(self, number: int) -> Path:
         return self.directory / f"{number}{STATE}"
+
+
+def parse_state(content: bytes) -> SavedState | None:
+    """The state of a file with this content; ``None`` if it is not whole."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    head, _, rest = content.partition(b"\n")
+    try:
+        described = json.loads(head)
+        size = int(described["facts"])
+        if described["format"] != _FORMAT or hashlib.sha256(rest).hexdigest() != described["sha256"]:
+            return None
+        return SavedState(load(rest[size:]), json.loads(rest[:size]))
+    except (ValueError, KeyError, TypeError, SafetensorError):
+        return None

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from emoclass._version import __version__
 from emoclass.config import TrainConfig
@@ -43,7 +44,8 @@ from emoclass.training.card import model_card
 from emoclass.training.events import RunEvent, StateNotSaved
 from emoclass.training.learning import Learning
 from emoclass.training.loop import EpochDone
-from emoclass.training.resume import RunStates, SavedState, run_key
+from emoclass.training.ranks import join_ranks
+from emoclass.training.resume import RunStates, SavedState, parse_state, run_key
 from emoclass.training.setup import TrainingSetup
 from emoclass.training.tuning import Tuner, Tuning
 
@@ -140,6 +142,50 @@ def run_training(
         EmoclassError: Of some kind, with what to do about it.
         StoppedError: It was stopped before the end of the first epoch.
     """
+    result = train_together(
+        data,
+        config,
+        name=name,
+        overwrite=overwrite,
+        device=device,
+        precision=precision,
+        cache_memory=cache_memory,
+        cache_disk=cache_disk,
+        resume=resume,
+        patience=patience,
+        max_minutes=max_minutes,
+        tune=tune,
+        fixed=fixed,
+        on_event=on_event,
+        should_stop=should_stop,
+    )
+    if result is None:
+        raise ConfigError("run_training is for one process; in several, train_together gives the first one the result")
+    return result
+
+
+def train_together(
+    data: TrainingData,
+    config: TrainConfig,
+    *,
+    name: str | None = None,
+    overwrite: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    cache_memory: int | None = None,
+    cache_disk: int | None = None,
+    resume: bool = False,
+    patience: int | None = None,
+    max_minutes: float | None = None,
+    tune: int | None = None,
+    fixed: Iterable[str] = (),
+    on_event: Callable[[RunEvent], None] = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainResult | None:
+    """The same in each of the processes that torchrun started; the first one gets the result, the others ``None``.
+
+    See ``run_training``.
+    """
     base = resolve_base(config.base_model)
     torch_device = resolve_device(device)
     dtype = resolve_precision(precision, torch_device)
@@ -150,17 +196,20 @@ def run_training(
     if tune is not None and tune < 1:
         raise ConfigError(f"--tune {tune} is less than 1")
     searched = None if tune is None else sorted(fixed)
-    with RunStates(_key(data, config, base, torch_device, dtype, searched)) as states:
-        if states.problem:
+    key = _key(data, config, base, torch_device, dtype, searched)
+    with join_ranks(torch_device) as ranks, RunStates(key, idle=not ranks.is_first) as states:
+        if tune is not None and ranks.size > 1:
+            raise ConfigError("--tune: a search runs in one process; leave out torchrun")
+        if states.problem and ranks.is_first:
             on_event(StateNotSaved(f"{states.directory}: {states.problem}"))
-        saved = states.load() if resume else None
+        saved = parse_state(ranks.from_first(states.read())) if resume else None
         interim = None if saved is None else _interim(saved)
         if name is not None and name != interim:
             check_free(name, overwrite=overwrite)
         # What comes from torch's own random numbers is seeded here, and the caller's are left as they were.
         with torch.random.fork_rng([torch_device] if torch_device.type == "cuda" else []), _told_what_to_lower():
             budget = default_budget(torch_device, memory=cache_memory, disk=cache_disk)
-            setup = TrainingSetup(data, base, config, torch_device, dtype, budget, on_event, should_stop)
+            setup = TrainingSetup(data, base, config, torch_device, dtype, budget, ranks, on_event, should_stop)
             model, notes = setup.new_model(config)
             require_space(model)
             require_range(model, dtype)
@@ -176,7 +225,10 @@ def run_training(
                 learning = tuner.learned(search.best)
                 learning.stopped = len(search.trials) < tune and should_stop()
                 tuning = Tuning(search, *tuner.gain(learning))
-            finished = FinishedModel(learning, tuning)
+            logits = learning.val_logits()
+            if not ranks.is_first:
+                return None
+            finished = FinishedModel(learning, logits, tuning)
         overwrite = overwrite and name is not None
         name = name or interim or f"{_stem(data.source)}-{_stem(base.name)}"
         stored = _save(finished, name, overwrite=overwrite or name == interim)
@@ -247,6 +299,7 @@ class FinishedModel:
 
     Args:
         learning: Over; what it kept in memory is let go.
+        logits: Its logits of the validation part, ``float32[texts, classes]``.
         tuning: The search for its settings, if there was one.
 
     Attributes:
@@ -254,15 +307,14 @@ class FinishedModel:
         test: Scores on the test part, if there is one.
     """
 
-    def __init__(self, learning: Learning, tuning: Tuning | None = None) -> None:
+    def __init__(self, learning: Learning, logits: Tensor, tuning: Tuning | None = None) -> None:
         self.learning, self.setup, self.model = learning, learning.setup, learning.model
         self._tuning = tuning
-        self.temperature = self._calibrate()
+        self.temperature = self._calibrate(logits)
         self.test = self._test()
 
-    def _calibrate(self) -> float:
+    def _calibrate(self, logits: Tensor) -> float:
         data = self.setup.data
-        logits = compute_logits(self.model, self.learning.sources["val"])
         temperature = fit_temperature(logits.numpy(), data.labels.encode(data.val.labels))
         with torch.no_grad():
             for parameter in self.model.classifier.parameters():

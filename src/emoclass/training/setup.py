@@ -21,6 +21,7 @@ from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
 from emoclass.runtime import precision_name
 from emoclass.training.activations import ActivationCache, CacheBudget
 from emoclass.training.events import PrefixDone, Prepared, RunEvent, TextsEncoded
+from emoclass.training.ranks import Ranks
 
 
 class TrainingSetup:
@@ -33,12 +34,13 @@ class TrainingSetup:
         device: Where to compute.
         dtype: What the encoder layers compute in.
         budget: What activations may take.
+        ranks: The processes that train together; each has its texts.
         on_event: Called with whatever happens.
         should_stop: Asked after every chunk of texts.
 
     Attributes:
         tokenizer: Of the base model.
-        tokenized: The texts of the parts to learn from.
+        tokenized: This rank's texts of the parts to learn from.
     """
 
     def __init__(
@@ -49,11 +51,12 @@ class TrainingSetup:
         device: torch.device,
         dtype: torch.dtype,
         budget: CacheBudget,
+        ranks: Ranks,
         on_event: Callable[[RunEvent], None],
         should_stop: Callable[[], bool],
     ) -> None:
         self.data, self.base, self.device, self.dtype = data, base, device, dtype
-        self.on_event, self.should_stop = on_event, should_stop
+        self.ranks, self.on_event, self.should_stop = ranks, on_event, should_stop
         self.tokenizer: HeadTailTokenizer = base.tokenizer(config.truncation)
         self.tokenized: dict[str, TokenizedTexts] = {}
         self._budget = budget
@@ -76,12 +79,15 @@ class TrainingSetup:
         """Tokenizes the parts to learn from, once."""
         if self.tokenized:
             return
-        self.tokenized = {part: self.tokenizer(getattr(self.data, part).texts) for part in ("train", "val")}
+        parts = {"train": self.data.train.texts, "val": self.data.val.texts}
+        for part, texts in parts.items():
+            self.tokenized[part] = self.tokenizer([texts[index] for index in self.ranks.shard(len(texts)).tolist()])
+        truncated = sum(int(texts.truncated.sum()) for texts in self.tokenized.values())
         self.on_event(
             Prepared(
                 parameters=count_parameters(model),
-                rows={part: len(texts) for part, texts in self.tokenized.items()},
-                truncated=sum(int(texts.truncated.sum()) for texts in self.tokenized.values()),
+                rows={part: len(texts) for part, texts in parts.items()},
+                truncated=int(self.ranks.total(torch.tensor(truncated))),
                 device=str(self.device),
                 precision=precision_name(self.dtype),
                 base=f"{self.base.name} ({self.base.source})",

@@ -1,0 +1,119 @@
+"""Several processes that train one model, as torchrun starts them: what they say to each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, distributed
+
+from emoclass.errors import EmoclassError
+
+
+class Ranks:
+    """This process and the others: text ``i`` belongs to rank ``i % size``. Alone it has nobody to ask.
+
+    All ranks must make the same calls in the same order.
+
+    Args:
+        rank: Which process this is, from 0.
+        size: How many there are.
+        device: Where tensors are exchanged.
+    """
+
+    def __init__(self, rank: int = 0, size: int = 1, device: torch.device | None = None) -> None:
+        self.rank, self.size, self._device = rank, size, device
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that reports and saves."""
+        return self.rank == 0
+
+    def shard(self, texts: int) -> npt.NDArray[np.int64]:
+        """The texts that are this rank's."""
+        return np.arange(self.rank, texts, self.size)
+
+    def local(self, texts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Which of these are this rank's, as positions in its shard."""
+        own: npt.NDArray[np.int64] = texts[texts % self.size == self.rank] // self.size
+        return own
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over all ranks."""
+        if self.size == 1:
+            return values
+        total = values.detach().to(self._device, copy=True)
+        with _told_when_another_ends():
+            distributed.all_reduce(total)
+        return total.to(values.device)
+
+    def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
+        """Adds up the gradients of all ranks, in place; a rank without one adds nothing."""
+        if self.size == 1:
+            return
+        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
+        with _told_when_another_ends():
+            distributed.all_reduce(flat)
+        gradients = torch.split(flat, [p.numel() for p in parameters])
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient.view_as(parameter)
+
+    def any(self, *flags: bool) -> list[bool]:
+        """For each flag, whether one of the ranks has raised it."""
+        if self.size == 1:
+            return list(flags)
+        return [bool(flag) for flag in (self.total(torch.tensor(flags, dtype=torch.float32)) > 0).tolist()]
+
+    def joined(self, rows: Tensor, texts: int) -> Tensor:
+        """``[texts, …]`` from the rows of all shards, on the CPU."""
+        if self.size == 1:
+            return rows
+        whole = torch.zeros(texts, *rows.shape[1:], dtype=rows.dtype)
+        whole[self.rank :: self.size] = rows
+        return self.total(whole)
+
+    def from_first(self, content: bytes) -> bytes:
+        """What the first rank has."""
+        if self.size == 1:
+            return content
+        size = int(self.total(torch.tensor([len(content) if self.is_first else 0], dtype=torch.int64)))
+        data = torch.zeros(size, dtype=torch.uint8)
+        if self.is_first:
+            data = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else data
+        return self.total(data.to(torch.int32)).to(torch.uint8).numpy().tobytes() if size else b""
+
+
+@contextmanager
+def join_ranks(device: torch.device) -> Iterator[Ranks]:
+    """The processes that torchrun started with this one, or this one alone.
+
+    Raises:
+        EmoclassError: They cannot be reached.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Ranks()
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    with _told_when_another_ends():
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Ranks(distributed.get_rank(), size, device)
+    finally:
+        distributed.destroy_process_group()
+
+
+@contextmanager
+def _told_when_another_ends() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise EmoclassError(
+            f"another process of this training ended or cannot be reached ({str(error).splitlines()[0]}); "
+            "the same command with --resume goes on"
+        ) from None

@@ -1,0 +1,86 @@
+"""Several processes train what one would have trained, and only one of them speaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from emoclass.training.ranks import Ranks
+from tests.conftest import HUB_CONFIG
+
+pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch has no torch.distributed here")
+
+
+@pytest.fixture
+def base(tiny_base: Path, tmp_path: Path) -> Path:
+    """Without dropout, whose random numbers would differ."""
+    base = Path(shutil.copytree(tiny_base, tmp_path / "no-dropout"))
+    no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (base / "config.json").write_text(json.dumps({**HUB_CONFIG, **no_dropout}))
+    return base
+
+
+def _train(ranks: int, data: Path, base: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
+    settings = ["--base-model", base, "--max-length", 40, "--device", "cpu", "--precision", "fp32", *options]
+    command = [sys.executable, *launcher, "-m", "emoclass", "train", data, *settings, "--json"]
+    return subprocess.run(
+        list(map(str, command)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+
+
+def _figures(document: dict[str, Any]) -> list[list[float]]:
+    return [[v for k, v in epoch.items() if k != "seconds"] for epoch in document["history"]]
+
+
+@pytest.mark.parametrize("unfreeze", ["1", "all"])
+def test_two_processes_train_what_one_trains(emotions_csv: Path, base: Path, unfreeze: str) -> None:
+    options = ["--unfreeze", unfreeze, "--learning-rate", "1e-3", "--class-weights", "sqrt", "--label-smoothing", "0.1"]
+    # Batches of 5 in 48 texts: some ranks have one text of a batch more than the others, and the last batch is short.
+    options += ["--batch-size", "5", "--epochs", "3"]
+    results = [_train(ranks, emotions_csv, base, *options) for ranks in (1, 2)]
+    for result in results:
+        assert result.returncode == 0, result.stderr
+    one, two = (json.loads(result.stdout) for result in results)
+    for mine, theirs in zip(_figures(one), _figures(two), strict=True):
+        assert mine == pytest.approx(theirs, abs=1e-4)
+    assert one["best_epoch"] == two["best_epoch"]
+    assert one["test"]["accuracy"] == pytest.approx(two["test"]["accuracy"])
+    assert results[1].stderr.count("parameters learn") == 1
+
+
+def test_another_number_of_processes_goes_on(emotions_csv: Path, base: Path) -> None:
+    options = ["--learning-rate", "1e-3", "--batch-size", "5", "--epochs", "2"]
+    whole = json.loads(_train(1, emotions_csv, base, *options).stdout)
+    stopped = _train(2, emotions_csv, base, *options, "--max-minutes", "1e-6")
+    assert "stopped before the first epoch was over" in stopped.stderr
+    resumed = _train(1, emotions_csv, base, *options, "--resume")
+    assert "going on in epoch 1 after 1 steps" in resumed.stderr
+    for mine, theirs in zip(_figures(whole), _figures(json.loads(resumed.stdout)), strict=True):
+        assert mine == pytest.approx(theirs, abs=1e-4)
+
+
+def test_a_search_runs_in_one_process(emotions_csv: Path, base: Path) -> None:
+    result = _train(2, emotions_csv, base, "--tune", "2")
+    assert "--tune: a search runs in one process; leave out torchrun" in result.stderr
+
+
+def test_alone_there_is_nobody_to_ask() -> None:
+    ranks = Ranks()
+    assert ranks.is_first
+    assert ranks.shard(3).tolist() == [0, 1, 2]
+    assert ranks.any(True, False) == [True, False]
+    assert ranks.from_first(b"state") == b"state"
