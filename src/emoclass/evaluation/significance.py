@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from emoclass.evaluation.metrics import class_f1
+
 _RESAMPLES = 2000
 _MOST_CELLS = 1 << 22
 SIGNIFICANT = 0.05
@@ -38,11 +40,8 @@ def bootstrap_intervals(confusion_matrix: npt.NDArray[np.int64], *, seed: int = 
     for start in range(0, _RESAMPLES, step):
         draws = rng.multinomial(rows, shares, size=min(step, _RESAMPLES - start))
         matrices = draws.reshape(-1, *confusion_matrix.shape)
-        right = np.diagonal(matrices, axis1=1, axis2=2)
-        support, predicted = matrices.sum(axis=2), matrices.sum(axis=1)
-        accuracies.append(right.sum(axis=1) / rows)
-        f1 = np.where(support > 0, 2 * right / np.maximum(support + predicted, 1), np.nan)
-        macro.append(np.nanmean(f1, axis=1))
+        accuracies.append(np.trace(matrices, axis1=1, axis2=2) / rows)
+        macro.append(np.nanmean(class_f1(matrices), axis=1))
     return {"accuracy": _interval(np.concatenate(accuracies)), "macro_f1": _interval(np.concatenate(macro))}
 
 

@@ -25,7 +25,8 @@ from emoclass.data.preparation import TrainingData
 from emoclass.errors import ConfigError, DeviceError, LossError, ModelError, StoppedError
 from emoclass.evaluation.baseline import Baseline, fit_baseline
 from emoclass.evaluation.calibration import fit_temperature
-from emoclass.evaluation.report import Evaluation, evaluate_classifier
+from emoclass.evaluation.report import Evaluation, evaluate
+from emoclass.evaluation.scoring import Scoring
 from emoclass.inference.predictor import Classifier
 from emoclass.model.base import BaseModel, resolve_base
 from emoclass.model.encoder import PackedBert
@@ -377,14 +378,15 @@ class _Run:
         classifier = Classifier(
             self.model, self.tokenizer, self.data.labels.names, device=self.device, dtype=self.dtype
         )
-        return evaluate_classifier(
+        scoring = Scoring(
             classifier,
-            self.data.test,
             training_hashes=text_hashes(self.data.train.texts),
             baseline=self.baseline,
             temperature=self.temperature,
             logits_of=lambda tokenized: compute_logits(self.model, self._source(tokenized)),
         )
+        (evaluation,) = evaluate([scoring], self.data.test)
+        return evaluation
 
     def manifest(self, name: str, test: Evaluation | None) -> Manifest:
         """The content of emoclass.json."""
