@@ -20,7 +20,7 @@ from emoclass.evaluation.baseline import Baseline
 from emoclass.evaluation.calibration import with_temperature
 from emoclass.evaluation.metrics import log_losses
 from emoclass.inference.predictor import Classifier
-from emoclass.inference.threads import ahead
+from emoclass.inference.threads import Windows, ahead
 from emoclass.model.tokenization import TokenizedTexts
 
 # Of the wrong predictions so many are kept with their texts, unless told otherwise: what a page shows.
@@ -232,19 +232,20 @@ class Scoring:
 
 
 def score_blocks(scorings: Sequence[Scoring], data: LabelledData, on_rows: Callable[[int, int | None], None]) -> None:
-    """Reads the data once, for all scorings; reading and tokenizing run in a thread of their own, ahead of the model.
+    """Reads the data once, for all scorings; reading and tokenizing run in threads of their own, ahead of the model.
 
     Args:
         scorings: What takes each block.
         data: The data.
         on_rows: Called with the number of data rows just done, and of all of them where that is known.
     """
+    blocks = Windows(data.blocks(), 1)
 
     def prepared() -> Iterator[tuple[int, list[_Prepared]]]:
-        for block in data.blocks():
+        for (block,) in blocks:
             yield block.read, [scoring.prepare(block) for scoring in scorings]
 
-    with closing(ahead(prepared())) as stage:
+    with closing(ahead(prepared(), stop=blocks.stop)) as stage:
         for read, parts in stage:
             for scoring, part in zip(scorings, parts, strict=True):
                 scoring.add(part)
