@@ -6,8 +6,8 @@
 
 The first computes all texts of a CSV file with a column text; seconds are from texts in memory to labels, without
 loading. Every contender computes once more than is timed, and labels are compared. The second times one text from the
-shell, from nothing to its label, and --help. The third pipes 10,000 and 1,000,000 lines through `emoclass predict`
-with a tiny model and compares peak memory.
+shell, from nothing to its label, and --help. The third pipes 10,000 and 1,000,000 lines through `emoclass predict`,
+and 100,000 and 1,000,000 rows through `emoclass eval`, with a tiny model and compares peak memory.
 """
 
 from __future__ import annotations
@@ -148,18 +148,21 @@ _PEAK = (
 
 
 def compare_memory(home: Path) -> None:
-    model = make_model("tiny", home)
-    rows = []
-    for lines in (10_000, 1_000_000):
-        path = home / "lines.txt"
-        with path.open("w") as file:
-            file.writelines(f"line {n}: they said it was a lovely day, and so it was\n" for n in range(lines))
-        start = time.perf_counter()
-        command = [*EMOCLASS, "predict", "--model", str(model), "--device", "cpu"]
-        peak = subprocess.check_output([sys.executable, "-c", _PEAK, str(path), *command])
-        rows.append({"lines": lines, "peak_mb": int(peak) / 1024, "seconds": time.perf_counter() - start})
-    common.print_table(rows)
-    print(f"\npeak at 1,000,000 / at 10,000: {rows[1]['peak_mb'] / rows[0]['peak_mb']:.3f}")
+    options = ["--model", str(make_model("tiny", home)), "--device", "cpu"]
+    for few, command, header, end in ((10_000, ["predict"], "", ""), (100_000, ["eval", "-"], "text,label\n", ",{}")):
+        rows = []
+        for lines in (few, 1_000_000):
+            path = home / "lines.txt"
+            with path.open("w") as file:
+                file.write(header)
+                for n in range(lines):
+                    file.write(f"line {n}: they said it was a lovely day and so it was{end}\n".format(LABELS[n % 6]))
+            start = time.perf_counter()
+            peak = subprocess.check_output([sys.executable, "-c", _PEAK, str(path), *EMOCLASS, *command, *options])
+            seconds = time.perf_counter() - start
+            rows.append({"command": command[0], "lines": lines, "peak_mb": int(peak) / 1024, "seconds": seconds})
+        common.print_table(rows)
+        print(f"\npeak at 1,000,000 / at {few:,}: {rows[1]['peak_mb'] / rows[0]['peak_mb']:.3f}\n")
 
 
 _CONTENDERS = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from emoclass.config import TrainConfig, TruncationConfig
-from emoclass.data.cleaning import CleanData
 from emoclass.data.inspection import Inspection
 from emoclass.data.label_noise import Suspect
+from emoclass.data.labelled import LabelledReader
 from emoclass.data.preparation import DataOptions, prepare_training_data
+from emoclass.data.reading import part_paths
 from emoclass.data.record_writing import record_writer
 from emoclass.data.sources import format_of
 from emoclass.errors import ConfigError, ModelError
 from emoclass.evaluation.baseline import Baseline
-from emoclass.evaluation.report import Evaluation, evaluate_classifier
+from emoclass.evaluation.report import Evaluation
+from emoclass.evaluation.report import evaluate as run_evaluation
+from emoclass.evaluation.scoring import KEPT_MISTAKES, Rows, Scoring
 from emoclass.inference.output import output_file
 from emoclass.inference.predictor import Classifier, load
 from emoclass.pages.evaluation import render_evaluation
@@ -114,15 +118,37 @@ def evaluate(
     device: str = "auto",
     precision: str = "auto",
     options: DataOptions | None = None,
-    on_texts: Callable[[int], None] = lambda texts: None,
+    kept_mistakes: int = KEPT_MISTAKES,
+    predictions: str | Path | None = None,
+    on_rows: Callable[[int, int | None], None] = lambda rows, total: None,
 ) -> Evaluation:
     """Scores a trained classifier on labelled data: a file, or the test part of a split directory.
+
+    The data is read once and never held as a whole.
+
+    Args:
+        data: A .csv, .tsv, .jsonl or .parquet file, ``-``, or a directory with a test file.
+        model: Name or directory of the model; by default the newest.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: Of all layers but the last: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        options: How to read the file.
+        kept_mistakes: How many of the worst mistakes are kept with their texts.
+        predictions: A file for row, text, label, prediction, confidence and loss of each scored row, in the format
+            of its name; it appears when it is complete.
+        on_rows: Called with the number of data rows just done, and of all of them where that is known.
 
     Raises:
         EmoclassError: Of some kind, with what to do about it.
     """
     (result,) = evaluate_models(
-        data, models=[model], device=device, precision=precision, options=options, on_texts=on_texts
+        data,
+        models=[model],
+        device=device,
+        precision=precision,
+        options=options,
+        kept_mistakes=kept_mistakes,
+        predictions=predictions,
+        on_rows=on_rows,
     )
     return result.evaluation
 
@@ -143,32 +169,42 @@ def evaluate_models(
     device: str = "auto",
     precision: str = "auto",
     options: DataOptions | None = None,
-    on_texts: Callable[[int], None] = lambda texts: None,
+    kept_mistakes: int = KEPT_MISTAKES,
+    predictions: str | Path | None = None,
+    on_rows: Callable[[int, int | None], None] = lambda rows, total: None,
 ) -> list[Evaluated]:
-    """Scores several trained classifiers on the same data, one after the other; see ``evaluate``."""
+    """Scores several trained classifiers on the same data, side by side; see ``evaluate``.
+
+    Raises:
+        ConfigError: ``predictions`` is given with several models.
+    """
+    if predictions is not None and len(models) > 1:
+        raise ConfigError("predictions are written of one model; evaluate the models one by one for them")
     stored = [find_model(model) for model in models]
-    labelled = read_evaluation_data(data, options or DataOptions())
+    with ExitStack() as stack:
+        labelled = stack.enter_context(open_evaluation_data(data, options or DataOptions()))
 
-    def read(
-        model: StoredModel,
-    ) -> tuple[StoredModel, Classifier, npt.NDArray[np.int64], Baseline | None, list[dict[str, Any]]]:
-        classifier = load(model.directory, device=device, precision=precision)
-        baseline = Baseline.load(model.directory, layout.BASELINE, len(classifier.labels))
-        return model, classifier, _training_hashes(model), baseline, _history(model)
+        def read(model: StoredModel) -> tuple[StoredModel, Scoring, list[dict[str, Any]]]:
+            classifier = load(model.directory, device=device, precision=precision)
+            scoring = Scoring(
+                classifier,
+                training_hashes=_training_hashes(model),
+                baseline=Baseline.load(model.directory, layout.BASELINE, len(classifier.labels)),
+                temperature=model.manifest.calibration["temperature"],
+                kept_mistakes=kept_mistakes,
+            )
+            return model, scoring, _history(model)
 
-    results = []
-    for each in stored:
-        model, classifier, hashes, baseline, history = read_model(each, read)
-        evaluation = evaluate_classifier(
-            classifier,
-            labelled,
-            training_hashes=hashes,
-            baseline=baseline,
-            temperature=model.manifest.calibration["temperature"],
-            on_texts=on_texts,
-        )
-        results.append(Evaluated(model, evaluation, history))
-    return results
+        loaded = [read_model(each, read) for each in stored]
+        scorings = [scoring for _, scoring, _ in loaded]
+        if predictions is not None:
+            for scoring in scorings:
+                scoring.on_scored = stack.enter_context(_prediction_writer(predictions, scoring.classifier.labels))
+        evaluations = run_evaluation(scorings, labelled, on_rows=on_rows)
+    return [
+        Evaluated(model, evaluation, history)
+        for (model, _, history), evaluation in zip(loaded, evaluations, strict=True)
+    ]
 
 
 def _training_hashes(stored: StoredModel) -> npt.NDArray[np.int64]:
@@ -217,35 +253,34 @@ def write_inspection(
         file.write(page.encode("utf-8", "replace"))
 
 
-def write_predictions(result: Evaluated, path: str | Path) -> None:
-    """Writes row, text, label, prediction, confidence and loss of each scored row, in the format of the name.
-
-    Raises:
-        ConfigError: The name tells no format.
-        OSError: The file cannot be written.
-    """
+@contextmanager
+def _prediction_writer(path: str | Path, labels: Sequence[str]) -> Iterator[Callable[[Sequence[str], Rows], None]]:
+    """Writes row, text, label, prediction, confidence and loss of each scored row, in the format of the name."""
     format_ = format_of(str(path))[0]
     if format_ is None:
         raise ConfigError(f"{path}: the name does not tell the format; use .csv, .tsv, .jsonl or .parquet")
-    rows, labels = result.evaluation.rows, result.evaluation.labels
-    columns = {
-        "row": rows.numbers.tolist(),
-        "text": rows.texts,
-        "label": [labels[i] for i in rows.true],
-        "prediction": [labels[i] for i in rows.predicted],
-        "confidence": rows.probabilities.max(axis=1).round(6).astype(float).round(6).tolist(),
-        "loss": rows.losses.round(6).tolist(),
-    }
     with output_file(path) as file:
         writer = record_writer(file, format_)
-        writer.write(list(columns), zip(*columns.values(), strict=True))
+
+        def write(texts: Sequence[str], rows: Rows) -> None:
+            columns = {
+                "row": rows.numbers.tolist(),
+                "text": texts,
+                "label": [labels[i] for i in rows.true.tolist()],
+                "prediction": [labels[i] for i in rows.predicted.tolist()],
+                "confidence": rows.confidences.astype(np.float64).round(6).tolist(),
+                "loss": rows.losses.round(6).tolist(),
+            }
+            writer.write(list(columns), zip(*columns.values(), strict=True))
+
+        yield write
         writer.close()
 
 
-def read_evaluation_data(data: str | Path, options: DataOptions) -> CleanData:
-    """Reads and cleans a file, or the test part of a split directory."""
-    (table,) = options.read_parts(data, ("test",)).values()
-    return options.clean(table)
+def open_evaluation_data(data: str | Path, options: DataOptions) -> LabelledReader:
+    """Opens a file, or the test part of a split directory, to be read and cleaned a block at a time."""
+    (path,) = part_paths(data, ("test",)).values()
+    return LabelledReader(path, options)
 
 
 def predict_text(text: str, *, model: str | Path | None = None) -> tuple[str, float]:

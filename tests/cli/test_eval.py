@@ -1,6 +1,7 @@
 """``emoclass eval`` as a user meets it: reports, pages, files, limits and comparisons."""
 
 import csv
+import io
 import json
 import os
 import re
@@ -12,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from emoclass.cli import _console
+from emoclass.data.reading import read_table
 from tests.conftest import emotion_rows
 
 Run = Callable[..., Any]
@@ -71,6 +75,40 @@ def test_predictions_are_written_row_by_row(run: Run, odd_csv: Path, tmp_path: P
     assert rows[18]["text"] == EVIL + " happy"
     assert set(rows[0]) == {"row", "text", "label", "prediction", "confidence", "loss"}
     assert "does not tell the format" in run(odd_csv, "--predictions", tmp_path / "rows.xls", code=2).stderr
+
+
+@pytest.mark.parametrize("suffix", ["tsv", "jsonl", "parquet", "csv.gz"])
+def test_predictions_come_in_every_format(run: Run, odd_csv: Path, tmp_path: Path, suffix: str) -> None:
+    run(odd_csv, "--predictions", tmp_path / f"rows.{suffix}")
+    frame = read_table(tmp_path / f"rows.{suffix}").frame
+    assert frame["text"].tolist()[-1] == EVIL
+    assert frame["label"].tolist()[-2:] == ["fear", "joy"]
+    assert [path.name for path in tmp_path.glob("*rows*")] == [f"rows.{suffix}"]
+
+
+def test_predictions_before_a_broken_row_are_kept_aside(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "broken.csv"
+    path.write_text("text,label\n" + "".join(f"a happy day {n},joy\n" for n in range(5000)) + "cut off\n")
+    result = run(path, "--predictions", tmp_path / "rows.csv", code=1)
+    assert "row 5001" in result.stderr
+    assert "rows.csv.partial" in result.stderr
+    assert not (tmp_path / "rows.csv").exists()
+    assert "a happy day 7,joy" in (tmp_path / "rows.csv.partial").read_text()
+
+
+def test_a_pipe_gives_what_a_file_gives(run: Run, cli: Run, odd_csv: Path) -> None:
+    piped = cli("eval", "-", "--json", input=odd_csv.read_bytes())
+    assert piped.exit_code == 0, piped.output
+    expected = json.loads(run(odd_csv, "--json").stdout)
+    assert json.loads(piped.stdout) == {**expected, "source": "standard input"}
+
+
+def test_progress_is_shown_on_a_terminal_alone(run: Run, odd_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "20/" not in run(odd_csv).stderr
+    shown = io.StringIO()
+    monkeypatch.setattr(_console, "status", lambda: Console(file=shown, force_terminal=True, width=100))
+    run(odd_csv)
+    assert "20/?" in shown.getvalue()
 
 
 def test_a_score_below_its_limit_is_exit_1_after_the_report(run: Run, odd_csv: Path) -> None:

@@ -24,13 +24,18 @@ def overconfident(rows: int, temperature: float = 3.0, seed: int = 0) -> tuple[n
     return (logits * temperature).astype(np.float32), true
 
 
+def judged(probabilities: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence of each prediction, and whether it is right."""
+    return probabilities.max(axis=1), probabilities.argmax(axis=1) == true
+
+
 def test_the_temperature_is_found_and_mends_the_confidences() -> None:
     logits, true = overconfident(5000)
     temperature = fit_temperature(logits, true)
     assert temperature == pytest.approx(3, rel=0.1)
     raw = softmax(logits, axis=1)
     mended = softmax(logits / temperature, axis=1)
-    before, after = (expected_calibration_error(reliability(p, true)) for p in (raw, mended))
+    before, after = (expected_calibration_error(reliability(*judged(p, true))) for p in (raw, mended))
     assert before > 0.1
     assert after < 0.02
     np.testing.assert_allclose(with_temperature(raw, temperature), mended, atol=1e-4)
@@ -45,7 +50,7 @@ def test_a_few_right_answers_do_not_make_it_sure_of_everything() -> None:
 
 def test_reliability_counts_every_text() -> None:
     probabilities = np.array([[1.0, 0.0], [0.95, 0.05], [0.51, 0.49], [0.5, 0.5]], dtype=np.float32)
-    bins = reliability(probabilities, np.array([0, 1, 0, 1]))
+    bins = reliability(*judged(probabilities, np.array([0, 1, 0, 1])))
     assert sum(each.texts for each in bins) == 4
     assert bins[-1].texts == 2
     assert bins[-1].accuracy == 0.5
@@ -55,13 +60,14 @@ def test_reliability_counts_every_text() -> None:
 def test_coverage_and_thresholds() -> None:
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.6, 0.4]], dtype=np.float32)
     true = np.array([0, 0, 1, 1])
-    curve = coverage_curve(probabilities, true)
+    confidences, correct = judged(probabilities, true)
+    curve = coverage_curve(confidences, correct)
     assert [(round(p.min_confidence, 2), p.coverage) for p in curve] == [(0.9, 0.25), (0.8, 0.75), (0.6, 1.0)]
     assert [p.accuracy for p in curve] == pytest.approx([1, 2 / 3, 0.5])
-    best = threshold_for(probabilities, true, 0.6)
+    best = threshold_for(confidences, correct, 0.6)
     assert best is not None
     assert (best.coverage, round(best.min_confidence, 2)) == (0.75, 0.8)
-    assert threshold_for(probabilities, 1 - true, 0.99) is None
+    assert threshold_for(confidences, ~correct, 0.99) is None
 
 
 def test_intervals_cover_the_truth_at_about_their_rate() -> None:

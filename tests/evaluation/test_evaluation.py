@@ -1,28 +1,37 @@
 """Scores are scikit-learn's, and what makes them less than they seem is said."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_recall_fscore_support
 
 import emoclass
 from emoclass.config import TrainConfig
+from emoclass.data import labelled
 from emoclass.data.folding import text_hashes
-from emoclass.data.preparation import TrainingData
+from emoclass.data.labelled import LabelledReader
+from emoclass.data.preparation import DataOptions, TrainingData
 from emoclass.errors import DataError
-from emoclass.evaluation.metrics import compute_metrics
-from emoclass.evaluation.report import evaluate_classifier
-from emoclass.inference.predictor import load
+from emoclass.evaluation.metrics import compute_metrics, confusion_matrix, log_losses
+from emoclass.evaluation.report import evaluate
+from emoclass.evaluation.scoring import Scoring
+from emoclass.inference.predictor import Classifier, load
+from emoclass.model.tokenization import TokenizedTexts
 from emoclass.training.run import run_training
 
 LABELS = ("anger", "fear", "joy", "love")
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60), st.integers(0, 2**16))
 def test_metrics_are_those_of_scikit_learn(pairs: list[tuple[int, int]], seed: int) -> None:
     true, predicted = np.array(pairs).T
@@ -31,7 +40,8 @@ def test_metrics_are_those_of_scikit_learn(pairs: list[tuple[int, int]], seed: i
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     exact = probabilities.astype(float)
     exact /= exact.sum(axis=1, keepdims=True)
-    metrics = compute_metrics(LABELS, true, probabilities)
+    losses = log_losses(probabilities, true)
+    metrics = compute_metrics(LABELS, confusion_matrix(true, predicted, 4), float(losses.mean()))
     present = sorted(set(true))
     assert metrics.accuracy == pytest.approx(accuracy_score(true, predicted))
     for average in ("macro", "weighted"):
@@ -47,6 +57,43 @@ def test_metrics_are_those_of_scikit_learn(pairs: list[tuple[int, int]], seed: i
         assert sum(shares) == pytest.approx(1 if sum(row) else 0)
 
 
+class EvenGuesses:
+    """A classifier that knows the labels and no text."""
+
+    labels = LABELS
+
+    def tokenizer(self, texts: list[str]) -> TokenizedTexts:
+        offsets = np.arange(len(texts) + 1)
+        return TokenizedTexts(np.ones(len(texts), np.int32), offsets, np.zeros(len(texts), np.bool_))
+
+    def logits(self, tokenized: TokenizedTexts) -> torch.Tensor:
+        return torch.arange(4.0 * len(tokenized)).cos().reshape(-1, 4)
+
+
+def test_a_row_leaves_a_few_bytes_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labelled, "BLOCK_ROWS", 256)
+
+    def peak(rows: int) -> int:
+        path = tmp_path / f"{rows}.csv"
+        texts = (f"{number} {'and words ' * 40}" for number in range(rows))
+        path.write_text("text,label\n" + "".join(f"{text},{LABELS[len(text) % 4]}\n" for text in texts))
+        tracemalloc.start()
+        with LabelledReader(path, DataOptions()) as data:
+            scoring = Scoring(cast(Classifier, EvenGuesses()), training_hashes=np.arange(10), kept_mistakes=10)
+            (evaluation,) = evaluate([scoring], data)
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert evaluation.metrics.rows == rows
+        assert [mistake.loss for mistake in evaluation.mistakes] == sorted(
+            evaluation.rows.losses[~evaluation.rows.correct], reverse=True
+        )[:10]
+        return used
+
+    peak(100)
+    few, many = peak(5_000), peak(25_000)
+    assert many - few < 100 * 20_000
+
+
 @pytest.fixture
 def trained(parts: TrainingData, config: Callable[..., TrainConfig]) -> TrainingData:
     run_training(parts, config())
@@ -59,13 +106,14 @@ def test_unknown_absent_and_seen_are_reported(trained: TrainingData) -> None:
     labels = [*train.labels[:5], train.labels[0], "envy", "envy"]
     data = replace(train, name="mixed.csv", texts=texts, labels=labels, rows=np.arange(1, 9))
     progress: list[int] = []
-    evaluation = evaluate_classifier(load(), data, training_hashes=text_hashes(train.texts), on_texts=progress.append)
+    scoring = Scoring(load(), training_hashes=text_hashes(train.texts))
+    (evaluation,) = evaluate([scoring], data, on_rows=lambda rows, total: progress.append(rows))
     assert evaluation.metrics.rows == 6
     assert evaluation.unknown_labels == {"envy": 2}
     assert set(evaluation.metrics.absent_labels) == {"anger", "fear", "joy"} - set(labels)
     assert evaluation.seen_in_training == 5
     assert evaluation.accuracy_unseen in (0.0, 1.0)
-    assert sum(progress) == 6
+    assert sum(progress) == 8
     document = evaluation.to_dict()
     assert {"accuracy", "macro_f1", "weighted_f1", "per_class", "confusion_matrix", "unknown_labels"} <= set(document)
 
@@ -90,7 +138,7 @@ def test_the_report_has_what_a_careful_reader_asks_for(trained: TrainingData) ->
 def test_case_and_blanks_do_not_hide_a_training_text(trained: TrainingData) -> None:
     train = trained.train
     data = replace(train, texts=[f"  {train.texts[0].upper()} "], labels=train.labels[:1], rows=np.array([1]))
-    evaluation = evaluate_classifier(load(), data, training_hashes=text_hashes(train.texts))
+    (evaluation,) = evaluate([Scoring(load(), training_hashes=text_hashes(train.texts))], data)
     assert evaluation.seen_in_training == 1
     assert evaluation.accuracy_unseen is None
 
@@ -98,4 +146,4 @@ def test_case_and_blanks_do_not_hide_a_training_text(trained: TrainingData) -> N
 def test_data_of_other_classes_is_an_error(trained: TrainingData) -> None:
     data = replace(trained.train, labels=["envy"] * len(trained.train))
     with pytest.raises(DataError, match="none of its labels \\('envy'\\) is known to the model"):
-        evaluate_classifier(load(), data, training_hashes=np.array([], dtype=np.int64))
+        evaluate([Scoring(load(), training_hashes=np.array([], dtype=np.int64))], data)

@@ -41,12 +41,13 @@ TEXTS = ["a happy day", "so very angry and mad", "they are afraid in the dark", 
 def test_what_is_saved_predicts_the_same_when_loaded(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def spy(classifier: Any, *args: Any, **kwargs: Any) -> Any:
+    def spy(scorings: Any, *args: Any) -> Any:
+        classifier = scorings[0].classifier
         seen.append(classifier.logits(classifier.tokenizer(TEXTS)))
-        return original(classifier, *args, **kwargs)
+        return original(scorings, *args)
 
-    original = run_module.evaluate_classifier
-    monkeypatch.setattr(run_module, "evaluate_classifier", spy)
+    original = run_module.evaluate
+    monkeypatch.setattr(run_module, "evaluate", spy)
     train("first")
     loaded = load("first")
     assert torch.equal(loaded.logits(loaded.tokenizer(TEXTS)), seen[0])

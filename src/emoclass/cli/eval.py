@@ -51,8 +51,9 @@ def evaluate(
     """
     from emoclass import api
     from emoclass.cli import _console as console
-    from emoclass.cli._reports import CLASS_ORDERS, print_comparison, print_evaluation
-    from emoclass.evaluation.comparison import compare
+    from emoclass.cli._reports import CLASS_ORDERS, print_evaluation
+    from emoclass.evaluation.scoring import KEPT_MISTAKES
+    from emoclass.pages.rendering import require_packages
 
     if sort not in CLASS_ORDERS:
         raise ConfigError(f"--sort {sort} is not known; use {', '.join(CLASS_ORDERS)}")
@@ -62,42 +63,54 @@ def evaluate(
     names: list[str | None] = list(model) if model else [None]
     if len(names) > 1 and (report or predictions):
         raise ConfigError("--report and --predictions are for one model; evaluate the models one by one for them")
+    if report:
+        require_packages()
     with console.progress_bar(console.status()) as progress:
-        task = progress.add_task("texts", total=None)
+        task = progress.add_task("rows", total=None)
+
+        def on_rows(rows: int, total: int | None) -> None:
+            progress.update(task, advance=rows, total=total)
+
         results = api.evaluate_models(
             data,
             models=names,
             device=device,
             precision=precision,
             options=options.data_options(text_column, label_column, format_, encoding, delimiter),
-            on_texts=lambda texts: progress.advance(task, texts),
+            kept_mistakes=max(KEPT_MISTAKES, errors),
+            predictions=predictions,
+            on_rows=on_rows,
         )
-    first = results[0]
-    if report:
-        api.write_report(first, report)
-    if predictions:
-        api.write_predictions(first, predictions)
-    if len(results) == 1:
-        if json_:
-            console.print_json({"model": first.model.manifest.name, **_to_dict(first, target_accuracy, errors)})
-        else:
-            print_evaluation(first.evaluation, sort=sort, target_accuracy=target_accuracy, errors=errors)
+    if len(results) > 1:
+        _show_comparison(names, results, target_accuracy, errors, json_=json_)
+    elif json_:
+        console.print_json(_to_dict(results[0], target_accuracy, errors))
     else:
-        shown = zip(names, results, strict=True)
-        comparison = compare([(name or each.model.manifest.name, each.evaluation) for name, each in shown])
-        if json_:
-            each_model = [
-                {"model": each.model.manifest.name, **_to_dict(each, target_accuracy, errors)} for each in results
-            ]
-            console.print_json({"comparison": comparison.to_dict(), "evaluations": each_model})
-        else:
-            print_comparison(comparison)
+        print_evaluation(results[0].evaluation, sort=sort, target_accuracy=target_accuracy, errors=errors)
+    if report:
+        api.write_report(results[0], report)
     for each in results:
         _require(each.model.manifest.name, each.evaluation.metrics, limits)
 
 
+def _show_comparison(
+    names: list[str | None], results: list[Evaluated], target_accuracy: float | None, errors: int, *, json_: bool
+) -> None:
+    from emoclass.cli import _console as console
+    from emoclass.cli._reports import print_comparison
+    from emoclass.evaluation.comparison import compare
+
+    shown = zip(names, results, strict=True)
+    comparison = compare([(name or each.model.manifest.name, each.evaluation) for name, each in shown])
+    if json_:
+        evaluations = [_to_dict(each, target_accuracy, errors) for each in results]
+        console.print_json({"comparison": comparison.to_dict(), "evaluations": evaluations})
+    else:
+        print_comparison(comparison)
+
+
 def _to_dict(result: Evaluated, target_accuracy: float | None, errors: int) -> dict[str, object]:
-    document = result.evaluation.to_dict()
+    document = {"model": result.model.manifest.name, **result.evaluation.to_dict()}
     if target_accuracy is not None:
         point = result.evaluation.threshold_for(target_accuracy)
         document["target_accuracy"] = {

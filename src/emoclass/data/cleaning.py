@@ -1,7 +1,7 @@
 """Texts and labels of a table, without empty and repeated rows; every removed row is accounted for."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from emoclass.data.reading import Table
 
+# Rows that are worked on together: enough for even batches of texts that are sorted by length.
+BLOCK_ROWS = 4096
 REASONS = ("null_text", "blank_text", "null_label", "blank_label", "duplicate")
 
 
@@ -25,6 +27,23 @@ class Conflict:
     text: str
     labels: tuple[str, ...]
     rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some rows that stay, in their order.
+
+    Attributes:
+        texts: as they stand in the table.
+        labels: class names.
+        rows: int64[texts], 1-based data row of each text.
+        read: data rows since the block before, those removed included.
+    """
+
+    texts: list[str]
+    labels: list[str]
+    rows: "NDArray[np.int64]"
+    read: int
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,22 @@ class CleanData:
         """Number of removed rows for every reason, zeros included."""
         return {reason: len(self.removed.get(reason, ())) for reason in REASONS}
 
+    def blocks(self) -> Iterator[Block]:
+        """The rows that stay, a part at a time."""
+        for start in range(0, len(self), BLOCK_ROWS):
+            chosen = slice(start, start + BLOCK_ROWS)
+            texts = self.texts[chosen]
+            yield Block(texts, self.labels[chosen], self.rows[chosen], len(texts))
+
+
+def removal_reason(text: str | None, label: str | None, *, labelled: bool = True) -> str | None:
+    """Why a row goes, whatever the other rows are; None if it stays."""
+    if text is None or not text.strip():
+        return "null_text" if text is None else "blank_text"
+    if labelled and not label:
+        return "null_label" if label is None else "blank_label"
+    return None
+
 
 def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) -> CleanData:
     """Remove rows without text or label, and all but the first of rows with the same text and label.
@@ -81,7 +116,8 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
     except DataError as error:
         raise DataError(f"{table.name}: row {sieve.row}: {error}") from error
     if not sieve.rows:
-        raise DataError(_nothing_left(table.name, columns, sieve))
+        counts = {reason: len(rows) for reason, rows in sieve.removed.items()}
+        raise DataError(nothing_left(table.name, columns, counts))
     return CleanData(
         name=table.name,
         columns=columns,
@@ -112,17 +148,10 @@ class _Sieve:
     def run(self, texts: Iterable[object], labels: Iterable[object]) -> None:
         for self.row, (text_cell, label_cell) in enumerate(zip(texts, labels, strict=True), start=1):
             text, label = cell_text(text_cell), cell_label(label_cell)
-            if reason := self._reason(text, label):
+            if reason := removal_reason(text, label, labelled=self._labelled):
                 self.removed[reason].append(self.row)
             elif text is not None and label is not None:
                 self._keep(text, label)
-
-    def _reason(self, text: str | None, label: str | None) -> str | None:
-        if text is None or not text.strip():
-            return "null_text" if text is None else "blank_text"
-        if self._labelled and not label:
-            return "null_label" if label is None else "blank_label"
-        return None
 
     def _keep(self, text: str, label: str) -> None:
         position = len(self.texts)
@@ -146,8 +175,9 @@ class _Sieve:
         )
 
 
-def _nothing_left(name: str, columns: Columns, sieve: _Sieve) -> str:
-    counts = ", ".join(f"{len(rows)} {reason.replace('_', ' ')}" for reason, rows in sieve.removed.items())
+def nothing_left(name: str, columns: Columns, removed: Mapping[str, int]) -> str:
+    """What to tell where all rows were removed, by reason."""
+    counts = ", ".join(f"{rows} {reason.replace('_', ' ')}" for reason, rows in removed.items())
     label = "" if columns.label is None else f" and label column {columns.label!r}"
     return (
         f"{name}: no row has both what is needed in text column {columns.text!r}{label} ({counts}):"

@@ -21,7 +21,7 @@ LABEL_NAMES = (
 )  # fmt: skip
 
 # Content is judged on rows from all over the table, for files are often sorted by label.
-_SAMPLE_ROWS = 5000
+SAMPLE_ROWS = 5000
 # Texts are told from other strings when they have this many times the words of the runner-up.
 _CLEARLY_LONGER = 1.5
 
@@ -48,7 +48,7 @@ def choose_columns(
         DataError: a named column is missing, the choice is ambiguous, or no column will do.
     """
     frame = table.frame
-    step = max(1, len(frame) // _SAMPLE_ROWS)
+    step = max(1, len(frame) // SAMPLE_ROWS)
     return choose_columns_by(
         table.name,
         list(frame.columns),

@@ -18,10 +18,13 @@ def fold_text(text: str) -> str:
 
 
 def text_hashes(texts: Iterable[str]) -> npt.NDArray[np.int64]:
-    """Eight bytes of BLAKE2b of each folded text, ``int64[texts]``: the same in every process and version."""
+    """Hashes of the folded texts, ``int64[texts]``: the same in every process and version."""
+    return hashes_of(map(fold_text, texts))
+
+
+def hashes_of(strings: Iterable[str]) -> npt.NDArray[np.int64]:
+    """Eight bytes of BLAKE2b of each string, ``int64[strings]``."""
     import numpy as np
 
-    digests = [
-        hashlib.blake2b(fold_text(text).encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts
-    ]
+    digests = [hashlib.blake2b(string.encode("utf-8", "surrogatepass"), digest_size=8).digest() for string in strings]
     return np.frombuffer(b"".join(digests), dtype="<i8").astype(np.int64)

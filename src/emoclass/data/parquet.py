@@ -29,6 +29,7 @@ class ParquetRows:
             self._file = ParquetFile(file)
             self.schema = self._file.schema_arrow
             self.columns: list[str] = list(self.schema.names)
+            self.total_rows: int = self._file.metadata.num_rows
         except self._failures as error:
             raise self._damaged(error) from error
 

@@ -12,7 +12,7 @@ from emoclass.data.cleaning import CleanData, clean
 from emoclass.data.columns import choose_columns
 from emoclass.data.folding import text_hashes
 from emoclass.data.labels import LabelSet
-from emoclass.data.reading import WHOLE, Table, read_parts, read_table
+from emoclass.data.reading import WHOLE, RecordReader, Table, open_records, read_parts, read_table
 from emoclass.data.splitting import split_indices
 from emoclass.errors import ConfigError, DataError
 
@@ -40,6 +40,10 @@ class DataOptions:
     encoding: str | None = None
     delimiter: str | None = None
     on_rows: Callable[[int], None] = lambda rows: None
+
+    def open(self, source: str | Path) -> RecordReader:
+        """Opens one table."""
+        return open_records(source, format=self.format, encoding=self.encoding, delimiter=self.delimiter)
 
     def read(self, source: str | Path) -> Table:
         """Reads one table."""

@@ -31,6 +31,7 @@ __all__ = [
 
 PARTS = ("train", "val", "test")
 WHOLE = "all"
+NO_ROWS = "has a header but no data rows: add rows below it"
 _STEMS = {"train": "train", "val": "val", "validation": "val", "valid": "val", "dev": "val", "test": "test"}
 # Small enough for the garbage collector to leave a batch alone: 40 % faster than with thousands.
 _BATCH_ROWS = 256
@@ -80,7 +81,7 @@ def read_table(
     with open_records(source, format=format, encoding=encoding, delimiter=delimiter, stdin=stdin) as reader:
         columns, lines = _collect(reader, on_rows)
         if not lines:
-            raise DataError(f"{reader.name}: has a header but no data rows: add rows below it")
+            raise DataError(f"{reader.name}: {NO_ROWS}")
         return Table(
             name=reader.name,
             frame=pd.DataFrame(dict(zip(reader.columns, columns, strict=True)), dtype=object),
@@ -164,13 +165,21 @@ def read_parts(
     Raises:
         DataError: a part cannot be read, or none of ``only`` is there.
     """
+    return {
+        part: read_table(path, format=format, encoding=encoding, delimiter=delimiter, stdin=stdin, on_rows=on_rows)
+        for part, path in part_paths(source, only).items()
+    }
+
+
+def part_paths(source: str | Path, only: tuple[str, ...] = PARTS) -> dict[str, str | Path]:
+    """Return a file as ``{"all": path}``, or the paths of a directory's parts, as ``read_parts`` reads them.
+
+    Raises:
+        DataError: none of ``only`` is there.
+    """
     if not Path(source).is_dir():
-        table = read_table(source, format=format, encoding=encoding, delimiter=delimiter, stdin=stdin, on_rows=on_rows)
-        return {WHOLE: table}
-    paths = {part: path for part, path in find_parts(source).items() if part in only}
+        return {WHOLE: source}
+    paths: dict[str, str | Path] = {part: path for part, path in find_parts(source).items() if part in only}
     if not paths:
         raise DataError(f"{source}: has no {' or '.join(only)} file: add it, or pass a table file")
-    return {
-        part: read_table(path, format=format, encoding=encoding, delimiter=delimiter, on_rows=on_rows)
-        for part, path in paths.items()
-    }
+    return paths

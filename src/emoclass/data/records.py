@@ -42,6 +42,7 @@ class RecordReader:
         encoding: of the text; None for parquet.
         delimiter: of csv and tsv; None for others.
         schema: of parquet, as pyarrow has it; None for others.
+        total_rows: data rows, where the input tells without being read: parquet; else None.
         columns: the names as they stand in the input. For jsonl it grows in place when a later object has
             a new key; a record's values fit the columns at its time, so ``zip(columns, values)`` is right.
         notes: what the reader decided by itself (delimiter, byte order mark, gzip).
@@ -53,6 +54,7 @@ class RecordReader:
         self.encoding = None if lines is None else lines.encoding
         self.delimiter: str | None = getattr(rows, "delimiter", None)
         self.schema: Any = getattr(rows, "schema", None)
+        self.total_rows: int | None = getattr(rows, "total_rows", None)
         self.columns = rows.columns
         self.notes = [*source.notes, *rows.notes, *(() if lines is None else lines.notes)]
         self._lines = lines

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from emoclass.data.tfidf import tfidf_vectorizer
 from emoclass.errors import ModelError
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 NAME = "TF-IDF + linear"
 _MOST_FEATURES = 50_000
@@ -42,11 +47,15 @@ class Baseline:
         """The class number of each text, ``int64[texts]``."""
         if not self.terms:
             return np.full(len(texts), self.majority)
-        vectorizer = tfidf_vectorizer(vocabulary={term: number for number, term in enumerate(self.terms)})
-        vectorizer.idf_ = self.idf
-        scores = vectorizer.transform(texts) @ self.weights.T + self.intercepts
+        scores = self._vectorizer.transform(texts) @ self.weights.T + self.intercepts
         result: npt.NDArray[np.int64] = np.asarray(scores).argmax(axis=1)
         return result
+
+    @cached_property
+    def _vectorizer(self) -> TfidfVectorizer:
+        vectorizer = tfidf_vectorizer(vocabulary={term: number for number, term in enumerate(self.terms)})
+        vectorizer.idf_ = self.idf
+        return vectorizer
 
     def save(self, directory: Path, stem: str) -> None:
         """Writes ``stem``.json and ``stem``.safetensors."""

@@ -82,17 +82,20 @@ def with_temperature(probabilities: npt.NDArray[np.float32], temperature: float)
     return result
 
 
-def reliability(probabilities: npt.NDArray[np.float32], true: npt.NDArray[np.int64]) -> tuple[ReliabilityBin, ...]:
-    """Confidence and accuracy in bins of equal width; empty bins are left out."""
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    correct = probabilities.argmax(axis=1) == true
-    numbers = np.minimum((confidence * BINS).astype(int), BINS - 1)
+def reliability(confidences: npt.NDArray[np.float32], correct: npt.NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
+    """Confidence and accuracy in bins of equal width; empty bins are left out.
+
+    Args:
+        confidences: Probability of each predicted class, ``float32[texts]``.
+        correct: Which predictions are right, ``bool[texts]``.
+    """
+    numbers = np.minimum((confidences.astype(np.float64) * BINS).astype(np.int8), BINS - 1)
     return tuple(
         ReliabilityBin(
             lower=number / BINS,
             upper=(number + 1) / BINS,
             texts=int(chosen.sum()),
-            confidence=float(confidence[chosen].mean()),
+            confidence=float(confidences[chosen].mean(dtype=np.float64)),
             accuracy=float(correct[chosen].mean()),
         )
         for number in range(BINS)
@@ -107,25 +110,34 @@ def expected_calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
 
 
 def coverage_curve(
-    probabilities: npt.NDArray[np.float32], true: npt.NDArray[np.int64], *, points: int | None = 101
+    confidences: npt.NDArray[np.float32], correct: npt.NDArray[np.bool_], *, points: int = 101
 ) -> tuple[CoveragePoint, ...]:
     """Coverage and accuracy for every confidence that occurs, greatest first, thinned to ``points``."""
-    confidence = probabilities.max(axis=1)
-    order = np.argsort(-confidence, kind="stable")
-    ordered = confidence[order]
-    right = np.cumsum(probabilities.argmax(axis=1)[order] == true[order])
-    # Texts of one confidence are answered together or not at all.
-    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    if points is not None and len(last) > points:
+    ordered, right, last = _ranked(confidences, correct)
+    if len(last) > points:
         last = last[np.linspace(0, len(last) - 1, points).astype(int)]
-    return tuple(
-        CoveragePoint(float(ordered[i]), (i + 1) / len(true), float(right[i]) / (i + 1)) for i in last.tolist()
-    )
+    return tuple(_coverage_point(ordered, right, i) for i in last.tolist())
 
 
 def threshold_for(
-    probabilities: npt.NDArray[np.float32], true: npt.NDArray[np.int64], accuracy: float
+    confidences: npt.NDArray[np.float32], correct: npt.NDArray[np.bool_], accuracy: float
 ) -> CoveragePoint | None:
     """The least confidence from which on at least this share is right; ``None`` if there is none."""
-    reached = [point for point in coverage_curve(probabilities, true, points=None) if point.accuracy >= accuracy]
-    return max(reached, key=lambda point: point.coverage, default=None)
+    ordered, right, last = _ranked(confidences, correct)
+    reached = last[right[last] / (last + 1) >= accuracy]
+    return _coverage_point(ordered, right, int(reached[-1])) if len(reached) else None
+
+
+def _ranked(
+    confidences: npt.NDArray[np.float32], correct: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Falling confidences, how many are right down to each, and where the last of equal ones stands."""
+    order = np.argsort(-confidences, kind="stable")
+    ordered = confidences[order]
+    # Texts of one confidence are answered together or not at all.
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+    return ordered, np.cumsum(correct[order]), last
+
+
+def _coverage_point(ordered: npt.NDArray[np.float32], right: npt.NDArray[np.int64], i: int) -> CoveragePoint:
+    return CoveragePoint(float(ordered[i]), (i + 1) / len(ordered), float(right[i]) / (i + 1))

@@ -11,7 +11,7 @@ import numpy as np
 
 from emoclass.errors import DataError
 from emoclass.evaluation.calibration import expected_calibration_error, reliability
-from emoclass.evaluation.metrics import compute_metrics
+from emoclass.evaluation.metrics import class_f1, confusion_matrix
 from emoclass.evaluation.report import Evaluation
 from emoclass.evaluation.significance import Interval, PairedTest, bootstrap_intervals, paired_test
 
@@ -73,16 +73,16 @@ def compare(evaluations: Sequence[tuple[str, Evaluation]]) -> Comparison:
     for name, evaluation in evaluations:
         chosen = np.isin(evaluation.rows.numbers, common)
         rows = evaluation.rows
-        true, probabilities, correct = rows.true[chosen], rows.probabilities[chosen], rows.correct[chosen]
-        metrics = compute_metrics(evaluation.labels, true, probabilities)
+        correct = rows.correct[chosen]
+        matrix = confusion_matrix(rows.true[chosen], rows.predicted[chosen], len(evaluation.labels))
         first = correct if first is None else first
         models.append(
             ComparedModel(
                 name=name,
-                accuracy=metrics.accuracy,
-                macro_f1=metrics.macro_f1,
-                ece=expected_calibration_error(reliability(probabilities, true)),
-                intervals=bootstrap_intervals(np.array(metrics.confusion_matrix)),
+                accuracy=float(correct.mean()),
+                macro_f1=float(np.nanmean(class_f1(matrix))),
+                ece=expected_calibration_error(reliability(rows.confidences[chosen], correct)),
+                intervals=bootstrap_intervals(matrix),
                 test=paired_test(first, correct) if models else None,
             )
         )

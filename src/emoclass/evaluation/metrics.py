@@ -80,30 +80,47 @@ class Metrics:
         return values
 
 
-def compute_metrics(
-    labels: Sequence[str], true: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]
-) -> Metrics:
-    """Scores of probabilities against true class numbers.
+def log_losses(probabilities: npt.NDArray[np.float32], true: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
+    """Negative log probability of each text's true class, ``float32[texts, classes] -> float64[texts]``, in nats."""
+    likelihood = probabilities[np.arange(len(true)), true].astype(np.float64)
+    result: npt.NDArray[np.float64] = -np.log(np.maximum(likelihood, np.finfo(np.float32).tiny))
+    return result
+
+
+def confusion_matrix(
+    true: npt.NDArray[np.integer[Any]], predicted: npt.NDArray[np.integer[Any]], classes: int
+) -> npt.NDArray[np.int64]:
+    """Texts of each true class (rows) by predicted class (columns), ``int64[classes, classes]``."""
+    cells = true.astype(np.int64) * classes + predicted
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def class_f1(matrices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """F1 of each class, ``int64[..., classes, classes] -> float64[..., classes]``; NaN where it does not occur."""
+    right = np.diagonal(matrices, axis1=-2, axis2=-1)
+    support, predicted = matrices.sum(axis=-1), matrices.sum(axis=-2)
+    f1: npt.NDArray[np.float64] = np.where(support > 0, 2 * right / np.maximum(support + predicted, 1), np.nan)
+    return f1
+
+
+def compute_metrics(labels: Sequence[str], matrix: npt.NDArray[np.int64], loss: float) -> Metrics:
+    """Scores from a confusion matrix.
 
     Args:
         labels: All classes of the classifier.
-        true: ``int64[texts]``, at least one.
-        probabilities: ``float32[texts, classes]``.
+        matrix: ``int64[classes, classes]`` with at least one text.
+        loss: Mean negative log probability of the true class.
     """
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-
-    ids = np.arange(len(labels))
-    predicted = probabilities.argmax(axis=1)
-    matrix = confusion_matrix(true, predicted, labels=ids)
-    precision, recall, f1, support = precision_recall_fscore_support(true, predicted, labels=ids, zero_division=0)
+    right, support, predicted = np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    precision, recall = right / np.maximum(predicted, 1), right / np.maximum(support, 1)
+    f1 = np.nan_to_num(class_f1(matrix))
     table = np.stack([precision, recall, f1])
     macro = table[:, support > 0].mean(axis=1).tolist()
     weighted = (table @ support / support.sum()).tolist()
-    likelihood = np.maximum(probabilities[np.arange(len(true)), true].astype(np.float64), np.finfo(np.float32).tiny)
     return Metrics(
-        rows=len(true),
-        loss=float(-np.log(likelihood).mean()),
-        accuracy=float((predicted == true).mean()),
+        rows=int(matrix.sum()),
+        loss=loss,
+        accuracy=float(right.sum() / matrix.sum()),
         macro_precision=macro[0],
         macro_recall=macro[1],
         macro_f1=macro[2],
@@ -117,7 +134,7 @@ def compute_metrics(
                 recall=float(recall[i]),
                 f1=float(f1[i]),
                 support=int(support[i]),
-                predicted=int(matrix[:, i].sum()),
+                predicted=int(predicted[i]),
             )
             for i, label in enumerate(labels)
         ),

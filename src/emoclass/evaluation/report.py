@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
-from emoclass.data.cleaning import CleanData
-from emoclass.data.folding import text_hashes
-from emoclass.errors import DataError
 from emoclass.evaluation import baseline as baselines
-from emoclass.evaluation.baseline import Baseline
 from emoclass.evaluation.calibration import (
     CoveragePoint,
     ReliabilityBin,
@@ -23,14 +17,11 @@ from emoclass.evaluation.calibration import (
     expected_calibration_error,
     reliability,
     threshold_for,
-    with_temperature,
 )
-from emoclass.evaluation.metrics import Metrics, compute_metrics
+from emoclass.evaluation.metrics import Metrics, class_f1, compute_metrics, confusion_matrix
+from emoclass.evaluation.scoring import LabelledData, Mistake, Rows, Scoring, score_blocks
 from emoclass.evaluation.significance import Interval, PairedTest, bootstrap_intervals, paired_test
-from emoclass.inference.predictor import Classifier
-from emoclass.model.tokenization import TokenizedTexts
 
-_WINDOW = 4096
 _MOST_CONFUSED = 10
 
 
@@ -85,65 +76,6 @@ class LengthScore:
     accuracy: float
 
 
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """What became of each scored row.
-
-    Attributes:
-        numbers: 1-based data rows, ``int64[rows]``.
-        texts: The texts.
-        true: True class numbers, ``int64[rows]``.
-        probabilities: ``float32[rows, classes]``.
-    """
-
-    numbers: npt.NDArray[np.int64]
-    texts: Sequence[str]
-    true: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float32]
-
-    @property
-    def predicted(self) -> npt.NDArray[np.int64]:
-        """Predicted class numbers, ``int64[rows]``."""
-        result: npt.NDArray[np.int64] = self.probabilities.argmax(axis=1)
-        return result
-
-    @property
-    def correct(self) -> npt.NDArray[np.bool_]:
-        """Which predictions are right, ``bool[rows]``."""
-        result: npt.NDArray[np.bool_] = self.predicted == self.true
-        return result
-
-    @property
-    def losses(self) -> npt.NDArray[np.float64]:
-        """Negative log probability of the true class, ``float64[rows]``."""
-        likelihood = self.probabilities[np.arange(len(self.true)), self.true].astype(np.float64)
-        result: npt.NDArray[np.float64] = -np.log(np.maximum(likelihood, np.finfo(np.float32).tiny))
-        return result
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A wrong prediction.
-
-    Attributes:
-        row: 1-based data row.
-        text: The text.
-        label: The true class.
-        label_probability: What the classifier gives it.
-        prediction: The predicted class.
-        confidence: What the classifier gives that.
-        loss: Negative log probability of the true class.
-    """
-
-    row: int
-    text: str
-    label: str
-    label_probability: float
-    prediction: str
-    confidence: float
-    loss: float
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """Scores on one set of data.
@@ -161,7 +93,8 @@ class Evaluation:
         seen_in_training: Rows whose text also stood in the training part.
         accuracy_unseen: Accuracy without those rows; ``None`` if there are no others.
         truncated: Rows longer than the length limit.
-        rows: What became of each row; not part of ``to_dict``.
+        mistakes: The wrong predictions with the highest loss, the worst first.
+        rows: What became of each row; like the mistakes not part of ``to_dict``.
     """
 
     source: str
@@ -176,6 +109,7 @@ class Evaluation:
     seen_in_training: int
     accuracy_unseen: float | None
     truncated: int
+    mistakes: tuple[Mistake, ...] = field(repr=False)
     rows: Rows = field(repr=False)
 
     @property
@@ -210,26 +144,11 @@ class Evaluation:
 
     def threshold_for(self, accuracy: float) -> CoveragePoint | None:
         """The least confidence from which on at least this share is right; ``None`` if there is none."""
-        return threshold_for(self.rows.probabilities, self.rows.true, accuracy)
+        return threshold_for(self.rows.confidences, self.rows.correct, accuracy)
 
-    def worst_mistakes(self, count: int) -> list[Mistake]:
-        """The wrong predictions with the highest loss, the worst first."""
-        rows, labels, predicted = self.rows, self.labels, self.rows.predicted
-        wrong = np.flatnonzero(predicted != rows.true)
-        losses = rows.losses
-        chosen = wrong[np.argsort(-losses[wrong], kind="stable")][:count]
-        return [
-            Mistake(
-                row=int(rows.numbers[i]),
-                text=rows.texts[i],
-                label=labels[rows.true[i]],
-                label_probability=float(rows.probabilities[i, rows.true[i]]),
-                prediction=labels[predicted[i]],
-                confidence=float(rows.probabilities[i].max()),
-                loss=float(losses[i]),
-            )
-            for i in chosen.tolist()
-        ]
+    def worst_mistakes(self, count: int) -> tuple[Mistake, ...]:
+        """The wrong predictions with the highest loss, the worst first, as far as they were kept."""
+        return self.mistakes[:count]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: the metrics, and beside them what qualifies them."""
@@ -255,93 +174,77 @@ class Evaluation:
         }
 
 
-def evaluate_classifier(
-    classifier: Classifier,
-    data: CleanData,
+def evaluate(
+    scorings: Sequence[Scoring],
+    data: LabelledData,
     *,
-    training_hashes: npt.NDArray[np.int64],
-    baseline: Baseline | None = None,
-    temperature: float = 1.0,
-    logits_of: Callable[[TokenizedTexts], Tensor] | None = None,
-    on_texts: Callable[[int], None] = lambda texts: None,
-) -> Evaluation:
-    """Scores of a classifier on cleaned, labelled data.
+    on_rows: Callable[[int, int | None], None] = lambda rows, total: None,
+) -> list[Evaluation]:
+    """Scores of classifiers on cleaned, labelled data, which is read once.
 
     Args:
-        classifier: The classifier.
+        scorings: The classifiers, each with what belongs to it.
         data: The data.
-        training_hashes: What ``text_hashes`` gave for the training part.
-        baseline: A simpler classifier of the same classes.
-        temperature: What the classifier's logits were divided by when training ended.
-        logits_of: Gives the classifier's logits in another way.
-        on_texts: Called with the number of texts just done.
+        on_rows: Called with the number of data rows just done, and of all of them where that is known.
 
     Raises:
-        DataError: The classifier knows none of the labels.
+        DataError: The data cannot be read, or a classifier knows none of its labels.
     """
-    ids = {label: number for number, label in enumerate(classifier.labels)}
-    known = [row for row, label in enumerate(data.labels) if label in ids]
-    unknown = Counter(label for label in data.labels if label not in ids)
-    if not known:
-        raise DataError(
-            f"{data.name}: none of its labels ({_some(list(unknown))}) is known to the model "
-            f"({_some(list(classifier.labels))}); evaluate with data of the same classes, or name --label-column"
-        )
-    texts = [data.texts[row] for row in known]
-    true = np.array([ids[data.labels[row]] for row in known], dtype=np.int64)
-    probabilities = np.empty((len(texts), len(ids)), dtype=np.float32)
-    lengths, truncated = np.empty(len(texts), dtype=np.int64), np.empty(len(texts), dtype=np.bool_)
-    for start in range(0, len(texts), _WINDOW):
-        chosen = slice(start, start + _WINDOW)
-        tokenized = classifier.tokenizer(texts[chosen])
-        probabilities[chosen] = (logits_of or classifier.logits)(tokenized).softmax(-1).numpy()
-        lengths[chosen], truncated[chosen] = tokenized.lengths, tokenized.truncated
-        on_texts(len(tokenized))
-    rows = Rows(data.rows[known], texts, true, probabilities)
-    seen = np.isin(text_hashes(texts), training_hashes)
-    metrics = compute_metrics(classifier.labels, true, probabilities)
+    score_blocks(scorings, data, on_rows)
+    return [_evaluation(scoring, data) for scoring in scorings]
+
+
+def _evaluation(scoring: Scoring, data: LabelledData) -> Evaluation:
+    scoring.require_rows(data.name)
+    labels, rows = scoring.classifier.labels, scoring.take_rows()
+    correct = rows.correct
+    matrix = confusion_matrix(rows.true, rows.predicted, len(labels))
+    truncated, unseen = scoring.take("truncated"), len(correct) - scoring.seen
     return Evaluation(
         source=data.name,
-        metrics=metrics,
-        intervals=bootstrap_intervals(np.array(metrics.confusion_matrix)),
-        baselines=_compare(baseline, rows),
-        calibration=_calibration(probabilities, true, temperature),
-        coverage=coverage_curve(probabilities, true),
-        by_length=_by_length(lengths, truncated, rows.correct),
+        metrics=compute_metrics(labels, matrix, float(rows.losses.mean())),
+        intervals=bootstrap_intervals(matrix),
+        baselines=_compare(scoring, rows.true, correct),
+        calibration=_calibration(rows.confidences, scoring.take("uncalibrated"), correct, scoring.temperature),
+        coverage=coverage_curve(rows.confidences, correct),
+        by_length=_by_length(scoring.take("lengths"), truncated, correct),
         removed_rows=data.removed_counts,
-        unknown_labels=dict(unknown),
-        seen_in_training=int(seen.sum()),
-        accuracy_unseen=None if seen.all() else float(rows.correct[~seen].mean()),
+        unknown_labels=dict(scoring.unknown_labels),
+        seen_in_training=scoring.seen,
+        accuracy_unseen=scoring.right_unseen / unseen if unseen else None,
         truncated=int(truncated.sum()),
+        mistakes=tuple(scoring.mistakes),
         rows=rows,
     )
 
 
-def _compare(baseline: Baseline | None, rows: Rows) -> tuple[BaselineResult, ...]:
-    if baseline is None:
+def _compare(
+    scoring: Scoring, true: npt.NDArray[np.int32], correct: npt.NDArray[np.bool_]
+) -> tuple[BaselineResult, ...]:
+    if scoring.baseline is None:
         return ()
-    from sklearn.metrics import f1_score
-
     predictions = {
-        "majority class": np.full(len(rows.true), baseline.majority),
-        baselines.NAME: baseline.predict(rows.texts),
+        "majority class": np.full(len(true), scoring.baseline.majority, dtype=np.int32),
+        baselines.NAME: scoring.take("by_baseline"),
     }
     return tuple(
         BaselineResult(
             name=name,
-            accuracy=float((predicted == rows.true).mean()),
-            macro_f1=float(f1_score(rows.true, predicted, labels=np.unique(rows.true), average="macro")),
-            test=paired_test(rows.correct, predicted == rows.true),
+            accuracy=float((predicted == true).mean()),
+            macro_f1=float(np.nanmean(class_f1(confusion_matrix(true, predicted, len(scoring.classifier.labels))))),
+            test=paired_test(correct, predicted == true),
         )
         for name, predicted in predictions.items()
     )
 
 
 def _calibration(
-    probabilities: npt.NDArray[np.float32], true: npt.NDArray[np.int64], temperature: float
+    confidences: npt.NDArray[np.float32],
+    uncalibrated: npt.NDArray[np.float32],
+    correct: npt.NDArray[np.bool_],
+    temperature: float,
 ) -> Calibration:
-    bins = reliability(probabilities, true)
-    before = reliability(with_temperature(probabilities, 1 / temperature), true)
+    bins, before = reliability(confidences, correct), reliability(uncalibrated, correct)
     return Calibration(expected_calibration_error(bins), bins, temperature, expected_calibration_error(before), before)
 
 
@@ -360,7 +263,3 @@ def _by_length(
     return tuple(
         LengthScore(name, int(chosen.sum()), float(correct[chosen].mean())) for name, chosen in parts if chosen.any()
     )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(map(repr, names[:5])) + (", …" if len(names) > 5 else "")

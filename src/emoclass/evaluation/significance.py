@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from emoclass.evaluation.metrics import class_f1
+
 _RESAMPLES = 2000
 _MOST_CELLS = 1 << 22
 SIGNIFICANT = 0.05
@@ -46,10 +48,8 @@ def bootstrap_intervals(confusion_matrix: npt.NDArray[np.int64], *, seed: int = 
 
 def _scores(matrices: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float64]]:
     """Of confusion matrices, ``[draws, classes, classes]``; classes without texts do not count for macro F1."""
-    right = np.diagonal(matrices, axis1=1, axis2=2)
-    support, predicted = matrices.sum(axis=2), matrices.sum(axis=1)
-    f1 = np.where(support > 0, 2 * right / np.maximum(support + predicted, 1), np.nan)
-    return {"accuracy": right.sum(axis=1) / support.sum(axis=1), "macro_f1": np.nanmean(f1, axis=1)}
+    accuracy = np.trace(matrices, axis1=1, axis2=2) / matrices.sum(axis=(1, 2))
+    return {"accuracy": accuracy, "macro_f1": np.nanmean(class_f1(matrices), axis=1)}
 
 
 def _interval(values: npt.NDArray[np.float64]) -> Interval:

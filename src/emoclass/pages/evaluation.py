@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from emoclass.evaluation.report import Evaluation
+from emoclass.evaluation.scoring import KEPT_MISTAKES
 from emoclass.pages.rendering import BLUE, INK, ORANGE, Figure, plot, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MISTAKES = 500
 _FEW = 10
 
 
@@ -40,8 +40,8 @@ def render_evaluation(evaluation: Evaluation, *, model: str, facts: Sequence[tup
         facts=facts,
         confusion=confusion,
         figures=lambda: _figures(evaluation, history),
-        mistakes=evaluation.worst_mistakes(_MISTAKES),
-        wrong=int((~evaluation.rows.correct).sum()),
+        mistakes=evaluation.worst_mistakes(KEPT_MISTAKES),
+        wrong=evaluation.metrics.rows - int(evaluation.rows.correct.sum()),
     )
 
 

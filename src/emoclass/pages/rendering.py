@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from emoclass.errors import ConfigError
@@ -43,15 +44,24 @@ def render(template: str, *, figures: Callable[[], list[Figure]], **values: Any)
     Raises:
         ConfigError: The packages for it are not installed.
     """
-    try:
-        import matplotlib  # noqa: F401
-        from jinja2 import Environment, PackageLoader
-    except ImportError as error:
-        raise ConfigError(f'--report needs more packages ({error.name}): pip install "emoclass[report]"') from None
+    require_packages()
+    from jinja2 import Environment, PackageLoader
+
     environment = Environment(
         loader=PackageLoader("emoclass.pages", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template(template).render(figures=figures(), **values)
+
+
+def require_packages() -> None:
+    """Refuses before the work rather than after it.
+
+    Raises:
+        ConfigError: The packages for pages are not installed.
+    """
+    missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f'--report needs more packages ({", ".join(missing)}): pip install "emoclass[report]"')
 
 
 def plot(draw: Callable[[Axes], None], *, height: float = 3.2) -> str:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from emoclass.config import TrainConfig
 from emoclass.errors import LossError, StoppedError
-from emoclass.evaluation.metrics import compute_metrics
+from emoclass.evaluation.metrics import compute_metrics, confusion_matrix
 from emoclass.model.encoder import PackedBert
 from emoclass.model.prefix import ActivationSource, compute_logits
 from emoclass.training.events import Resumed, StateNotSaved
@@ -137,9 +137,10 @@ class Learning:
         data = self.setup.data
         self._logits = self.val_logits()
         labels = data.labels.encode(data.val.labels)
-        metrics = compute_metrics(data.labels.names, labels, self._logits.softmax(-1).numpy())
-        loss = functional.cross_entropy(self._logits, torch.from_numpy(labels))
-        return Scores(float(loss), metrics.accuracy, metrics.macro_f1)
+        loss = float(functional.cross_entropy(self._logits, torch.from_numpy(labels)))
+        matrix = confusion_matrix(labels, self._logits.argmax(-1).numpy(), len(data.labels))
+        metrics = compute_metrics(data.labels.names, matrix, loss)
+        return Scores(loss, metrics.accuracy, metrics.macro_f1)
 
     def _end_epoch(self, event: EpochDone) -> None:
         self.history.append(event)

@@ -22,7 +22,8 @@ from emoclass.data.folding import text_hashes
 from emoclass.data.preparation import TrainingData
 from emoclass.errors import ConfigError, DeviceError, ModelError, NameTakenError
 from emoclass.evaluation.calibration import fit_temperature
-from emoclass.evaluation.report import Evaluation, evaluate_classifier
+from emoclass.evaluation.report import Evaluation, evaluate
+from emoclass.evaluation.scoring import Scoring
 from emoclass.inference.predictor import Classifier
 from emoclass.model.base import BaseModel, resolve_base
 from emoclass.model.encoder import PackedBert
@@ -329,14 +330,15 @@ class FinishedModel:
         if data.test is None:
             return None
         classifier = Classifier(self.model, setup.tokenizer, data.labels.names, device=setup.device, dtype=setup.dtype)
-        return evaluate_classifier(
+        scoring = Scoring(
             classifier,
-            data.test,
             training_hashes=text_hashes(data.train.texts),
             baseline=setup.baseline,
             temperature=self.temperature,
             logits_of=lambda tokenized: compute_logits(self.model, setup.source(self.model, tokenized)),
         )
+        (evaluation,) = evaluate([scoring], data.test)
+        return evaluation
 
     def _manifest(self, name: str) -> Manifest:
         setup, data, best = self.setup, self.setup.data, self.learning.best
