@@ -37,6 +37,12 @@ TEXTS = ["a happy day", "so very angry and mad", "they are afraid in the dark", 
 EMOCLASS = [sys.executable, "-m", "emoclass"]
 
 
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many processes with tiny models: more threads would only wait for each other."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 def answers(name: str) -> list[tuple[str, float]]:
     return [(p.label, p.confidence) for p in load(name, precision="fp32").predict(TEXTS)]
 
