@@ -10,7 +10,7 @@ import pytest
 
 from emoclass import __version__
 from emoclass.runtime import models_dir
-from tests.conftest import emotion_rows
+from tests.conftest import emotion_rows, in_models_dir
 
 Run = Callable[..., Any]
 
@@ -139,7 +139,7 @@ def test_models_are_listed_shown_and_removed(tiny_train: Run, cli: Run) -> None:
     assert "anger, fear, joy" in cli("models", "show", "first").stdout
     assert cli("models", "path", "first").stdout == f"{models_dir() / 'first'}\n"
     assert "removed" in cli("models", "remove", "first").stderr
-    assert [path.name for path in models_dir().iterdir() if path.name[0] != "."] == ["second"]
+    assert in_models_dir() == ["second"]
 
 
 def test_inspect_data_shows_what_needs_a_decision(cli: Run, tiny_base: Path, tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ TEXTS = ["a happy day", "so very angry and mad", "they are afraid in the dark", 
 EMOCLASS = [sys.executable, "-m", "emoclass"]
 
 
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many processes with tiny models: more threads would only wait for each other."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 def answers(name: str) -> list[tuple[str, float]]:
     return [(p.label, p.confidence) for p in load(name, precision="fp32").predict(TEXTS)]
 
@@ -49,15 +55,17 @@ def test_kills_at_any_instant_lose_nothing(
     expected = answers("before")
     recipe = ["--learning-rate", "0.005", "--epochs", "40", "--batch-size", "8", "--max-length", "40"]
     train = [*EMOCLASS, "train", str(emotions_csv), "--base-model", str(tiny_base), *recipe, "--cache-disk", "0"]
+    start = time.monotonic()
     subprocess.run([*train, "--name", "whole"], check=True, capture_output=True)
+    duration = time.monotonic() - start
     whole = read_tensors(models_dir() / "whole")
     rng = random.Random(0)
     for number in range(int(os.environ.get("EMOCLASS_KILLS", 200 if SOAK else 4))):
-        # Imports take the first seconds; whatever comes then may be hit.
+        # Imports take the first part; whatever comes then may be hit.
         with subprocess.Popen(
             [*train, "--name", f"kill-{number}", "--resume"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         ) as process:
-            time.sleep(rng.uniform(1.5, 5.0))
+            time.sleep(rng.uniform(0.3, 1.0) * duration)
             process.send_signal(signal.SIGKILL)
         assert answers("before") == expected
         assert not list_models()[1]
@@ -180,28 +188,83 @@ from emoclass.store.checkpoints import find_model, remove_model, save_model
 what, seconds = sys.argv[1], float(sys.argv[2])
 model = find_model(what) if what != "remove" else None
 tensors = read_tensors(model.directory) if model else {}
+def remove():
+    try:
+        remove_model("contested")
+    except ModelError as error:
+        assert "no model named" in str(error) or "no trained model" in str(error), error
+def save():
+    save_model(
+        replace(model.manifest, name="contested", created_at=datetime.now(timezone.utc).isoformat()),
+        tensors=tensors,
+        trained={name for name in tensors if "classifier" in name or "pooler" in name or ".1." in name},
+        config=read_json(model.directory / "config.json"),
+        tokenizer_json=(model.directory / "tokenizer.json").read_text(),
+        tokenizer_config={}, history=[], card="", training_hashes=__import__("numpy").zeros(1, "int64"),
+        overwrite=True,
+    )
 print("ready", flush=True)
 deadline, done = time.monotonic() + seconds, 0
 while time.monotonic() < deadline:
     if model is None:
-        try:
-            remove_model("contested")
-        except ModelError as error:
-            assert "no model named" in str(error) or "no trained model" in str(error), error
+        remove()
         time.sleep(0.02)
     else:
-        save_model(
-            replace(model.manifest, name="contested", created_at=datetime.now(timezone.utc).isoformat()),
-            tensors=tensors,
-            trained={name for name in tensors if "classifier" in name or "pooler" in name or ".1." in name},
-            config=read_json(model.directory / "config.json"),
-            tokenizer_json=(model.directory / "tokenizer.json").read_text(),
-            tokenizer_config={}, history=[], card="", training_hashes=__import__("numpy").zeros(1, "int64"),
-            overwrite=True,
-        )
+        save()
     done += 1
 print(done)
 """
+
+
+# Kills itself at a random instant of saves and removals, again and again, and looks at what is left.
+_SUICIDE = """
+import os, random, signal, sys, time
+from emoclass.store.checkpoints import list_models, verify_model
+source, count, removed = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "True"
+sys.argv[1:] = [source, "0"]
+exec(sys.stdin.read())  # the writer, which saves nothing in no time
+rng, gone = random.Random(0), 0
+for number in range(count):
+    child = os.fork()
+    if not child:
+        try:
+            for turn in range(10**6):
+                save() if turn % 2 or not removed else remove()
+        finally:
+            os._exit(1)
+    time.sleep(rng.uniform(0, 0.2))
+    assert os.waitpid(child, os.WNOHANG) == (0, 0), "the child failed"
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    models, notes = list_models()
+    assert not notes, notes
+    for stored in models:
+        verify_model(stored)
+    names = {stored.directory.name for stored in models}
+    gone += "contested" not in names
+    assert names - {"contested"} == {"red", "blue"} and (removed or "contested" in names), names
+print(gone)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes that begin in the middle")
+@pytest.mark.parametrize("removed", [False, True])
+def test_kills_within_saves_and_removals(
+    parts: TrainingData, config: Callable[..., TrainConfig], removed: bool
+) -> None:
+    for name, seed in (("red", 1), ("blue", 2), ("contested", 1)):
+        run_training(parts, config(epochs=1, seed=seed), name=name)
+    expected = [answers("red"), answers("blue")]
+    command = [sys.executable, "-c", _SUICIDE, "blue", str(1000 if SOAK else 40), str(removed)]
+    result = subprocess.run(command, input=_WRITER, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert removed or result.stdout.split()[-1] == "0"
+    assert [answers(name) for name in ("red", "blue")] == expected
+    for path in models_dir().glob(".*.partial"):
+        os.utime(path, (0, 0))
+    for model in list_models()[0]:
+        assert answers(model.directory) in expected
+    assert set(in_models_dir()) - {"contested"} == {"red", "blue"}
 
 
 @pytest.mark.parametrize("removed", [False, True])

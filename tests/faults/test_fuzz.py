@@ -31,7 +31,7 @@ from emoclass.inference.streaming import predict_items
 from emoclass.training.run import run_training
 from tests.conftest import emotion_rows
 
-EXAMPLES = 3500 if os.environ.get("EMOCLASS_SOAK") else 60
+EXAMPLES = 5000 if os.environ.get("EMOCLASS_SOAK") else 60
 FUZZ = settings(
     max_examples=EXAMPLES,
     deadline=None,

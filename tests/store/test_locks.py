@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,29 @@ def test_a_model_that_is_replaced_while_it_is_loaded_is_one_or_the_other(
         patch.setattr(predictor, "read_tensors", replacing(read_tensors, lambda: remove_model("first")))
         with pytest.raises(ModelError, match="no model named 'first'"):
             load("first")
+
+
+def test_a_model_that_is_replaced_again_and_again_waits_for_whoever_reads_it(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train("first")
+    expected = [answers("first")]
+    train("first", seed=2, overwrite=True)
+    expected.append(answers("first"))
+    refused, seeds = [], cycle([1, 2])
+
+    def replacing(directory: Path) -> Any:
+        try:
+            train("first", seed=next(seeds), overwrite=True)
+        except EmoclassError as error:
+            refused.append(str(error))
+        return read_tensors(directory)
+
+    monkeypatch.setattr(directories, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(predictor, "read_tensors", replacing)
+    assert answers("first") in expected
+    assert len(refused) == 1
+    assert "another process" in refused[0]
 
 
 def test_a_name_that_is_taken_at_the_last_moment_loses_no_training(

@@ -7,7 +7,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from os import stat_result
@@ -21,13 +21,22 @@ from emoclass.errors import EmoclassError, ModelError, NameTakenError, one_line
 from emoclass.fingerprint import file_sha256
 from emoclass.runtime import models_dir
 from emoclass.store import layout
-from emoclass.store.directories import discard, names_in, reserved, step_aside, tidy, was_reserved, written_aside
+from emoclass.store.directories import (
+    discard,
+    names_in,
+    reserved,
+    settled,
+    step_aside,
+    tidy,
+    was_reserved,
+    written_aside,
+)
 from emoclass.store.layout import Manifest
 from emoclass.store.shards import write_shards
 
 T = TypeVar("T")
-# So often may a model be replaced while it is read.
-_READS = 20
+# So often may a model be replaced while it is read, before replacing it has to wait.
+_READS = 3
 
 
 @dataclass(frozen=True)
@@ -181,10 +190,7 @@ def _stored(name: str) -> StoredModel | None:
     directory = models_dir() / name
     with suppress(ModelError):
         return open_model(directory)
-    with ExitStack() as stack:
-        if was_reserved(directory):
-            with suppress(OSError):  # where nothing can be written
-                stack.enter_context(reserved(directory))
+    with settled(directory):
         return open_model(directory) if directory.is_dir() else None
 
 
@@ -192,7 +198,7 @@ def read_model(model: StoredModel, read: Callable[[StoredModel], T]) -> T:
     """What ``read`` makes of the files of a model, all of one version though it may be replaced meanwhile.
 
     Raises:
-        ModelError: It has been removed, or is replaced again and again.
+        ModelError: It has been removed.
         EmoclassError: What ``read`` raises.
     """
     for _ in range(_READS):
@@ -207,7 +213,10 @@ def read_model(model: StoredModel, read: Callable[[StoredModel], T]) -> T:
                 raise error
             return content
         model = now
-    raise ModelError(f"{model.directory}: is replaced again and again while it is read; try again later")
+    with settled(model.directory):
+        if model.directory.is_dir():
+            return read(open_model(model.directory))
+    return read_model(find_model(model.directory), read)
 
 
 def _version(model: StoredModel) -> object:

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from emoclass.errors import BusyError
@@ -64,6 +64,20 @@ def reserved(target: Path) -> Iterator[None]:
             yield
         finally:
             _put_right(target)
+
+
+@contextmanager
+def settled(target: Path) -> Iterator[None]:
+    """Nobody replaces or removes this directory in the meantime; for readers, who may not be allowed to write.
+
+    Raises:
+        BusyError: Another process has been at it for long.
+    """
+    with ExitStack() as stack:
+        if was_reserved(target):
+            with suppress(OSError):
+                stack.enter_context(reserved(target))
+        yield
 
 
 def was_reserved(target: Path) -> bool:
