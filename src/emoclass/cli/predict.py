@@ -124,7 +124,6 @@ def predict(
             schema=records.first.schema if records else None,
             on_note=console.note,
         )
-        ranks = len(classifier.labels) if probabilities else top_k
         advance = stack.enter_context(console.record_progress(shown=records is not None))
 
         def write(batch: Batch) -> None:
@@ -132,7 +131,7 @@ def predict(
             advance(len(batch))
 
         with Behind(write) as behind:
-            for batch in predict_items(classifier, records or given_texts(texts or ()), top_k=ranks):
+            for batch in predict_items(classifier, records or given_texts(texts or ()), top_k=chosen.ranks(len(classifier.labels))):
                 tally.count(batch)
                 behind.put(batch)
         writer.close()
