@@ -31,7 +31,6 @@ try:
     import ray
     from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
     from ray.data.datasource import Datasink, WriteResult
-    from ray.exceptions import RayError
 except ImportError:
     raise ConfigError('--engine ray needs another package: pip install "emoclass[ray]"') from None
 
@@ -184,7 +183,7 @@ class _Parts(Datasink[Totals]):  # type: ignore[misc]
         """Writes blocks as one file; see ``Datasink``."""
         totals = Totals()
         with self._file(ctx.task_idx) as file:
-            for block in blocks:
+            for block in filter(len, blocks):
                 file.write_table(block.select(self._schema.names).cast(self._schema))
                 totals += self._count(block)
         return totals
@@ -271,14 +270,14 @@ def _context(show_progress: bool) -> Iterator[None]:
 
 
 def _mendable(error: BaseException) -> EmoclassError:
-    """The error that a task ended with, or a line about Ray's."""
-    seen: BaseException | None = error
-    while seen is not None:
-        # Ray's own errors take on the class of what caused them, not its message.
-        if isinstance(seen, EmoclassError) and not isinstance(seen, RayError):
-            return type(seen)(str(seen).partition("\n")[0])  # advice on Ray's settings follows
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return EmoclassError(f"Ray gave up: {one_line(error)}")
+    """The error that a task ended with, without the advice that Ray adds below it."""
+    root = error
+    while (cause := getattr(root, "cause", None) or root.__cause__) is not None:
+        root = cause
+    message = str(root).partition("\n")[0]
+    if isinstance(root, EmoclassError):
+        return type(root)(message)
+    return EmoclassError(f"Ray gave up: {type(root).__name__}: {one_line(message)}")
 
 
 def _place(workers: int | None, device: str, precision: str) -> _Place:
