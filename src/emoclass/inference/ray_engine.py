@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,10 @@ try:
 except ImportError:
     raise ConfigError('--engine ray needs another package: pip install "emoclass[ray]"') from None
 
-# A worker that dies loses one block: seconds of its work. Blocks are also what workers share out among them.
-_BLOCK_BYTES = 1 << 20
+# What workers share out among them, and what one that dies loses: seconds of its work.
+_BLOCK_BYTES = {"cpu": 1 << 18, "cuda": 1 << 21}
+# A worker has its next block at hand. With more, the first that is ready would take what others are to do.
+_BLOCKS_AT_ONCE = 2
 # Rows of an output file, at least, but for the last ones.
 _FILE_ROWS = 65_536
 _MOST_STORE_BYTES = 1 << 31
@@ -106,8 +108,10 @@ def predict_tables(
     schema = table_schema(files, reading)
     # Workers move it to where they compute.
     classifier = load(model, device="cpu", precision="fp32")
-    with _cluster(), _directory(output) as (filesystem, directory), _context(show_progress):
+    with _cluster(), ExitStack() as stack:
         place = _place(workers, device, precision)
+        filesystem, directory = stack.enter_context(_directory(output))
+        stack.enter_context(_context(_BLOCK_BYTES[place.device], show_progress))
         rows = _read(files, schema, reading, place.workers)
         text = _text_column(rows, schema, files, reading, on_note)
         added = AddedColumns(options, classifier.labels, on_note)
@@ -125,7 +129,7 @@ def predict_tables(
             ),
             batch_size=WINDOW,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=place.workers),
+            compute=ActorPoolStrategy(size=place.workers, max_tasks_in_flight_per_actor=_BLOCKS_AT_ONCE),
             num_cpus=place.cores,
             num_gpus=1 if place.device == "cuda" else None,
         ).write_datasink(sink, ray_remote_args={"num_cpus": _BESIDE}, concurrency=place.workers)
@@ -237,11 +241,11 @@ def _cluster() -> Iterator[None]:
 
 
 @contextmanager
-def _context(show_progress: bool) -> Iterator[None]:
+def _context(block_bytes: int, show_progress: bool) -> Iterator[None]:
     """Ray Data as it is needed here, on standard error only progress; all else is in Ray's own log."""
     context = DataContext.get_current()
     settings = {
-        "target_max_block_size": _BLOCK_BYTES,
+        "target_max_block_size": block_bytes,
         "enable_progress_bars": show_progress,
         "print_on_execution_start": False,
     }
