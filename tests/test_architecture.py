@@ -81,4 +81,10 @@ def test_split_and_models_never_import_torch(emotions_csv: Path, tmp_path: Path)
 
 def test_predict_does_not_import_what_it_does_not_need(tiny_train) -> None:
     assert tiny_train().exit_code == 0
-    assert not loaded_modules("predict", "a happy day") & {"transformers", "pandas", "sklearn", "huggingface_hub"}
+    assert not loaded_modules("predict", "a happy day") & {
+        "transformers",
+        "pandas",
+        "sklearn",
+        "huggingface_hub",
+        "ray",
+    }

@@ -112,6 +112,11 @@ def cpu_has(flag: str) -> bool:
         return False
 
 
+def limit_kernel_cache() -> None:
+    """Call before torch computes: oneDNN keeps what it makes for each size of a batch, and packed batches have many."""
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8")  # by its default memory would grow by 50 MB
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there is not enough memory, on the CPU or a GPU."""
     message = str(error).lower()

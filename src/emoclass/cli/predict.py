@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -67,20 +66,28 @@ def predict(
     ] = "stop",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    engine: Annotated[
+        str, typer.Option("--engine", metavar="local|ray", help="This process, or Ray on all cores or a cluster.")
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", help="Of --engine ray.", show_default="one for each GPU or CPU core"),
+    ] = None,
 ) -> None:
     """Predict the class of each TEXT, of each line on stdin, or of each record of a table, in order.
 
     There is one record out per record in. Tables keep all their fields and get a label and a confidence. An empty
     text gets an empty label.
+
+    With --engine ray, --input may also be a directory, a pattern or a URI, and --output is a new directory of Parquet
+    files, whose rows are in no order.
     """
-    if texts and input_:
-        raise ConfigError("give TEXT arguments or --input, not both")
-    if on_error not in ("stop", "skip"):
-        raise ConfigError(f"--on-error {on_error} is not known; use stop or skip")
+    _check(texts, input_, on_error, engine, workers)
     from emoclass.cli import _console as console
     from emoclass.data.sources import LINES, STDIN, format_of
     from emoclass.inference.output import OutputOptions, PredictionWriter
     from emoclass.inference.records import RecordInput, given_texts
+    from emoclass.runtime import limit_kernel_cache
     from emoclass.store.checkpoints import Verification, find_model
 
     chosen = OutputOptions(
@@ -91,22 +98,30 @@ def predict(
         uncertain_label=uncertain_label,
         escape_formulas=escape_formulas,
     )
-    # oneDNN keeps what it makes for each size of a batch, and packed batches have many: memory would grow by 50 MB.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8")
+    limit_kernel_cache()
+    reading = options.data_options(text_column, None, input_format, encoding, delimiter)
+    tally = _Tally(min_confidence or _LOW)
+    if engine == "ray":
+        if on_error != "stop" or escape_formulas:
+            raise ConfigError("--on-error and --escape-formulas do not go with --engine ray")
+        sources, target = _ray_files(texts, input_, output, output_format)
+        settings = {"model": model, "workers": workers, "device": device, "precision": precision}
+        _predict_with_ray(
+            sources, target, tally, options=replace(chosen, format="parquet"), reading=reading, **settings
+        )
+        return
     verification = Verification(find_model(model))  # beside the import of torch
 
     from emoclass.inference.predictor import load_verified
     from emoclass.inference.streaming import predict_items
     from emoclass.inference.threads import Behind
 
-    tally = _Tally(min_confidence or _LOW)
     with ExitStack() as stack:
         records: RecordInput | None = None
         if not texts:
             sources = input_ or [STDIN]
             if STDIN in sources and sys.stdin.isatty():
                 console.note("reading from the terminal; end with Ctrl-D")
-            reading = options.data_options(text_column, None, input_format, encoding, delimiter)
             take_error = tally.skip if on_error == "skip" else _stop
             records = stack.enter_context(RecordInput(sources, reading, on_error=take_error, on_note=console.note))
         inherited = records.first.format if records else LINES
@@ -124,12 +139,13 @@ def predict(
             schema=records.first.schema if records else None,
             on_note=console.note,
         )
-        ranks = len(classifier.labels) if probabilities else top_k
         advance = stack.enter_context(console.record_progress(shown=records is not None))
 
         def write(batch: Batch) -> None:
             writer.write(batch)
             advance(len(batch))
+
+        ranks = chosen.ranks(len(classifier.labels))
 
         with Behind(write) as behind:
             for batch in predict_items(classifier, records or given_texts(texts or ()), top_k=ranks):
@@ -138,6 +154,41 @@ def predict(
         writer.close()
     if not texts:
         console.note(tally.summary())
+
+
+def _check(texts: list[str] | None, input_: list[str] | None, on_error: str, engine: str, workers: int | None) -> None:
+    if texts and input_:
+        raise ConfigError("give TEXT arguments or --input, not both")
+    if on_error not in ("stop", "skip"):
+        raise ConfigError(f"--on-error {on_error} is not known; use stop or skip")
+    if engine not in ("local", "ray"):
+        raise ConfigError(f"--engine {engine} is not known; use local or ray")
+    if workers is not None and engine == "local":
+        raise ConfigError("--workers needs --engine ray")
+
+
+def _ray_files(
+    texts: list[str] | None, sources: list[str] | None, output: str | None, output_format: str | None
+) -> tuple[list[str], str]:
+    from emoclass.data.sources import STDIN
+
+    if texts or not sources or STDIN in sources:
+        raise ConfigError("--engine ray reads files, not TEXT arguments or standard input: give --input")
+    if output is None or output_format not in (None, "parquet"):
+        raise ConfigError("--engine ray writes a directory of Parquet files: give --output DIRECTORY")
+    return sources, output
+
+
+def _predict_with_ray(sources: list[str], output: str, tally: _Tally, **settings: Any) -> None:
+    from emoclass.cli import _console as console
+    from emoclass.inference.ray_engine import predict_tables
+
+    totals = predict_tables(
+        sources, output, low=tally.low, show_progress=sys.stderr.isatty(), on_note=console.note, **settings
+    )
+    for name, count in asdict(totals).items():
+        setattr(tally, name, count)
+    console.note(tally.summary())
 
 
 def _stop(error: DataError) -> None:

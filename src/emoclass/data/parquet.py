@@ -1,7 +1,7 @@
 """Parquet files, batch by batch."""
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from emoclass.errors import DataError
 
@@ -34,10 +34,18 @@ class ParquetRows:
             raise self._damaged(error) from error
 
     def __iter__(self) -> Iterator[Row]:
+        for batch in self.batches():
+            try:
+                columns = [column.to_pylist() for column in batch.columns]
+            except self._failures as error:
+                raise self._damaged(error) from error
+            for values in zip(*columns, strict=True):
+                yield 0, list(values)
+
+    def batches(self) -> Iterator[Any]:
+        """Yield the rows as pyarrow's record batches."""
         try:
-            for batch in self._file.iter_batches(batch_size=_BATCH_ROWS):
-                for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    yield 0, list(values)
+            yield from self._file.iter_batches(batch_size=_BATCH_ROWS)
         except self._failures as error:
             raise self._damaged(error) from error
 

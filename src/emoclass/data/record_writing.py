@@ -4,7 +4,8 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, BinaryIO, Protocol
 
 from emoclass.data.cells import cell_text
@@ -137,34 +138,66 @@ class _ParquetWriter:
             self._writer.close()
 
     def _flush(self) -> None:
-        import pyarrow as pa
         from pyarrow.parquet import ParquetWriter
 
-        values: dict[str, list[object]] = {name: [] for name in self._columns}
-        if self._rows:
-            transposed = zip(*self._rows, strict=True)
-            values = {name: list(column) for name, column in zip(self._columns, transposed, strict=True)}
-        for column in values.values():
-            column[:] = [None if value is ABSENT else value for value in column]
-        name = ""
-        try:
-            if self._schema is None:
-                types = []
-                for name in self._columns:
-                    types.append((name, self._given[name] if name in self._given else _type_of(values[name])))
-                self._schema = pa.schema(types)
-                self._writer = ParquetWriter(self._file, self._schema)
-            arrays = []
-            for name in self._columns:
-                arrays.append(pa.array(values[name], self._schema.field(name).type))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
-            reason = " ".join(str(error).split())
-            raise DataError(
-                f"column {name!r} cannot be stored as parquet (after row {self._written}): {reason}: use csv or jsonl"
-            ) from error
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        if self._schema is None:
+            self._schema = arrow_schema(self._columns, self._rows, self._given)
+            self._writer = ParquetWriter(self._file, self._schema)
+        self._writer.write_table(arrow_table(self._rows, self._schema, before=self._written))
         self._written += len(self._rows)
         self._rows, self._bytes = [], 0
+
+
+def arrow_schema(columns: Sequence[str], rows: Sequence[Sequence[object]], given: Mapping[str, Any]) -> Any:
+    """Return pyarrow's schema of these columns: the given types, and those of the values for other columns.
+
+    Raises:
+        DataError: the values of a column are of no one type.
+    """
+    import pyarrow as pa
+
+    fields = []
+    for number, name in enumerate(columns):
+        with _storable(name, 0):
+            fields.append((name, given[name] if name in given else _type_of(_values(rows, number))))
+    return pa.schema(fields)
+
+
+def arrow_table(rows: Sequence[Sequence[object]], schema: Any, *, before: int = 0) -> Any:
+    """Return rows, whose values are in the order of the schema's fields, as pyarrow has them.
+
+    Args:
+        rows: the rows.
+        schema: of pyarrow.
+        before: rows of the same input that were stored before, for the message.
+
+    Raises:
+        DataError: a value does not fit its column.
+    """
+    import pyarrow as pa
+
+    arrays = []
+    for number, field in enumerate(schema):
+        with _storable(field.name, before):
+            arrays.append(pa.array(_values(rows, number), field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _values(rows: Sequence[Sequence[object]], number: int) -> list[object]:
+    return [None if row[number] is ABSENT else row[number] for row in rows]
+
+
+@contextmanager
+def _storable(name: str, before: int) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"column {name!r} cannot be stored as parquet (after row {before}): {reason}: use csv or jsonl"
+        ) from error
 
 
 def _type_of(values: list[object]) -> Any:

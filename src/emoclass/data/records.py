@@ -116,7 +116,7 @@ def open_records(
         format: csv, tsv, jsonl or parquet, whatever the name says.
         encoding: of the text; UTF-8, or what a byte order mark says, when not given.
         delimiter: of csv and tsv, one character or ``tab``.
-        stdin: the byte stream that ``-`` stands for.
+        stdin: the byte stream that ``-`` stands for, or what a path names where Python cannot open it.
         allow_lines: whether it may be plain text, a record a line, as standard input and .txt files then are.
         replace_invalid: whether undecodable bytes become replacement characters, counted by the reader.
         absent: value of a column that a JSON object lacks.

@@ -111,6 +111,7 @@ def open_source(
 ) -> Source:
     """Open a path, or standard input for ``-``; what is opened closes with ``stack``.
 
+    With ``stdin``, that is read instead, and a path is only its name.
     With ``allow_lines`` it may be plain text, a record a line: standard input, .txt and .log are taken for that.
 
     Raises:
@@ -128,7 +129,7 @@ def open_source(
         file = stdin or cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
     else:
         name = str(source)
-        file = stack.enter_context(_open_file(name))
+        file = stdin or stack.enter_context(_open_file(name))
     raw = ByteReader(file, name)
     kind = format or suffix_format
     if kind == "parquet" and (compressed or raw.head.startswith(_GZIP_MAGIC)):

@@ -1,8 +1,6 @@
 """Writes a split as a directory of part files that appears whole or not at all."""
 
 import json
-import secrets
-import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoclass.data.cells import cell_label
 from emoclass.data.cleaning import CleanData
+from emoclass.data.directories import free_directory, new_directory
 from emoclass.data.labels import LabelSet, sorted_names
 from emoclass.data.near import duplicate_groups, merge_groups
 from emoclass.data.part_files import write_rows
@@ -19,7 +18,6 @@ from emoclass.fingerprint import file_sha256
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from emoclass.data.reading import Table
@@ -132,7 +130,7 @@ def write_split(
     if data.columns.label is None:
         raise DataError(f"{table.name}: has no label column to split by: pass --label-column")
     LabelSet.from_labels(data.labels)
-    target = _free_directory(directory)
+    target = free_directory(directory, "the split")
     groups = _groups(table, data, group_column, keep_duplicates)
     parts = split_indices(data.texts, data.labels, ratios=ratios, seed=seed, groups=groups)
     sizes = np.bincount(groups)
@@ -162,7 +160,12 @@ def write_split(
         version=version,
     )
     frames = {part: table.frame.iloc[data.rows[rows] - 1] for part, rows in parts.items()}
-    _write_aside(target, result, frames, table, format)
+    with new_directory(target, "the split", name=directory) as aside:
+        for part, frame in frames.items():
+            write_rows(aside / result.files[part], frame, format, whole=table.frame)
+            result.sha256[part] = file_sha256(aside / result.files[part])
+        record = json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n"
+        (aside / SPLIT_FILE).write_text(record, encoding="utf-8", newline="\n")
     return result
 
 
@@ -184,43 +187,6 @@ def _groups(table: "Table", data: CleanData, group_column: str | None, keep_dupl
     return merge_groups(same, np.array([numbers.setdefault(key, len(numbers)) for key in keys]))
 
 
-def _free_directory(directory: str | Path) -> Path:
-    try:
-        target = Path(directory).resolve()
-        if not target.exists() or not any(target.iterdir()):
-            return target
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{directory}: cannot be a directory for the split: {reason}: name a new one") from error
-    raise DataError(f"{directory}: is not empty, and nothing in it was touched: name a new directory")
-
-
 def _sorted_counts(labels: list[str]) -> dict[str, int]:
     counts = Counter(labels)
     return {label: counts[label] for label in sorted_names(counts)}
-
-
-def _write_aside(
-    target: Path, result: SplitResult, frames: "dict[str, pd.DataFrame]", table: "Table", format: str
-) -> None:
-    """Write into a hidden sibling and rename it: on the same file system that happens at once."""
-    aside = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
-    try:
-        aside.mkdir(parents=True)
-        for part, frame in frames.items():
-            write_rows(aside / result.files[part], frame, format, whole=table.frame)
-            result.sha256[part] = file_sha256(aside / result.files[part])
-        record = json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n"
-        (aside / SPLIT_FILE).write_text(record, encoding="utf-8", newline="\n")
-        if target.exists():
-            target.rmdir()  # empty, or this fails; Windows does not rename onto a directory
-        aside.rename(target)
-    except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise DataError(
-            f"{result.directory}: the split could not be written: {error.strerror or error}: nothing was"
-            " left there; free some space or name another directory"
-        ) from error
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OUTPUT_FORMATS = (LINES, *FORMATS)
 _PREFIX = "predicted_"
+_TYPES = {"label": "string", "confidence": "double"}
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 Batch: TypeAlias = "list[tuple[Item, Prediction]]"
@@ -54,6 +55,10 @@ class OutputOptions:
             raise ConfigError(f"--top-k {self.top_k} is less than 1")
         if not 0 <= self.min_confidence <= 1:
             raise ConfigError(f"--min-confidence {self.min_confidence} is not between 0 and 1")
+
+    def ranks(self, classes: int) -> int:
+        """How many of the classes a prediction has to name."""
+        return classes if self.probabilities else self.top_k
 
 
 def _escaped(value: object) -> object:
@@ -100,6 +105,67 @@ def _compressed(file: BinaryIO, target: Path) -> AbstractContextManager[BinaryIO
     return cast(AbstractContextManager[BinaryIO], gzip.GzipFile(fileobj=file, mode="wb", mtime=0))
 
 
+class AddedColumns:
+    """What a prediction adds to a row of a table.
+
+    Args:
+        options: What is written of a prediction.
+        labels: All classes.
+        on_note: Takes what was decided without being asked.
+    """
+
+    def __init__(
+        self, options: OutputOptions, labels: Sequence[str], on_note: Callable[[str], None] = lambda note: None
+    ) -> None:
+        self._options, self._labels, self._on_note = options, labels, on_note
+        self._renamed: set[str] = set()
+
+    def types(self) -> dict[str, str]:
+        """Names of the columns and pyarrow's names of their types."""
+        more = {f"{name}_{rank}": type_ for rank in range(2, self._options.top_k + 1) for name, type_ in _TYPES.items()}
+        each = [f"probability_{label}" for label in self._labels] if self._options.probabilities else []
+        return {**_TYPES, **more, **dict.fromkeys(each, "double")}
+
+    def values(self, prediction: Prediction) -> list[object]:
+        """The fields of one row."""
+        ranked = list(prediction.top_k[1 : self._options.top_k])
+        ranked += [(None, None)] * (self._options.top_k - 1 - len(ranked))  # type: ignore[list-item]
+        values: list[object] = [self.label(prediction), self.number(prediction.confidence)]
+        for label, confidence in ranked:
+            values += [label, self.number(confidence)]
+        if self._options.probabilities:
+            by_label = dict(prediction.top_k)
+            values += [self.number(by_label.get(label)) for label in self._labels]
+        return values
+
+    def label(self, prediction: Prediction) -> str:
+        """The label, or what stands for no answer."""
+        if prediction.label and prediction.confidence < self._options.min_confidence:
+            return self._options.uncertain_label
+        return prediction.label
+
+    def number(self, value: float | None) -> object:
+        """A probability as it is written."""
+        if value is None or self._options.format == "parquet":
+            return value
+        return round(value, 6)
+
+    def free_names(self, columns: Sequence[str], wanted: Iterable[str]) -> list[str]:
+        """The wanted names, with a prefix where the records have such a field already."""
+        taken = set(columns)
+        names = []
+        for name in wanted:
+            free = name
+            while free in taken:
+                free = _PREFIX + free
+            taken.add(free)
+            names.append(free)
+            if free != name and name not in self._renamed:
+                self._renamed.add(name)
+                self._on_note(f"the input has a field {name!r}; the prediction's is named {free!r}")
+        return names
+
+
 class PredictionWriter:
     """Writes records with their predictions.
 
@@ -124,14 +190,14 @@ class PredictionWriter:
         schema: Any = None,
         on_note: Callable[[str], None] = lambda note: None,
     ) -> None:
-        self._file, self._options, self._labels, self._on_note = file, options, labels, on_note
+        self._file, self._options, self._labels = file, options, labels
+        self._added = AddedColumns(options, labels, on_note)
         self._writer: RecordWriter | None = None
         if options.format != LINES:
             self._writer = record_writer(file, options.format, delimiter=delimiter, schema=schema)
         self._columns = list(columns)
         self._is_empty = True
         self._names: dict[tuple[str, ...], list[str]] = {}
-        self._renamed: set[str] = set()
 
     def write(self, batch: Batch) -> None:
         """Writes some records, so that whoever reads them has them at once.
@@ -160,13 +226,13 @@ class PredictionWriter:
 
     def _line(self, prediction: Prediction) -> str:
         pairs = prediction.top_k or (("", 0.0),)
-        pairs = ((self._label(prediction), prediction.confidence), *pairs[1:])
+        pairs = ((self._added.label(prediction), prediction.confidence), *pairs[1:])
         # A label with a tab or a line end in it must not look like two.
         return "\t".join(f"{' '.join(label.split())}\t{confidence:.4f}" for label, confidence in pairs) + "\n"
 
     def _write_rows(self, writer: RecordWriter, batch: Batch) -> None:
-        names = [*self._columns, *self._added_names(self._columns, self._row_names())]
-        rows = [[*self._fields(item), *self._row_values(prediction)] for item, prediction in batch]
+        names = [*self._columns, *self._added_names(self._columns, self._added.types())]
+        rows = [[*self._fields(item), *self._added.values(prediction)] for item, prediction in batch]
         if self._options.escape_formulas and self._options.format in ("csv", "tsv"):
             rows = [[_escaped(value) for value in row] for row in rows]
         writer.write(names, rows)
@@ -184,61 +250,23 @@ class PredictionWriter:
         fields = dict(zip(own, item.values, strict=True))
         return [fields[column] for column in self._columns]
 
-    def _row_names(self) -> list[str]:
-        more = [f"{name}_{rank}" for rank in range(2, self._options.top_k + 1) for name in ("label", "confidence")]
-        each = [f"probability_{label}" for label in self._labels] if self._options.probabilities else []
-        return ["label", "confidence", *more, *each]
-
-    def _row_values(self, prediction: Prediction) -> list[object]:
-        ranked = list(prediction.top_k[1 : self._options.top_k])
-        ranked += [(None, None)] * (self._options.top_k - 1 - len(ranked))  # type: ignore[list-item]
-        values: list[object] = [self._label(prediction), self._number(prediction.confidence)]
-        for label, confidence in ranked:
-            values += [label, self._number(confidence)]
-        if self._options.probabilities:
-            by_label = dict(prediction.top_k)
-            values += [self._number(by_label.get(label)) for label in self._labels]
-        return values
-
-    def _number(self, value: float | None) -> object:
-        if value is None or self._options.format == "parquet":
-            return value
-        return round(value, 6)
-
     def _write_objects(self, writer: RecordWriter, batch: Batch) -> None:
         added = ["label", "confidence"]
         added += ["top_k"] if self._options.top_k > 1 else []
         added += ["probabilities"] if self._options.probabilities else []
         for item, prediction in batch:
             own = item.columns[: len(item.values)]
-            values: list[object] = [self._label(prediction), self._number(prediction.confidence)]
+            values: list[object] = [self._added.label(prediction), self._added.number(prediction.confidence)]
             if self._options.top_k > 1:
                 best = prediction.top_k[: self._options.top_k]
-                values.append([{"label": label, "confidence": self._number(p)} for label, p in best])
+                values.append([{"label": label, "confidence": self._added.number(p)} for label, p in best])
             if self._options.probabilities:
                 by_label = dict(prediction.top_k)
-                values.append({label: self._number(by_label.get(label)) for label in self._labels})
+                values.append({label: self._added.number(by_label.get(label)) for label in self._labels})
             writer.write([*own, *self._added_names(own, added)], [[*item.values, *values]])
 
-    def _label(self, prediction: Prediction) -> str:
-        if prediction.label and prediction.confidence < self._options.min_confidence:
-            return self._options.uncertain_label
-        return prediction.label
-
-    def _added_names(self, columns: Sequence[str], wanted: Sequence[str]) -> list[str]:
-        """The wanted names, with a prefix where the records have such a field already."""
+    def _added_names(self, columns: Sequence[str], wanted: Iterable[str]) -> list[str]:
         key = tuple(columns)
         if key not in self._names:
-            taken = set(columns)
-            names = []
-            for name in wanted:
-                free = name
-                while free in taken:
-                    free = _PREFIX + free
-                taken.add(free)
-                names.append(free)
-                if free != name and name not in self._renamed:
-                    self._renamed.add(name)
-                    self._on_note(f"the input has a field {name!r}; the prediction's is named {free!r}")
-            self._names = {key: names}
+            self._names = {key: self._added.free_names(columns, wanted)}
         return self._names[key]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,17 @@ class Classifier:
         self.tokenizer = tokenizer
         self._model, self._device = model.to(device).eval(), device
         self._prefix = FrozenPrefix(model, model.config.num_hidden_layers - 1, dtype)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._model, self.tokenizer, self.labels, self._device, self._prefix.dtype
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        model, tokenizer, labels, device, dtype = state
+        Classifier.__init__(self, model, tokenizer, labels, device=device, dtype=dtype)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Classifier:
+        """The same classifier elsewhere, or in another precision; this one must not be used after that."""
+        return Classifier(self._model, self.tokenizer, self.labels, device=device, dtype=dtype)
 
     def predict_text(self, text: str) -> tuple[str, float]:
         """The most probable label of one text, and its probability."""

@@ -1,0 +1,55 @@
+"""New directories that appear whole or not at all."""
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from emoclass.errors import DataError
+
+
+def free_directory(directory: str | Path, purpose: str) -> Path:
+    """Return the whole path of a directory that does not exist yet, or is empty.
+
+    Raises:
+        DataError: it is not empty, or cannot be a directory; ``purpose`` says of what.
+    """
+    try:
+        target = Path(directory).resolve()
+        if not target.exists() or not any(target.iterdir()):
+            return target
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{directory}: cannot be a directory for {purpose}: {reason}: name a new one") from error
+    raise DataError(f"{directory}: is not empty, and nothing in it was touched: name a new directory")
+
+
+@contextmanager
+def new_directory(target: Path, purpose: str, *, name: str | Path) -> Iterator[Path]:
+    """Give a hidden sibling to write into, and rename it at the end: on the same file system that happens at once.
+
+    Args:
+        target: as ``free_directory`` gives it; parents are made.
+        purpose: what is written, for messages.
+        name: how the user called it.
+
+    Raises:
+        DataError: it cannot be written; nothing is left behind, as after any other error.
+    """
+    aside = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
+    try:
+        aside.mkdir(parents=True)
+        yield aside
+        if target.exists():
+            target.rmdir()  # empty, or this fails; Windows does not rename onto a directory
+        aside.rename(target)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise DataError(
+            f"{name}: {purpose} could not be written: {error.strerror or error}: nothing was"
+            " left there; free some space or name another directory"
+        ) from error
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise

@@ -1,0 +1,196 @@
+"""Bulk prediction on Ray gives what one process gives, also when a worker is killed."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import emoclass as emoclass_package
+from tests.conftest import emotion_rows
+
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+WORKERS = min(2, os.cpu_count() or 1)
+TEXTS = [text for text, _ in emotion_rows()] + ["", "very " * 60]
+
+
+@pytest.fixture
+def emoclass(tiny_train: Callable[..., Any], tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a command in a process of its own: Ray opens sockets, and warns."""
+    assert tiny_train("--name", "tiny").exit_code == 0
+    source = str(Path(emoclass_package.__file__).parents[1])
+    environment = {**os.environ, "HOME": str(tmp_path), "TEST_RUN": str(tmp_path), "PYTHONPATH": source}
+    environment.pop("RAY_ADDRESS", None)
+
+    def start(*arguments: object, code: str = "") -> subprocess.Popen[str]:
+        command = ["-c", code] if code else ["-m", "emoclass"]
+        return subprocess.Popen(
+            [sys.executable, *command, *map(str, arguments)],
+            env=environment,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def done(process: subprocess.Popen[str]) -> str:
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return output + errors
+
+
+def by_id(path: Path) -> tuple[pa.Schema, list[dict[str, Any]]]:
+    table = pq.read_table(path)
+    return table.schema, sorted(table.to_pylist(), key=lambda row: row["id"])
+
+
+def same(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+    """Whether all fields are equal; confidences differ by rounding, for batches are others."""
+    return len(one) == len(other) and all(
+        value == (pytest.approx(second[name], abs=1e-5) if isinstance(value, float) else second[name])
+        for first, second in zip(one, other, strict=True)
+        for name, value in first.items()
+    )
+
+
+def busy_worker(run: str, process: subprocess.Popen[str]) -> int:
+    """The process of an actor that is at work, among those of this test."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                title = (entry / "cmdline").read_bytes()
+                if b"_Worker" in title and b".submit" in title and run.encode() in (entry / "environ").read_bytes():
+                    return int(entry.name)
+            except OSError:
+                continue
+        time.sleep(0.005)
+    raise AssertionError(process.communicate(timeout=60)[1])
+
+
+@needs_ray
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
+def test_a_killed_worker_changes_nothing(emoclass: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for part in range(8):
+        ids = range(part, 16_000, 8)
+        columns = {"id": ids, "label": ["x"] * len(ids), "text": [TEXTS[i % len(TEXTS)] for i in ids]}
+        pq.write_table(
+            pa.table({name: list(values) for name, values in columns.items()}), tmp_path / f"in/{part}.parquet"
+        )
+    how = ["--top-k", "2", "--probabilities", "--min-confidence", "0.6", "--precision", "fp32"]
+    ray = emoclass("predict", "--engine", "ray", "--input", "in", "--output", "out", "--workers", WORKERS, *how)
+    worker = busy_worker(str(tmp_path), ray)
+    os.kill(worker, signal.SIGKILL)
+    summary = done(ray)
+    inputs = [argument for path in sorted((tmp_path / "in").iterdir()) for argument in ("--input", path)]
+    local = done(emoclass("predict", *inputs, "--output", "local.parquet", *how))
+    assert by_id(tmp_path / "out")[0] == by_id(tmp_path / "local.parquet")[0]
+    assert same(by_id(tmp_path / "out")[1], by_id(tmp_path / "local.parquet")[1])
+    counts = [line.split(", ")[2:] for line in (summary + local).splitlines() if "16,000 records" in line]
+    assert len(counts) == 2
+    assert counts[0] == counts[1]
+    assert "predicted_label" in summary
+    assert not list(tmp_path.glob(".out*"))
+
+
+SEVERAL = """
+import json, os, sys, ray
+from pathlib import Path
+from emoclass.errors import EmoclassError
+from emoclass.inference.ray_engine import predict_tables
+
+ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=10**8)
+MORE = {"precision": "fp16", "device": "cuda:1"}
+told = []
+uri = Path("uri").absolute().as_uri()
+for source, output in [("a.csv", "csv"), ("more", "json"), ("none.csv", "none"), ("a.csv", uri)]:
+    predict_tables([source], output, on_note=told.append)
+for source, settings in [("bad", {}), ("a.csv", {"workers": 2}), *(("a.csv", {k: v}) for k, v in MORE.items())]:
+    try:
+        predict_tables([source], "refused", **settings)
+    except EmoclassError as error:
+        told.append(f"{type(error).__name__}: {error}")
+assert ray.is_initialized()
+print("TOLD", json.dumps(told))
+"""
+
+
+@needs_ray
+def test_formats_destinations_and_errors(emoclass: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    for name in ("more", "bad"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a.csv").write_text(
+        "id,what they said\n007,so very glad to be here\n008,\n009,I am mad at all of you\n"
+    )
+    (tmp_path / "none.csv").write_text("id,text\n")
+    (tmp_path / "more" / "a.jsonl").write_text('{"id": 1, "text": "glad", "tags": ["x"]}\n')
+    (tmp_path / "more" / "b.jsonl").write_text('{"id": 2}\n')
+    (tmp_path / "bad" / "a.jsonl").write_text('{"text": "glad"}\n')
+    (tmp_path / "bad" / "b.jsonl").write_text('{"text": "glad"}\n{"text"\n')
+    output = done(emoclass(code=SEVERAL))
+    told = json.loads(output.split("TOLD ")[1].splitlines()[0])
+    assert any("column 'what they said' taken as the text" in note for note in told)
+    schema, rows = by_id(tmp_path / "csv")
+    assert schema.names == ["id", "what they said", "label", "confidence"]
+    assert [(row["id"], bool(row["label"]), row["confidence"] > 0) for row in rows] == [
+        ("007", True, True), ("008", False, False), ("009", True, True),
+    ]  # fmt: skip
+    assert by_id(tmp_path / "uri") == (schema, rows)
+    assert [(row["id"], row["tags"], bool(row["label"])) for row in by_id(tmp_path / "json")[1]] == [
+        (1, ["x"], True), (2, None, False),
+    ]  # fmt: skip
+    assert by_id(tmp_path / "none")[0].names == ["id", "text", "label", "confidence"]
+    bad, *refused = told[-4:]
+    assert bad.startswith("DataError: ")
+    assert "b.jsonl" in bad
+    assert "line 2" in bad
+    assert [message.split(":")[0] for message in refused] == ["ConfigError", "DeviceError", "ConfigError"]
+    assert "--workers 2: give 1 to 1" in refused[0]
+    assert not (tmp_path / "refused").exists()
+    assert not list(tmp_path.glob(".refused*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a text"], "give --input"),
+        (["--output", "out"], "give --input"),
+        (["--input", "-", "--output", "out"], "give --input"),
+        (["--input", "a.csv"], "give --output DIRECTORY"),
+        (["--input", "a.csv", "--output", "out", "--output-format", "csv"], "a directory of Parquet files"),
+        (["--input", "a.csv", "--output", "out", "--on-error", "skip"], "do not go with --engine ray"),
+        (["--input", "a.csv", "--output", "out", "--escape-formulas"], "do not go with --engine ray"),
+    ],
+)
+def test_options_that_make_no_sense_with_ray(cli: Callable[..., Any], arguments: list[str], message: str) -> None:
+    result = cli("predict", "--engine", "ray", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_other_engines_and_workers_without_ray(cli: Callable[..., Any]) -> None:
+    assert "--engine spark is not known; use local or ray" in cli("predict", "--engine", "spark", "x").stderr
+    assert "--workers needs --engine ray" in cli("predict", "--workers", "2", "x").stderr
+
+
+def test_without_the_package_it_is_named(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "emoclass.inference.ray_engine", raising=False)
+    result = cli("predict", "--engine", "ray", "--input", "a.csv", "--output", "out")
+    assert result.exit_code == 2
+    assert 'pip install "emoclass[ray]"' in result.stderr
+    assert len(result.stderr.splitlines()) == 1
