@@ -1,11 +1,13 @@
-"""Prediction side by side on the same texts and the same model: emoclass and transformers' pipeline.
+"""Prediction side by side on the same texts and the same model: emoclass, transformers' pipeline, two runtimes.
 
     python benchmarks/predict.py ../texts.csv --base bert-base --texts 1000
     python benchmarks/predict.py --start-up --base bert-base
     python benchmarks/predict.py --memory
 
 The first computes all texts of a CSV file with a column text; seconds are from texts in memory to labels, without
-loading. Every contender computes once more than is timed, and labels are compared. The second times one text from the
+loading. Every contender computes once more than is timed, and labels are compared. ONNX Runtime (int8) and OpenVINO
+(bf16) take part where they are installed (pip install onnx onnxruntime onnxscript openvino); both get texts sorted by
+length in batches of 32. The second times one text from the
 shell, from nothing to its label, and --help. The third pipes 10,000 and 1,000,000 lines through `emoclass predict`,
 and 100,000 and 1,000,000 rows through `emoclass eval`, with a tiny model and compares peak memory.
 """
@@ -13,6 +15,7 @@ and 100,000 and 1,000,000 rows through `emoclass eval`, with a tiny model and co
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import statistics
@@ -20,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +81,7 @@ def compare(texts: list[str], model: Path, home: Path) -> None:
     settings = {"texts": str(home / "texts.json"), "model": str(model)}
     native = common.native_precision()
     names = ["emoclass", "emoclass-fp32", "pipeline-fp32", *(["pipeline-bf16"] if native == "bf16" else [])]
+    names += [name for name, package in _RUNTIMES.items() if importlib.util.find_spec(package)]
     results = [common.run_contender(__file__, name, settings) for name in names]
     reference = next(result["labels"] for result in results if result["contender"] == "pipeline-fp32")
     ours = results[0]["seconds"]
@@ -110,6 +115,66 @@ def run_pipeline(settings: dict[str, Any], out: str, precision: str) -> None:
     classify(texts[:64], truncation=True)
     start = time.perf_counter()
     labels = [result["label"] for result in classify(texts, truncation=True)]
+    common.report(out, seconds=time.perf_counter() - start, labels=labels)
+
+
+def run_onnxruntime(settings: dict[str, Any], out: str) -> None:
+    import onnxruntime
+    import torch
+    from onnxruntime.quantization import quantize_dynamic
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_pretrained(settings["model"]).eval()
+    directory = Path(out).parent
+    ids = torch.ones(2, 8, dtype=torch.int64)
+    names = ["input_ids", "attention_mask"]
+    axes = {name: {0: "texts", 1: "tokens"} for name in names}
+    exported, quantized = directory / "model.onnx", directory / "model.int8.onnx"
+    torch.onnx.export(
+        model, (ids, ids), exported, input_names=names, output_names=["logits"], dynamic_axes=axes, dynamo=False
+    )
+    quantize_dynamic(exported, quantized)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = os.cpu_count() or 1
+    session = onnxruntime.InferenceSession(str(quantized), options, providers=["CPUExecutionProvider"])
+    _run_sorted(settings, out, lambda inputs: session.run(None, {name: inputs[name] for name in names})[0])
+
+
+def run_openvino(settings: dict[str, Any], out: str) -> None:
+    import openvino
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_pretrained(settings["model"]).eval()
+    ids = torch.ones(2, 8, dtype=torch.int64)
+    converted = openvino.convert_model(model, example_input={"input_ids": ids, "attention_mask": ids})
+    hints = {"INFERENCE_PRECISION_HINT": "bf16", "PERFORMANCE_HINT": "LATENCY"}
+    compiled = openvino.compile_model(converted, "CPU", hints)
+    names = ["input_ids", "attention_mask"]
+    _run_sorted(settings, out, lambda inputs: compiled([inputs[name] for name in names])[0])
+
+
+def _run_sorted(settings: dict[str, Any], out: str, compute: Callable[[Any], Any]) -> None:
+    """Texts in batches of 32, the longest first, with transformers' tokenizer."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    texts = json.loads(Path(settings["texts"]).read_text())
+    tokenizer = AutoTokenizer.from_pretrained(settings["model"])
+    names = AutoConfig.from_pretrained(settings["model"]).id2label
+
+    def classify(texts: list[str]) -> list[str]:
+        labels = [""] * len(texts)
+        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+        for start in range(0, len(order), 32):
+            batch = order[start : start + 32]
+            inputs = tokenizer([texts[i] for i in batch], padding=True, truncation=True, return_tensors="np")
+            for i, label in zip(batch, compute(inputs).argmax(-1).tolist(), strict=True):
+                labels[i] = names[label]
+        return labels
+
+    classify(texts[:64])
+    start = time.perf_counter()
+    labels = classify(texts)
     common.report(out, seconds=time.perf_counter() - start, labels=labels)
 
 
@@ -165,10 +230,13 @@ def compare_memory(home: Path) -> None:
         print(f"\npeak at 1,000,000 / at {few:,}: {rows[1]['peak_mb'] / rows[0]['peak_mb']:.3f}\n")
 
 
+_RUNTIMES = {"onnxruntime-int8": "onnxruntime", "openvino-bf16": "openvino"}
 _CONTENDERS = {
     "emoclass": run_emoclass,
     "emoclass-fp32": lambda settings, out: run_emoclass(settings, out, "fp32"),
     "pipeline-fp32": lambda settings, out: run_pipeline(settings, out, "fp32"),
+    "onnxruntime-int8": run_onnxruntime,
+    "openvino-bf16": run_openvino,
     "pipeline-bf16": lambda settings, out: run_pipeline(settings, out, "bf16"),
 }
 
