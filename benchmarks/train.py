@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--unfreeze", default="1")
     parser.add_argument("--learning-rate", type=float, default=2e-5)
+    parser.add_argument("--recipe", default="reference", help="of emoclass; the Trainer has the settings given here")
     parser.add_argument("--skip", nargs="*", default=[], help="contenders to leave out")
     parser.add_argument("--contender")
     parser.add_argument("--settings", type=json.loads)
@@ -54,6 +55,7 @@ def compare(arguments: argparse.Namespace, home: Path) -> None:
         "epochs": arguments.epochs,
         "unfreeze": arguments.unfreeze,
         "learning_rate": arguments.learning_rate,
+        "recipe": arguments.recipe,
     }
     native = common.native_precision()
     names = ["emoclass", "emoclass-again", *(["trainer-bf16"] if native == "bf16" else []), "trainer-fp32", "padded"]
@@ -82,6 +84,15 @@ def run_emoclass(settings: dict[str, Any], out: str) -> None:
 
     marks: dict[type, float] = {}
     unfreeze = settings["unfreeze"]
+    own = (
+        {}
+        if settings["recipe"] != "reference"
+        else {
+            "unfreeze": unfreeze if unfreeze == "all" else int(unfreeze),
+            "epochs": settings["epochs"],
+            "learning_rate": settings["learning_rate"],
+        }
+    )
     # What imports lazily is imported before the clock starts, as for the others.
     import sklearn.metrics  # noqa: F401
 
@@ -89,9 +100,8 @@ def run_emoclass(settings: dict[str, Any], out: str) -> None:
     result = emoclass.train(
         settings["data"],
         base_model=settings["base"],
-        unfreeze=unfreeze if unfreeze == "all" else int(unfreeze),
-        epochs=settings["epochs"],
-        learning_rate=settings["learning_rate"],
+        recipe=settings["recipe"],
+        **own,
         device="cpu",
         on_event=lambda event: marks.setdefault(type(event), time.perf_counter() - start),
     )
@@ -101,6 +111,7 @@ def run_emoclass(settings: dict[str, Any], out: str) -> None:
         "first_epoch_after": marks[EpochDone] - result.history[0].seconds,
         "epoch_seconds": result.history[-1].seconds,
         "accuracy": result.test.metrics.accuracy if result.test else None,
+        "macro_f1": result.test.metrics.macro_f1 if result.test else None,
     }
     if PrefixDone in marks:
         figures["prefix_seconds"] = marks[PrefixDone] - marks[Prepared]
@@ -125,7 +136,7 @@ def _prefix_flops(settings: dict[str, Any]) -> float:
 def run_trainer(settings: dict[str, Any], out: str, precision: str) -> None:
     import torch
     import transformers
-    from sklearn.metrics import accuracy_score
+    from sklearn.metrics import accuracy_score, f1_score
     from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer
 
     parts = {part: common.read_part(Path(settings["data"]) / f"{part}.csv", None) for part in ("train", "val", "test")}
@@ -178,7 +189,9 @@ def run_trainer(settings: dict[str, Any], out: str, precision: str) -> None:
     # Its own label_ids, for it may have grouped the test texts by length as well.
     output = trainer.predict(sets["test"])
     seconds = time.perf_counter() - start
-    common.report(out, seconds=seconds, accuracy=accuracy_score(output.label_ids, output.predictions.argmax(-1)))
+    true, predicted = output.label_ids, output.predictions.argmax(-1)
+    macro_f1 = f1_score(true, predicted, average="macro")
+    common.report(out, seconds=seconds, accuracy=accuracy_score(true, predicted), macro_f1=macro_f1)
 
 
 def _group_by_length() -> dict[str, Any]:
