@@ -6,6 +6,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -101,6 +102,20 @@ class Windows(Generic[T]):
 
 
 _END = object()
+# A signal that comes right before a wait without end would only be seen when something else ends the wait.
+_WAKE_SECONDS = 0.25
+
+
+def _get(waiting: queue.Queue[object]) -> object:
+    while True:
+        with suppress(queue.Empty):
+            return waiting.get(timeout=_WAKE_SECONDS)
+
+
+def _put(waiting: queue.Queue[object], item: object) -> None:
+    while True:
+        with suppress(queue.Full):
+            return waiting.put(item, timeout=_WAKE_SECONDS)
 
 
 def ahead(items: Iterable[T], *, stop: Callable[[], None] = lambda: None) -> Generator[T, None, None]:
@@ -133,7 +148,7 @@ def ahead(items: Iterable[T], *, stop: Callable[[], None] = lambda: None) -> Gen
     thread = threading.Thread(target=run, name="emoclass-ahead", daemon=True)
     thread.start()
     try:
-        while (item := made.get()) is not _END:
+        while (item := _get(made)) is not _END:
             yield item  # type: ignore[misc]
         if errors:
             raise errors[0]
@@ -165,22 +180,23 @@ class Behind(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._waiting.put(_END)
-        self._thread.join()
+        _put(self._waiting, _END)
+        while self._thread.is_alive():
+            self._thread.join(_WAKE_SECONDS)
         if error is None:
             self._raise()
 
     def put(self, item: T) -> None:
         """Hands an item over; waits while another one waits."""
         self._raise()
-        self._waiting.put(item)
+        _put(self._waiting, item)
 
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
 
     def _run(self) -> None:
-        while (item := self._waiting.get()) is not _END:
+        while (item := _get(self._waiting)) is not _END:
             if self._error is None:
                 try:
                     self._work(item)  # type: ignore[arg-type]
