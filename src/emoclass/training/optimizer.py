@@ -44,13 +44,16 @@ class WorkingLayers:
                 for own, copied in zip(layer.parameters(), copied_layer.parameters(), strict=True)
             ]
 
+    def has(self, weight: Tensor) -> bool:
+        """Whether this weight has a copy."""
+        return any(own is weight for own, _ in self._pairs)
+
     def hand_over_gradients(self) -> None:
-        """Moves the copies' gradients to the weights."""
+        """Moves the copies' gradients to the weights, in place of what was there."""
         for own, copied in self._pairs:
-            if copied.grad is not None:
-                own.grad = torch.empty_like(own) if own.grad is None else own.grad
-                own.grad.copy_(copied.grad)
-                copied.grad = None
+            own.grad = torch.empty_like(own) if own.grad is None else own.grad
+            own.grad.zero_() if copied.grad is None else own.grad.copy_(copied.grad)
+            copied.grad = None
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -75,6 +78,8 @@ class Optimizer:
     ) -> None:
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._working, self._ranks = working, ranks
+        # Those of the others are written over.
+        self._own_gradients = [p for p in self._parameters if not working.has(p)]
         self._max_grad_norm = config.max_grad_norm
         fused = self._parameters[0].device.type in ("cpu", "cuda")
         groups = _by_rate(model, config.layer_decay)
@@ -95,7 +100,8 @@ class Optimizer:
         """Follows the gradient of the loss, summed over all ranks; ``None`` where this one has no text."""
         for group in self._adamw.param_groups:
             group["lr"] = self._rate(self._steps) * group["factor"]
-        self._adamw.zero_grad()
+        for parameter in self._own_gradients:
+            parameter.grad = None
         if loss is not None:
             loss.backward()  # type: ignore[no-untyped-call]
         self._working.hand_over_gradients()
