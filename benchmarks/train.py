@@ -3,10 +3,10 @@
     python benchmarks/train.py DIR --base minilm --epochs 4
     python benchmarks/train.py DIR --base bert-base --texts 4000
 
-DIR has train.csv, val.csv and test.csv with the columns text and label. The Trainer pads dynamically, groups by length
-and computes in bf16 where that is native (and in fp32). The padded loop (512 tokens, all layers, every epoch) is timed
-on a few steps and its time is extrapolated. Seconds are from texts in memory to test predictions, without imports;
-process_seconds are with everything. Needs the package accelerate for the Trainer.
+DIR has train.csv, val.csv (else the last test texts are used) and test.csv with the columns text and label. The Trainer
+pads dynamically, groups by length and computes in bf16 where that is native (and in fp32). The padded loop (512 tokens,
+all layers, every epoch) is timed on a few steps and its time is extrapolated. Seconds are from texts in memory to test
+predictions, without imports; process_seconds are with everything. Needs the package accelerate for the Trainer.
 """
 
 from __future__ import annotations
@@ -46,8 +46,13 @@ def compare(arguments: argparse.Namespace, home: Path) -> None:
     data = home / "data"
     data.mkdir()
     few = None if arguments.texts is None else max(50, arguments.texts // 10)
-    for part, texts in (("train", arguments.texts), ("val", few), ("test", few)):
-        common.write_part(data / f"{part}.csv", *common.read_part(arguments.data / f"{part}.csv", texts))
+    sources = {"train": "train", "val": "val" if (arguments.data / "val.csv").exists() else "test", "test": "test"}
+    for part, source in sources.items():
+        rows = common.read_part(arguments.data / f"{source}.csv", None)
+        if source != part:  # the last of the test texts
+            rows = rows[0][-(few or len(rows[0]) // 2) :], rows[1][-(few or len(rows[0]) // 2) :]
+        most = arguments.texts if part == "train" else few
+        common.write_part(data / f"{part}.csv", rows[0][:most], rows[1][:most])
     settings = {
         "data": str(data),
         "base": str(common.base_directory(arguments.base, home)),
