@@ -29,8 +29,9 @@ def main() -> None:
     parser.add_argument("--base", choices=["minilm", "bert-base"], default="minilm")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--fresh", action="store_true", help="an empty cache for each seed")
-    parser.add_argument("options", nargs="*")
-    arguments = parser.parse_args()
+    words = [*sys.argv[1:], "--"]
+    arguments = parser.parse_args(words[: words.index("--")])
+    arguments.options = words[words.index("--") + 1 : -1]
     rows = []
     with tempfile.TemporaryDirectory() as directory:
         base = common.base_directory(arguments.base, Path(directory))
