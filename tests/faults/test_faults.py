@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -279,32 +280,34 @@ def test_loads_beside_replacements_and_removals(
     seconds = 60.0 if SOAK else 2.0
     what = ["red", "blue", *(["remove"] if removed else [])]
     commands = [[sys.executable, "-c", _WRITER, each, str(seconds)] for each in what]
-    writers = [subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for c in commands]
-    for writer in writers:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"
     loads, refusals = 0, list[str]()
-    while any(writer.poll() is None for writer in writers):
-        for source in (
-            lambda: "contested",
-            lambda: None,
-            lambda: export_model("contested", tmp_path / "copy").directory,
-        ):
-            try:
-                assert answers(source()) in expected
-                loads += 1
-            except ModelError as error:
-                refusals.append(str(error))
-        shutil.rmtree(tmp_path / "copy", ignore_errors=True)
-        models, notes = list_models()
-        assert not notes
-        assert removed or models[0].directory.name == "contested"
-        assert {"red", "blue"} <= {model.directory.name for model in models}
-        assert all(model.size for model in models if model.directory.name != "contested")
-    for writer in writers:
-        out, err = writer.communicate()
-        assert writer.returncode == 0, err
-        assert int(out) > 5
+    with ExitStack() as stack:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        writers = [stack.enter_context(subprocess.Popen(command, **pipes, text=True)) for command in commands]
+        for writer in writers:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "ready\n"
+        while any(writer.poll() is None for writer in writers):
+            for source in (
+                lambda: "contested",
+                lambda: None,
+                lambda: export_model("contested", tmp_path / "copy").directory,
+            ):
+                try:
+                    assert answers(source()) in expected
+                    loads += 1
+                except ModelError as error:
+                    refusals.append(str(error))
+            shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+            models, notes = list_models()
+            assert not notes
+            assert removed or models[0].directory.name == "contested"
+            assert {"red", "blue"} <= {model.directory.name for model in models}
+            assert all(model.size for model in models if model.directory.name != "contested")
+        for writer in writers:
+            out, err = writer.communicate()
+            assert writer.returncode == 0, err
+            assert int(out) > 5
     assert loads > 10
     assert bool(refusals) == removed
     assert all("no model named 'contested'" in refusal for refusal in refusals)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
@@ -95,11 +96,11 @@ def test_a_model_that_is_replaced_while_it_is_loaded_is_one_or_the_other(
     assert answers("first") != other
 
     def replacing(original: Callable[..., Any], how: Callable[[], object]) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
+        def call(*args: Any, **named: Any) -> Any:
             if not done:
                 done.append(1)
                 how()
-            return original(*args)
+            return original(*args, **named)
 
         done: list[int] = []
         return call
@@ -118,6 +119,12 @@ def test_a_model_that_is_replaced_while_it_is_loaded_is_one_or_the_other(
     assert answers(tmp_path / "copy") == other
     with monkeypatch.context() as patch:
         patch.setattr(predictor, "read_tensors", replacing(read_tensors, lambda: remove_model("first")))
+        with pytest.raises(ModelError, match="no model named 'first'"):
+            load("first")
+    train("first")
+    with monkeypatch.context() as patch:
+        storage = torch.UntypedStorage  # safetensors opens a file, then has torch open it again
+        patch.setattr(storage, "from_file", replacing(storage.from_file, lambda: remove_model("first")))
         with pytest.raises(ModelError, match="no model named 'first'"):
             load("first")
 

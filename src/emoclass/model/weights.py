@@ -75,7 +75,8 @@ def read_tensors(directory: Path) -> dict[str, Tensor]:
                         tensors[new_name] = file.get_tensor(name)
         except FileNotFoundError:
             raise ModelError(f"{path}: is missing; the model directory is not complete") from None
-        except (OSError, SafetensorError, ValueError) as error:
+        # safetensors has torch open the file once more: a RuntimeError, when it has gone in between.
+        except (OSError, SafetensorError, ValueError, RuntimeError) as error:
             raise ModelError(f"{path}: the file is damaged or cut short ({one_line(error)})") from None
     return tensors
 
