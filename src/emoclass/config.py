@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from emoclass.errors import ConfigError
 
-Unfreeze = int | Literal["all"]
+Unfreeze = int | Literal["all", "auto"]
 CLASS_WEIGHTS = ("none", "sqrt", "balanced")
 METRICS = ("accuracy", "macro_f1")
 # What each recipe changes; docs/experiments.md has the reasons.
@@ -52,7 +52,8 @@ class TrainConfig:
         base_model: Hub id, directory, or ``minilm``.
         truncation: The length limit.
         unfreeze: Number of encoder layers that train, counted from the last one, or ``"all"`` for the whole
-            model with its embeddings and its pooler. The classifier always trains.
+            model with its embeddings and its pooler; or ``"auto"`` for what does best in short trainings before the
+            real one. The classifier always trains.
         train_pooler: Whether the pooler trains as well.
         epochs: Passes over the training part.
         batch_size: Texts per optimizer step.
@@ -88,9 +89,9 @@ class TrainConfig:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        valid_unfreeze = self.unfreeze == "all" or (isinstance(self.unfreeze, int) and self.unfreeze >= 0)
+        valid_unfreeze = self.unfreeze in ("all", "auto") or (isinstance(self.unfreeze, int) and self.unfreeze >= 0)
         _require(bool(self.base_model.strip()), "--base-model is empty")
-        _require(valid_unfreeze, f"--unfreeze {self.unfreeze} is neither a number of layers nor 'all'")
+        _require(valid_unfreeze, f"--unfreeze {self.unfreeze} is neither a number of layers nor 'all' nor 'auto'")
         _require(self.epochs >= 1, f"--epochs {self.epochs} is less than 1")
         _require(self.batch_size >= 1, f"--batch-size {self.batch_size} is less than 1")
         _require(

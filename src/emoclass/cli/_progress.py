@@ -15,6 +15,7 @@ from emoclass.cli import _console as console
 from emoclass.training.events import (
     PrefixDone,
     Prepared,
+    Probed,
     Resumed,
     RunEvent,
     StateNotSaved,
@@ -104,6 +105,10 @@ class TrainingDisplay:
             console.warn(f"no state to resume from could be saved: {event.reason}")
         elif isinstance(event, StepDone):
             self._advance(f"epoch {event.epoch}/{self._epochs}", event.texts, None, restart=event.step == 1)
+        elif isinstance(event, Probed):
+            layers = {"all": "all layers", 1: "1 layer"}.get(event.unfreeze, f"{event.unfreeze} layers")
+            time = f"{event.seconds / 60:.1f} minutes"
+            console.note(f"a probe with {layers}: val score {event.score:.4f}; the whole training would take {time}")
         elif isinstance(event, TrialStarted):
             self._history, self._epochs = [], event.epochs
             self._trials.append((event.settings, None))

@@ -52,7 +52,9 @@ def train(
     ] = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    unfreeze: Annotated[str | None, _recipe("unfreeze", "K|all", "How many of the last encoder layers learn.")] = None,
+    unfreeze: Annotated[
+        str | None, _recipe("unfreeze", "K|all|auto", "How many of the last encoder layers learn.")
+    ] = None,
     train_pooler: Annotated[
         bool | None,
         typer.Option(help="Let the pooler learn too.", show_default="no"),

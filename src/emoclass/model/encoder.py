@@ -21,6 +21,8 @@ from emoclass.errors import ModelError
 # In a padded attention group the shortest text fills at least this share of the longest; a run of at least so many
 # texts of one length is a group of its own, without padding.
 _MIN_FILL, _MIN_RUN = 0.75, 8
+# Where all texts are at most this long one padded group costs less than several, when gradients are wanted.
+_ONE_GROUP = 128
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
     "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
@@ -174,6 +176,20 @@ def _varlen_kernel(qkv: Tensor, head_size: int) -> Callable[..., Any] | None:
     except ImportError:  # before torch 2.10
         return None
     return varlen_attn if torch.cuda.get_device_capability(qkv.device) >= (8, 0) else None
+
+
+def _dropout(hidden: Tensor, probability: float, training: bool) -> Tensor:
+    """Dropout; on the CPU 16 random bits decide on an element, where torch draws 64 of them one after the other.
+
+    What is dropped is right to 1 in 131,072.
+    """
+    if not training or not probability or not hidden.is_cpu:
+        return functional.dropout(hidden, probability, training)
+    drawn = torch.empty(-(-hidden.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    bits = drawn.view(torch.int16)[: hidden.numel()].view(hidden.shape)
+    dropped = min(round(2**16 * probability), 2**16 - 1)
+    kept = (bits >= dropped - 2**15).to(hidden.dtype)
+    return hidden * kept.mul_(2**16 / (2**16 - dropped))
 
 
 class LayerTensors(NamedTuple):
@@ -332,16 +348,27 @@ class BertLayer(nn.Module):
             packed = qkv.view(-1, 3, heads, size).unbind(1)
             context: Tensor = kernel(*packed, bounds, bounds, max(lengths), max(lengths))
             return context.flatten(1)
+        # Torch's own attention on the CPU is slow with dropout and, backwards, in bf16.
+        written_out = qkv.is_cpu and torch.is_grad_enabled() and (dropout > 0 or qkv.dtype != torch.float32)
+        attend = self._attend_written_out if written_out else functional.scaled_dot_product_attention
         contexts = []
-        for group in attention_groups(lengths):
+        one_group = written_out and max(lengths) <= _ONE_GROUP
+        for group in [AttentionGroup(0, list(lengths))] if one_group else attention_groups(lengths):
             padding = _Padding(group, qkv.device)
             query, key, value = (
                 padding.pad(qkv).view(padding.texts, padding.longest, 3, heads, size).permute(2, 0, 3, 1, 4).unbind()
             )
             mask = None if padding.mask is None else padding.mask[:, None, None]
-            context = functional.scaled_dot_product_attention(query, key, value, mask, dropout)
+            context = attend(query, key, value, mask, dropout)
             contexts.append(padding.unpad(context.transpose(1, 2).flatten(2)))
         return torch.cat(contexts)
+
+    @staticmethod
+    def _attend_written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
+        scores = query / math.sqrt(query.shape[-1]) @ key.transpose(-1, -2)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -torch.inf)
+        return _dropout(scores.softmax(-1), dropout, True) @ value
 
     def _feed_forward(self, hidden: Tensor, t: LayerTensors) -> Tensor:
         activation = _ACTIVATIONS[self.config.hidden_act]
@@ -353,10 +380,10 @@ class BertLayer(nn.Module):
         return functional.layer_norm(hidden, (self.config.hidden_size,), weight, bias, self.config.layer_norm_eps)
 
     def _drop(self, hidden: Tensor) -> Tensor:
-        return functional.dropout(hidden, self.config.hidden_dropout_prob, self.training)
+        return _dropout(hidden, self.config.hidden_dropout_prob, self.training)
 
     def _drop_attention(self, probabilities: Tensor) -> Tensor:
-        return functional.dropout(probabilities, self.config.attention_probs_dropout_prob, self.training)
+        return _dropout(probabilities, self.config.attention_probs_dropout_prob, self.training)
 
 
 class _Embeddings(nn.Module):
@@ -374,7 +401,7 @@ class _Embeddings(nn.Module):
         positions = torch.arange(len(input_ids), device=input_ids.device) - starts
         embedded = self.word_embeddings(input_ids) + self.token_type_embeddings.weight[0]
         hidden: Tensor = self.LayerNorm(embedded + self.position_embeddings(positions))
-        return functional.dropout(hidden, self.dropout, self.training)
+        return _dropout(hidden, self.dropout, self.training)
 
 
 class _Encoder(nn.Module):
@@ -454,5 +481,5 @@ class PackedBert(nn.Module):
         pooled = torch.tanh(self.bert.pooler.dense(first.float()))
         dropout = self.config.classifier_dropout
         dropout = self.config.hidden_dropout_prob if dropout is None else dropout
-        logits: Tensor = self.classifier(functional.dropout(pooled, dropout, self.training))
+        logits: Tensor = self.classifier(_dropout(pooled, dropout, self.training))
         return logits

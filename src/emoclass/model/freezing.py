@@ -36,6 +36,8 @@ def freeze(model: PackedBert, unfreeze: Unfreeze, *, train_pooler: bool = False)
     model.requires_grad_(unfreeze == "all")
     if unfreeze == "all":
         return
+    if unfreeze == "auto":
+        raise ConfigError("--unfreeze auto must be decided before a model is frozen")
     if unfreeze > len(layers):
         raise ConfigError(f"--unfreeze {unfreeze}: the base model has {len(layers)} layers; use at most that or 'all'")
     for layer in layers[len(layers) - unfreeze :]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from emoclass.config import Unfreeze
 from emoclass.model.freezing import ParameterCounts
 from emoclass.training.activations import CacheUse
 from emoclass.training.loop import EpochDone, TrainEvent
@@ -65,6 +66,15 @@ class PrefixDone:
 
 
 @dataclass(frozen=True)
+class Probed:
+    """So many layers were tried: the validation score, and the seconds that the whole training would take."""
+
+    unfreeze: Unfreeze
+    score: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class TrialStarted:
     """A search tries some settings."""
 
@@ -84,4 +94,6 @@ class TrialDone:
     state: str
 
 
-RunEvent = Prepared | TextsEncoded | PrefixDone | Resumed | StateNotSaved | TrialStarted | TrialDone | TrainEvent
+RunEvent = (
+    Prepared | TextsEncoded | PrefixDone | Resumed | StateNotSaved | Probed | TrialStarted | TrialDone | TrainEvent
+)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,6 +34,7 @@ class Learning:
         model: The model, frozen as wanted.
         config: The recipe.
         states: Where states are saved; ``None`` saves none.
+        facts: What is saved in them besides, as plain JSON values.
 
     Attributes:
         sources: Input of the first layer that trains, by part.
@@ -45,9 +47,14 @@ class Learning:
     """
 
     def __init__(
-        self, setup: TrainingSetup, model: PackedBert, config: TrainConfig, states: RunStates | None = None
+        self,
+        setup: TrainingSetup,
+        model: PackedBert,
+        config: TrainConfig,
+        states: RunStates | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
-        self.setup, self.model, self.config, self._states = setup, model, config, states
+        self.setup, self.model, self.config, self._states, self._facts = setup, model, config, states, facts or {}
         self.sources: dict[str, ActivationSource] = setup.sources(model)
         self.history: list[EpochDone] = []
         self.best_tensors: dict[str, Tensor] = {}
@@ -161,7 +168,8 @@ class Learning:
             tensors |= {f"best.{name}": tensor for name, tensor in self.best_tensors.items()}
         if not self.setup.ranks.is_first:
             return
-        facts = {**state.facts(), "history": [asdict(epoch) for epoch in self.history], "interim": self.interim}
+        history = [asdict(epoch) for epoch in self.history]
+        facts = {**state.facts(), **self._facts, "history": history, "interim": self.interim}
         try:
             self._states.save(tensors, facts)
         except OSError as error:

@@ -4,47 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import math
-import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from emoclass._version import __version__
 from emoclass.config import TrainConfig
-from emoclass.data.folding import text_hashes
 from emoclass.data.preparation import TrainingData
 from emoclass.errors import ConfigError, DeviceError, ModelError, NameTakenError
-from emoclass.evaluation.calibration import fit_temperature
-from emoclass.evaluation.report import Evaluation, evaluate
-from emoclass.evaluation.scoring import Scoring
-from emoclass.inference.predictor import Classifier
+from emoclass.evaluation.report import Evaluation
 from emoclass.model.base import BaseModel, resolve_base
-from emoclass.model.encoder import PackedBert
-from emoclass.model.freezing import ParameterCounts, count_parameters, frozen_depth
-from emoclass.model.prefix import compute_logits
-from emoclass.runtime import (
-    free_disk,
-    is_out_of_memory,
-    models_dir,
-    precision_name,
-    resolve_device,
-    resolve_precision,
-)
-from emoclass.store import layout
-from emoclass.store.checkpoints import StoredModel, check_free, find_model, free_name, save_model
-from emoclass.store.layout import Manifest
+from emoclass.model.freezing import ParameterCounts, count_parameters
+from emoclass.runtime import is_out_of_memory, resolve_device, resolve_precision
+from emoclass.store.checkpoints import StoredModel, check_free, find_model, free_name
 from emoclass.training.activations import default_budget
-from emoclass.training.card import model_card
 from emoclass.training.events import RunEvent, StateNotSaved
+from emoclass.training.finishing import FinishedModel, require_range, require_space
 from emoclass.training.learning import Learning
 from emoclass.training.loop import EpochDone
+from emoclass.training.probing import Probe, probe_depths
 from emoclass.training.ranks import join_ranks
 from emoclass.training.resume import RunStates, SavedState, parse_state, run_key
 from emoclass.training.setup import TrainingSetup
@@ -64,6 +46,7 @@ class TrainResult:
         stopped: Whether it was stopped before the last epoch; it can be resumed.
         failure: Why it ended early, if it failed.
         tuning: The search for its settings, if there was one.
+        probes: The depths that were tried before, with ``--unfreeze auto``.
     """
 
     model: StoredModel
@@ -74,6 +57,7 @@ class TrainResult:
     stopped: bool
     failure: str | None
     tuning: Tuning | None = None
+    probes: tuple[Probe, ...] = ()
 
     @property
     def still_learning(self) -> bool:
@@ -96,6 +80,7 @@ class TrainResult:
             "stopped": self.stopped,
             "failure": self.failure,
             "tuning": None if self.tuning is None else self.tuning.to_dict(),
+            "probes": [probe.to_dict() for probe in self.probes],
             "history": [asdict(epoch) for epoch in self.history],
             "data": manifest.data,
             "test": None if self.test is None else self.test.to_dict(),
@@ -190,12 +175,7 @@ def train_together(
     base = resolve_base(config.base_model)
     torch_device = resolve_device(device)
     dtype = resolve_precision(precision, torch_device)
-    if patience is not None and patience < 1:
-        raise ConfigError(f"--patience {patience} is less than 1")
-    if max_minutes is not None and not max_minutes > 0:
-        raise ConfigError(f"--max-minutes {max_minutes} is not above 0")
-    if tune is not None and tune < 1:
-        raise ConfigError(f"--tune {tune} is less than 1")
+    _check_limits(config, patience, max_minutes, tune)
     searched = None if tune is None else sorted(fixed)
     key = _key(data, config, base, torch_device, dtype, searched)
     with join_ranks(torch_device) as ranks, RunStates(key, idle=not ranks.is_first) as states:
@@ -211,14 +191,15 @@ def train_together(
         with torch.random.fork_rng([torch_device] if torch_device.type == "cuda" else []), _told_what_to_lower():
             budget = default_budget(torch_device, memory=cache_memory, disk=cache_disk)
             setup = TrainingSetup(data, base, config, torch_device, dtype, budget, ranks, on_event, should_stop)
+            deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
+            config, probes = _decided(setup, config, saved, deadline)
             model, notes = setup.new_model(config)
             require_space(model)
             require_range(model, dtype)
             setup.tokenize(model, notes)
-            deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
             tuning = None
             if tune is None:
-                learning = Learning(setup, model, config, states)
+                learning = Learning(setup, model, config, states, {"probes": [probe.to_dict() for probe in probes]})
                 learning.learn(saved, patience=patience, deadline=deadline)
             else:
                 tuner = Tuner(setup, config, fixed, states)
@@ -229,7 +210,7 @@ def train_together(
             logits = learning.val_logits()
             if not ranks.is_first:
                 return None
-            finished = FinishedModel(learning, logits, tuning)
+            finished = FinishedModel(learning, logits, tuning, probes)
         overwrite = overwrite and name is not None
         name = name or interim or f"{_stem(data.source)}-{_stem(base.name)}"
         stored = _save(finished, name, overwrite=overwrite or name == interim)
@@ -246,7 +227,30 @@ def train_together(
         learning.stopped,
         learning.failure,
         tuning,
+        probes,
     )
+
+
+def _check_limits(config: TrainConfig, patience: int | None, max_minutes: float | None, tune: int | None) -> None:
+    if patience is not None and patience < 1:
+        raise ConfigError(f"--patience {patience} is less than 1")
+    if max_minutes is not None and not max_minutes > 0:
+        raise ConfigError(f"--max-minutes {max_minutes} is not above 0")
+    if tune is not None and tune < 1:
+        raise ConfigError(f"--tune {tune} is less than 1")
+    if tune is not None and config.unfreeze == "auto":
+        raise ConfigError("--tune tries numbers of layers itself; leave out --unfreeze auto")
+
+
+def _decided(
+    setup: TrainingSetup, config: TrainConfig, saved: SavedState | None, deadline: float
+) -> tuple[TrainConfig, tuple[Probe, ...]]:
+    """The recipe with a number of layers, and the probes by which it was found, now or in an earlier run."""
+    if config.unfreeze != "auto":
+        return config, ()
+    known = None if saved is None else tuple(Probe.from_dict(values) for values in saved.facts["probes"])
+    probes = known or probe_depths(setup, config, deadline)
+    return replace(config, unfreeze=next(probe.unfreeze for probe in probes if probe.chosen)), probes
 
 
 def _interim(saved: SavedState) -> str | None:
@@ -295,143 +299,8 @@ def _told_what_to_lower() -> Iterator[None]:
         ) from error
 
 
-class FinishedModel:
-    """What a learning gave, calibrated, scored on the test part, and ready to be saved.
-
-    Args:
-        learning: Over; what it kept in memory is let go.
-        logits: Its logits of the validation part, ``float32[texts, classes]``.
-        tuning: The search for its settings, if there was one.
-
-    Attributes:
-        temperature: By which logits are divided: in the classifier's weights.
-        test: Scores on the test part, if there is one.
-    """
-
-    def __init__(self, learning: Learning, logits: Tensor, tuning: Tuning | None = None) -> None:
-        self.learning, self.setup, self.model = learning, learning.setup, learning.model
-        self._tuning = tuning
-        self.temperature = self._calibrate(logits)
-        self.test = self._test()
-
-    def _calibrate(self, logits: Tensor) -> float:
-        data = self.setup.data
-        temperature = fit_temperature(logits.numpy(), data.labels.encode(data.val.labels))
-        with torch.no_grad():
-            for parameter in self.model.classifier.parameters():
-                parameter.div_(temperature)
-        self.learning.sources = {}
-        self.setup.free()
-        return temperature
-
-    def _test(self) -> Evaluation | None:
-        setup = self.setup
-        data = setup.data
-        if data.test is None:
-            return None
-        classifier = Classifier(self.model, setup.tokenizer, data.labels.names, device=setup.device, dtype=setup.dtype)
-        scoring = Scoring(
-            classifier,
-            training_hashes=text_hashes(data.train.texts),
-            baseline=setup.baseline,
-            temperature=self.temperature,
-            logits_of=lambda tokenized: compute_logits(self.model, setup.source(self.model, tokenized)),
-        )
-        (evaluation,) = evaluate([scoring], data.test)
-        return evaluation
-
-    def _manifest(self, name: str) -> Manifest:
-        setup, data, best = self.setup, self.setup.data, self.learning.best
-        parts = {"train": data.train, "val": data.val, "test": data.test}
-        epoch = {key: value for key, value in asdict(best).items() if key not in ("epoch", "seconds")}
-        parameters = count_parameters(self.model)
-        return Manifest(
-            name=name,
-            created_at=datetime.now(timezone.utc).isoformat(),
-            labels=data.labels.names,
-            base_model={"name": setup.base.name, "source": setup.base.source},
-            recipe=self.learning.config,
-            truncation=setup.tokenizer.truncation,
-            parameters={"trainable_parameters": parameters.trainable, "total_parameters": parameters.total},
-            metrics={
-                "best_epoch": best.epoch,
-                **epoch,
-                "test": None if self.test is None else self.test.to_dict(),
-                "tuning": None if self._tuning is None else self._tuning.to_dict(),
-            },
-            calibration={"method": "temperature", "temperature": self.temperature, "rows": len(data.val)},
-            data={
-                "source": data.source,
-                "sha256": data.sha256,
-                "rows": {part: len(rows) for part, rows in parts.items() if rows is not None},
-                "removed_rows": data.removed_rows,
-                "conflicts": data.conflicts,
-                "leaked": data.leaked,
-            },
-            versions=_versions(setup.device, setup.dtype),
-        )
-
-    def save(self, name: str, *, overwrite: bool) -> StoredModel:
-        """Saves the model."""
-        setup, manifest = self.setup, self._manifest(name)
-        tensors = {n: p.detach().cpu().contiguous() for n, p in self.model.named_parameters()}
-        return save_model(
-            manifest,
-            tensors=tensors,
-            # The classifier is new, whether it trains or not; with it the calibration.
-            trained={n for n, p in self.model.named_parameters() if p.requires_grad or n.startswith("classifier.")},
-            config=setup.base.classifier_config(manifest.labels),
-            tokenizer_json=setup.tokenizer.to_json(),
-            tokenizer_config=setup.base.tokenizer_config(manifest.truncation.max_length),
-            history=[asdict(epoch) for epoch in self.learning.history],
-            card=model_card(manifest),
-            training_hashes=text_hashes(setup.data.train.texts),
-            write_more=lambda directory: setup.baseline.save(directory, layout.BASELINE),
-            overwrite=overwrite,
-        )
-
-
-def require_space(model: PackedBert) -> None:
-    """Checks that there is room for what a training leaves on the disk.
-
-    Raises:
-        ModelError: There is not.
-    """
-    # The model, and two states with weights, two moments and the best weights.
-    parameters = count_parameters(model)
-    needed = 4 * parameters.total + 2 * 16 * parameters.trainable + 16 * 1024**2
-    directory = models_dir()
-    free = free_disk(directory)
-    if free < needed:
-        raise ModelError(
-            f"{directory}: the model needs {needed >> 20} MiB and the disk has {free >> 20} MiB left; "
-            "free some, or set EMOCLASS_HOME to a directory on another disk"
-        )
-
-
-def require_range(model: PackedBert, dtype: torch.dtype) -> None:
-    """Checks that gradients survive in ``dtype``.
-
-    Raises:
-        DeviceError: They do not.
-    """
-    depth = frozen_depth(model)
-    if dtype == torch.float16 and (depth is None or depth < model.config.num_hidden_layers - 1):
-        raise DeviceError("--precision fp16: gradients of more than one layer vanish in it; use bf16 or fp32")
-
-
 def _stem(name: str) -> str:
     """A part of a model's name, from a path or hub id."""
     last = name.rstrip("/\\").replace("\\", "/").split("/")[-1].split(".")[0]
     kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in last).strip("-")
     return kept[:40] or "data"
-
-
-def _versions(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
-    versions = {"emoclass": __version__, "python": platform.python_version()}
-    for package in ("torch", "transformers", "tokenizers", "safetensors"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:  # an unusual installation; nothing depends on it
-            versions[package] = "unknown"
-    return {**versions, "device": str(device), "precision": precision_name(dtype)}

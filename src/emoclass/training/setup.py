@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -59,10 +60,16 @@ class TrainingSetup:
         self.ranks, self.on_event, self.should_stop = ranks, on_event, should_stop
         self.tokenizer: HeadTailTokenizer = base.tokenizer(config.truncation)
         self.tokenized: dict[str, TokenizedTexts] = {}
-        self._budget = budget
+        self._config, self._budget = config, budget
         self._caches: dict[int, ActivationCache] = {}
         self._telling = False
         self._kept: dict[int, dict[str, ActivationSource]] = {}
+
+    def like(self, data: TrainingData) -> TrainingSetup:
+        """The same for other data, silent, and writing nothing to the disk."""
+        budget = replace(self._budget, disk=0)
+        own = (self.base, self._config, self.device, self.dtype, budget, self.ranks)
+        return TrainingSetup(data, *own, lambda event: None, self.should_stop)
 
     def new_model(self, config: TrainConfig) -> tuple[PackedBert, tuple[str, ...]]:
         """The base model with a new classifier, frozen as wanted, and notes on what is not from the base.

@@ -261,7 +261,9 @@ class Tuner:
     def _save(self) -> None:
         tensors = {f"{number}.{name}": t for number, kept in self.tensors.items() for name, t in kept.items()}
         try:
-            self._states.save(tensors, {"trials": [trial.to_dict() for trial in self.trials], "interim": None})
+            self._states.save(
+                tensors, {"trials": [trial.to_dict() for trial in self.trials], "probes": [], "interim": None}
+            )
         except OSError as error:
             self.setup.on_event(StateNotSaved(f"{self._states.directory}: {error.strerror or error}"))
 

@@ -1,0 +1,113 @@
+"""How many layers should learn: short trainings at several depths, on some of the texts."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from emoclass.config import TrainConfig, Unfreeze
+from emoclass.data.cleaning import CleanData
+from emoclass.errors import LossError
+from emoclass.training.events import Probed
+from emoclass.training.learning import Learning
+from emoclass.training.setup import TrainingSetup
+
+# Texts to learn from in a probe, and to score it on.
+_TEXTS = 2000
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A short training with so many layers.
+
+    Attributes:
+        unfreeze: How many of the last layers learned.
+        score: The validation score after one epoch of some of the texts.
+        error: Standard error of ``score`` as a share of texts that are right.
+        seconds: What the whole training would take, as far as one can tell.
+        chosen: Whether the training goes on with this.
+    """
+
+    unfreeze: Unfreeze
+    score: float
+    error: float
+    seconds: float
+    chosen: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Probe:
+        """The probe from what ``to_dict`` gave."""
+        return cls(**values)
+
+
+def probe_depths(setup: TrainingSetup, config: TrainConfig, deadline: float) -> tuple[Probe, ...]:
+    """Trains for a moment with 1, 2, 4 and all layers, and chooses one of them for the whole training.
+
+    Of those that can end in time it is the one with the best score, or one with fewer layers whose score is less than
+    a standard error worse; the quickest if none can.
+
+    Args:
+        setup: Data and device of the training to come.
+        config: Its recipe.
+        deadline: When the training must end, on the monotonic clock.
+
+    Raises:
+        StoppedError: It was stopped.
+        LossError: The loss was no number at every depth.
+    """
+    data = setup.data
+    few = replace(data, train=_some(data.train, config.seed), val=_some(data.val, config.seed), test=None)
+    scale = (len(data.train) + len(data.val)) / (len(few.train) + len(few.val))
+    small = setup.like(few)
+    layers = setup.base.config.num_hidden_layers
+    probes: list[Probe] = []
+    depths: list[Unfreeze] = [*(k for k in (1, 2, 4) if k < layers), "all"]
+    for unfreeze in depths:
+        short = replace(config, unfreeze=unfreeze, epochs=1)
+        start = time.perf_counter()
+        model, _ = small.new_model(short)
+        small.tokenize(model)
+        learning = Learning(small, model, short)
+        ready = time.perf_counter()
+        try:
+            learning.learn()
+        except LossError:
+            continue
+        score = learning.score(learning.best)
+        seconds = scale * (ready - start + config.epochs * (time.perf_counter() - ready))
+        error = math.sqrt(max(score * (1 - score), 0.0) / len(few.val))
+        probes.append(Probe(unfreeze, score, error, seconds))
+        small.free()
+        setup.on_event(Probed(unfreeze, score, seconds))
+    if not probes:
+        raise LossError("the loss was no finite number with any number of layers; use --precision fp32")
+    left = deadline - time.monotonic()
+    chosen = setup.ranks.from_first(bytes([best_probe(probes, left)]))[0]
+    return tuple(replace(probe, chosen=index == chosen) for index, probe in enumerate(probes))
+
+
+def best_probe(probes: Sequence[Probe], left: float) -> int:
+    """Index of the probe to go on with, with so many seconds left: see ``probe_depths``."""
+    possible = [i for i, probe in enumerate(probes) if probe.seconds <= left]
+    if not possible:
+        return min(range(len(probes)), key=lambda i: probes[i].seconds)
+    best = max((probes[i] for i in possible), key=lambda probe: probe.score)
+    return next(i for i in possible if probes[i].score >= best.score - (probes[i] is not best) * best.error)
+
+
+def _some(rows: CleanData, seed: int) -> CleanData:
+    """At most ``_TEXTS`` of them, drawn at random."""
+    if len(rows) <= _TEXTS:
+        return rows
+    kept = np.sort(np.random.default_rng(seed).choice(len(rows), _TEXTS, replace=False))
+    texts, labels = [rows.texts[i] for i in kept], [rows.labels[i] for i in kept]
+    return replace(rows, texts=texts, labels=labels, rows=rows.rows[kept])
