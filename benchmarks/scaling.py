@@ -3,7 +3,8 @@
     python benchmarks/scaling.py DIR --base minilm --texts 1000 10000 --tokens 20 100 500 --unfreeze 1 2 4 all
 
 DIR has train.csv with the column text; texts of a given length are made by joining its texts. One epoch each, every
-run in a process of its own, the first without and the second with kept activations.
+run in a process of its own, the first without and the second with kept activations. Beside it stands what cost_model.py
+says for this machine, whose matrix product is measured first.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ import json
 import random
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import _common as common
+from cost_model import CPU, SHAPES, training_cost
+
+VAL_SHARE = 0.05
 
 
 def main() -> None:
@@ -42,19 +47,25 @@ def compare(arguments: argparse.Namespace, home: Path) -> None:
     words = " ".join(common.read_part(arguments.data / "train.csv", None)[0]).split()
     base = str(common.base_directory(arguments.base, home))
     rows = []
+    shape = SHAPES[arguments.base]
+    peak = common.gemm_peak(common.native_precision(), shape.hidden, shape.inner)
     for texts in arguments.texts:
         for tokens in arguments.tokens:
             data = home / f"{texts}x{tokens}"
             make_data(data, words, texts, tokens)
             for unfreeze in arguments.unfreeze:
-                shape = {"texts": texts, "tokens": tokens, "unfreeze": unfreeze}
-                settings = {**shape, "data": str(data), "base": base, "cache_memory": arguments.cache_memory}
+                sizes = {"texts": texts, "tokens": tokens, "unfreeze": unfreeze}
+                cost = training_cost(shape, replace(CPU, flops=peak), **sizes)
+                settings = {**sizes, "data": str(data), "base": base, "cache_memory": arguments.cache_memory}
                 with tempfile.TemporaryDirectory(dir=home) as own:
                     for name in ("first", "again"):
                         result = common.run_contender(__file__, name, {**settings, "home": own})
-                        rows.append({**shape, **result})
+                        epochs = {"predicted_epoch": cost.epoch_seconds}
+                        if name == "first":
+                            epochs["predicted_prefix"] = cost.prefix_seconds * (1 + VAL_SHARE)
+                        rows.append({**sizes, **result, **epochs})
     print(f"{arguments.base}, one epoch, {time.strftime('%Y-%m-%d')}")
-    print(common.machine(), end="\n\n")
+    print(f"{common.machine()}, {peak / 1e12:.3f} TFLOP/s", end="\n\n")
     common.print_table(rows)
 
 
@@ -62,7 +73,7 @@ def make_data(directory: Path, words: list[str], texts: int, tokens: int) -> Non
     """Texts of about ``tokens`` tokens: random stretches of real sentences. Labels are random, only cost counts."""
     directory.mkdir()
     chance = random.Random(0)
-    for part, count in (("train", texts), ("val", max(32, texts // 20))):
+    for part, count in (("train", texts), ("val", max(32, round(texts * VAL_SHARE)))):
         starts = [chance.randrange(len(words) - tokens) for _ in range(count)]
         # English words of such texts are 1.06 tokens on average.
         made = [" ".join(words[start : start + round(tokens / 1.06)]) for start in starts]
