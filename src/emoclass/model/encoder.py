@@ -21,8 +21,8 @@ from emoclass.errors import ModelError
 # In a padded attention group the shortest text fills at least this share of the longest; a run of at least so many
 # texts of one length is a group of its own, without padding.
 _MIN_FILL, _MIN_RUN = 0.75, 8
-# Where all texts are at most this long one padded group costs less than several, when gradients are wanted.
-_ONE_GROUP = 128
+# With gradients on the CPU more operations cost more than more padding.
+_MIN_FILL_WRITTEN_OUT = 0.4
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
     "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
@@ -124,7 +124,7 @@ class AttentionGroup(NamedTuple):
     lengths: list[int]
 
 
-def attention_groups(lengths: Sequence[int]) -> list[AttentionGroup]:
+def attention_groups(lengths: Sequence[int], min_fill: float = _MIN_FILL) -> list[AttentionGroup]:
     """Cuts a packed batch into groups of texts of equal length, or nearly equal where such runs are short."""
     groups: list[list[int]] = []
     open_group = False
@@ -133,7 +133,7 @@ def attention_groups(lengths: Sequence[int]) -> list[AttentionGroup]:
         if len(texts) >= _MIN_RUN:
             groups.append(texts)
             open_group = False
-        elif open_group and min(length, *groups[-1]) >= _MIN_FILL * max(length, *groups[-1]):
+        elif open_group and min(length, *groups[-1]) >= min_fill * max(length, *groups[-1]):
             groups[-1] += texts
         else:
             groups.append(texts)
@@ -352,8 +352,7 @@ class BertLayer(nn.Module):
         written_out = qkv.is_cpu and torch.is_grad_enabled() and (dropout > 0 or qkv.dtype != torch.float32)
         attend = self._attend_written_out if written_out else functional.scaled_dot_product_attention
         contexts = []
-        one_group = written_out and max(lengths) <= _ONE_GROUP
-        for group in [AttentionGroup(0, list(lengths))] if one_group else attention_groups(lengths):
+        for group in attention_groups(lengths, _MIN_FILL_WRITTEN_OUT if written_out else _MIN_FILL):
             padding = _Padding(group, qkv.device)
             query, key, value = (
                 padding.pad(qkv).view(padding.texts, padding.longest, 3, heads, size).permute(2, 0, 3, 1, 4).unbind()
