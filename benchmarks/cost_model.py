@@ -76,7 +76,7 @@ class Machine:
 
 
 # flops is measured in the run (gemm_peak); the rest is fitted to runs of scaling.py, see docs/scaling.md.
-CPU = Machine(0.4e12, 0.62, 0.55, 30e9, 4.5e-3, 4e-3, 0.8e6, 2e9, 1e-3)
+CPU = Machine(0.4e12, 0.62, 0.55, 30e9, 6.5e-3, 7e-3, 0.8e6, 2e9, 1e-3)
 # Assumptions: two fifths of the data sheet's dense bf16 product, its memory, a 400 Gbit/s network, 16 cores a GPU.
 GPU = Machine(989e12, 0.4, 0.3, 3.35e12, 5e-3, 1e-3, 6e6, 50e9, 50e-6)
 

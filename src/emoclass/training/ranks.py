@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -113,7 +114,9 @@ def _told_when_another_ends() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        # Without the place in torch's sources, and what it guesses.
+        reason = re.sub(r"^\[[^]]*\] ", "", str(error).splitlines()[0]).split(". ")[0]
         raise EmoclassError(
-            f"another process of this training ended or cannot be reached ({str(error).splitlines()[0]}); "
+            f"another process of this training ended or cannot be reached ({reason}); "
             "the same command with --resume goes on"
         ) from None
