@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -170,7 +171,8 @@ def train(
     sizes = {"cache_memory": _parse_size(cache_memory), "cache_disk": _parse_size(cache_disk)}
     result = _run(parts, config, **settings, **sizes)
     if result is None:  # one of several processes, not the first
-        return
+        # Torch's threads that spoke with the others may still be about, and abort an interpreter that ends under them.
+        os._exit(0)
     if json_:
         console.print_json(result.to_dict())
     else:
