@@ -69,6 +69,7 @@ class TrainConfig:
             same in sum; or ``sqrt``, the square root of that.
         metric: Validation score that decides which epoch is the best, ``accuracy`` or ``macro_f1``.
         seed: Seeds the split, the new weights, the order of texts and dropout.
+        seeds: Trainings from one beginning, with other orders of texts and dropout; their weights are averaged.
     """
 
     base_model: str = "bert-base-uncased"
@@ -87,6 +88,7 @@ class TrainConfig:
     class_weights: str = "none"
     metric: str = "accuracy"
     seed: int = 42
+    seeds: int = 1
 
     def __post_init__(self) -> None:
         valid_unfreeze = self.unfreeze in ("all", "auto") or (isinstance(self.unfreeze, int) and self.unfreeze >= 0)
@@ -109,6 +111,7 @@ class TrainConfig:
             f"--class-weights {self.class_weights} is not one of {', '.join(CLASS_WEIGHTS)}",
         )
         _require(self.metric in METRICS, f"--metric {self.metric} is not one of {', '.join(METRICS)}")
+        _require(1 <= self.seeds <= 1000, f"--seeds {self.seeds} is not between 1 and 1000")
         _require(0 <= self.seed < 2**32, f"--seed {self.seed} is not between 0 and 4294967295")
 
     @classmethod

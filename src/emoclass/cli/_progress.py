@@ -18,6 +18,7 @@ from emoclass.training.events import (
     Probed,
     Resumed,
     RunEvent,
+    SeedStarted,
     StateNotSaved,
     TextsEncoded,
     TrialDone,
@@ -105,10 +106,8 @@ class TrainingDisplay:
             console.warn(f"no state to resume from could be saved: {event.reason}")
         elif isinstance(event, StepDone):
             self._advance(f"epoch {event.epoch}/{self._epochs}", event.texts, None, restart=event.step == 1)
-        elif isinstance(event, Probed):
-            layers = {"all": "all layers", 1: "1 layer"}.get(event.unfreeze, f"{event.unfreeze} layers")
-            time = f"{event.seconds / 60:.1f} minutes"
-            console.note(f"a probe with {layers}: val score {event.score:.4f}; the whole training would take {time}")
+        elif isinstance(event, (Probed, SeedStarted)):
+            self._tell(event)
         elif isinstance(event, TrialStarted):
             self._history, self._epochs = [], event.epochs
             self._trials.append((event.settings, None))
@@ -117,6 +116,15 @@ class TrainingDisplay:
             self._show_trial(event)
         else:
             self._show_epoch(event)
+
+    def _tell(self, event: Probed | SeedStarted) -> None:
+        if isinstance(event, SeedStarted):
+            self._history = []
+            console.note(f"training {event.number} of {event.seeds}")
+            return
+        layers = {"all": "all layers", 1: "1 layer"}.get(event.unfreeze, f"{event.unfreeze} layers")
+        time = f"{event.seconds / 60:.1f} minutes"
+        console.note(f"a probe with {layers}: val score {event.score:.4f}; the whole training would take {time}")
 
     def _show_prepared(self, event: Prepared) -> None:
         rows = ", ".join(f"{count} {part}" for part, count in event.rows.items())

@@ -113,6 +113,9 @@ def train(
     ] = None,
     ratios: options.Ratios = "80/10/10",
     seed: options.Seed = REFERENCE.seed,
+    seeds: Annotated[
+        int | None, _recipe("seeds", "N", "Train N times from one beginning and average the weights.")
+    ] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     format_: options.Format = None,
@@ -147,6 +150,7 @@ def train(
         "label_smoothing": label_smoothing,
         "class_weights": class_weights,
         "metric": metric,
+        "seeds": seeds,
     }
     truncation = TruncationConfig(max_length=max_length, head_tokens=head_tokens)
     config = TrainConfig.named(recipe, **given, truncation=truncation, seed=seed)
@@ -190,6 +194,8 @@ def train(
 def _where(result: TrainResult, config: TrainConfig, tune: int | None) -> str:
     if result.tuning is not None:
         return f"after {len(result.tuning.search.trials)} of {tune} trials"
+    if result.averaged is not None:
+        return f"after {result.averaged.seeds} of {config.seeds} trainings"
     return f"in epoch {len(result.history) + 1} of {config.epochs}"
 
 

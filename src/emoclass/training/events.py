@@ -75,6 +75,14 @@ class Probed:
 
 
 @dataclass(frozen=True)
+class SeedStarted:
+    """The next training of several whose weights will be averaged: its number, from 1, and of how many."""
+
+    number: int
+    seeds: int
+
+
+@dataclass(frozen=True)
 class TrialStarted:
     """A search tries some settings."""
 
@@ -95,5 +103,14 @@ class TrialDone:
 
 
 RunEvent = (
-    Prepared | TextsEncoded | PrefixDone | Resumed | StateNotSaved | Probed | TrialStarted | TrialDone | TrainEvent
+    Prepared
+    | TextsEncoded
+    | PrefixDone
+    | Resumed
+    | StateNotSaved
+    | Probed
+    | SeedStarted
+    | TrialStarted
+    | TrialDone
+    | TrainEvent
 )

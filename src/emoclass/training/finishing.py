@@ -25,6 +25,7 @@ from emoclass.runtime import free_disk, models_dir, precision_name
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, save_model
 from emoclass.store.layout import Manifest
+from emoclass.training.averaging import Averaged
 from emoclass.training.card import model_card
 from emoclass.training.learning import Learning
 from emoclass.training.probing import Probe
@@ -39,6 +40,7 @@ class FinishedModel:
         logits: Its logits of the validation part, ``float32[texts, classes]``.
         tuning: The search for its settings, if there was one.
         probes: The depths that were tried before, if any were.
+        averaged: What the mean of several trainings is, if it is one.
 
     Attributes:
         temperature: By which logits are divided: in the classifier's weights.
@@ -46,10 +48,15 @@ class FinishedModel:
     """
 
     def __init__(
-        self, learning: Learning, logits: Tensor, tuning: Tuning | None = None, probes: Sequence[Probe] = ()
+        self,
+        learning: Learning,
+        logits: Tensor,
+        tuning: Tuning | None = None,
+        probes: Sequence[Probe] = (),
+        averaged: Averaged | None = None,
     ) -> None:
         self.learning, self.setup, self.model = learning, learning.setup, learning.model
-        self._tuning, self._probes = tuning, probes
+        self._tuning, self._probes, self._averaged = tuning, probes, averaged
         self.temperature = self._calibrate(logits)
         self.test = self._test()
 
@@ -98,6 +105,7 @@ class FinishedModel:
                 "test": None if self.test is None else self.test.to_dict(),
                 "tuning": None if self._tuning is None else self._tuning.to_dict(),
                 "probes": [probe.to_dict() for probe in self._probes],
+                "averaged": None if self._averaged is None else asdict(self._averaged),
             },
             calibration={"method": "temperature", "temperature": self.temperature, "rows": len(data.val)},
             data={

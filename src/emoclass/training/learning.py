@@ -103,7 +103,7 @@ class Learning:
         saved_at = time.monotonic()
         try:
             for event in training_loop(
-                self.model, self.sources["train"], labels, self.config, evaluate=self._evaluate, state=state
+                self.model, self.sources["train"], labels, self.config, evaluate=self.evaluate, state=state
             ):
                 self.setup.on_event(event)
                 at_epoch_end = isinstance(event, EpochDone)
@@ -140,7 +140,8 @@ class Learning:
         """Logits of the validation part, of all ranks, ``float32[texts, classes]``."""
         return self.setup.ranks.joined(compute_logits(self.model, self.sources["val"]), len(self.setup.data.val))
 
-    def _evaluate(self) -> Scores:
+    def evaluate(self) -> Scores:
+        """Scores of the model as it is on the validation part."""
         data = self.setup.data
         self._logits = self.val_logits()
         labels = data.labels.encode(data.val.labels)

@@ -22,6 +22,7 @@ from emoclass.model.freezing import ParameterCounts, count_parameters
 from emoclass.runtime import is_out_of_memory, resolve_device, resolve_precision
 from emoclass.store.checkpoints import StoredModel, check_free, find_model, free_name
 from emoclass.training.activations import default_budget
+from emoclass.training.averaging import Averaged, average_seeds
 from emoclass.training.events import RunEvent, StateNotSaved
 from emoclass.training.finishing import FinishedModel, require_range, require_space
 from emoclass.training.learning import Learning
@@ -47,6 +48,7 @@ class TrainResult:
         failure: Why it ended early, if it failed.
         tuning: The search for its settings, if there was one.
         probes: The depths that were tried before, with ``--unfreeze auto``.
+        averaged: What the mean of several trainings' weights is, with ``--seeds``; ``history`` is the first one's.
     """
 
     model: StoredModel
@@ -58,6 +60,7 @@ class TrainResult:
     failure: str | None
     tuning: Tuning | None = None
     probes: tuple[Probe, ...] = ()
+    averaged: Averaged | None = None
 
     @property
     def still_learning(self) -> bool:
@@ -81,6 +84,7 @@ class TrainResult:
             "failure": self.failure,
             "tuning": None if self.tuning is None else self.tuning.to_dict(),
             "probes": [probe.to_dict() for probe in self.probes],
+            "averaged": None if self.averaged is None else asdict(self.averaged),
             "history": [asdict(epoch) for epoch in self.history],
             "data": manifest.data,
             "test": None if self.test is None else self.test.to_dict(),
@@ -197,10 +201,12 @@ def train_together(
             require_space(model)
             require_range(model, dtype)
             setup.tokenize(model, notes)
-            tuning = None
+            tuning = averaged = None
             if tune is None:
                 learning = Learning(setup, model, config, states, {"probes": [probe.to_dict() for probe in probes]})
                 learning.learn(saved, patience=patience, deadline=deadline)
+                if config.seeds > 1 and not learning.stopped and learning.failure is None:
+                    averaged = average_seeds(learning, patience=patience, deadline=deadline)
             else:
                 tuner = Tuner(setup, config, fixed, states)
                 search = tuner.run(tune, saved=saved, deadline=deadline, patience=patience)
@@ -210,7 +216,7 @@ def train_together(
             logits = learning.val_logits()
             if not ranks.is_first:
                 return None
-            finished = FinishedModel(learning, logits, tuning, probes)
+            finished = FinishedModel(learning, logits, tuning, probes, averaged)
         overwrite = overwrite and name is not None
         name = name or interim or f"{_stem(data.source)}-{_stem(base.name)}"
         stored = _save(finished, name, overwrite=overwrite or name == interim)
@@ -228,6 +234,7 @@ def train_together(
         learning.failure,
         tuning,
         probes,
+        averaged,
     )
 
 
@@ -240,6 +247,8 @@ def _check_limits(config: TrainConfig, patience: int | None, max_minutes: float 
         raise ConfigError(f"--tune {tune} is less than 1")
     if tune is not None and config.unfreeze == "auto":
         raise ConfigError("--tune tries numbers of layers itself; leave out --unfreeze auto")
+    if tune is not None and config.seeds > 1:
+        raise ConfigError("--tune: a search trains one model at a time; leave out --seeds")
 
 
 def _decided(

@@ -1,0 +1,98 @@
+"""``--seeds``: several trainings from one beginning become one model, the mean of their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from emoclass.config import TrainConfig
+from emoclass.data.preparation import TrainingData
+from emoclass.errors import ConfigError, LossError
+from emoclass.inference.predictor import load
+from emoclass.model.weights import read_tensors
+from emoclass.training import averaging
+from emoclass.training.events import SeedStarted
+from emoclass.training.learning import Learning
+from emoclass.training.loop import EpochDone
+from emoclass.training.run import TrainResult, run_training
+
+Config = Callable[..., TrainConfig]
+LAYER = "bert.encoder.layer.1.output.dense.weight"
+
+
+def weight(result: TrainResult) -> torch.Tensor:
+    return read_tensors(result.model.directory)[LAYER]
+
+
+def test_weights_are_the_mean_of_all_trainings(
+    parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = run_training(parts, config())
+    others: list[torch.Tensor] = []
+
+    class Watched(Learning):
+        def learn(self, *args: Any, **more: Any) -> None:
+            super().learn(*args, **more)
+            others.append(self.best_tensors[LAYER])
+
+    monkeypatch.setattr(averaging, "Learning", Watched)
+    three = run_training(parts, config(seeds=3))
+    assert len(others) == 2
+    assert not torch.equal(others[0], others[1])
+    torch.testing.assert_close(weight(three), (weight(one) + others[0] + others[1]) / 3)
+    assert [replace(e, seconds=0) for e in three.history] == [replace(e, seconds=0) for e in one.history]
+    assert three.averaged is not None
+    assert three.averaged.seeds == 3
+    assert three.model.manifest.metrics["averaged"]["val_accuracy"] == three.averaged.val_accuracy
+    labels = [prediction.label for prediction in load(three.model.manifest.name).predict(parts.val.texts)]
+    right = [mine == theirs for mine, theirs in zip(labels, parts.val.labels, strict=True)]
+    assert sum(right) / len(right) == pytest.approx(three.averaged.val_accuracy)
+
+
+def test_who_stops_gets_what_is_there_and_can_go_on(parts: TrainingData, config: Config) -> None:
+    recipe = config(seeds=3)
+    whole = run_training(parts, recipe, name="whole")
+    events: list[Any] = []
+
+    def is_second_at_work() -> bool:
+        started = [i for i, event in enumerate(events) if isinstance(event, SeedStarted)]
+        return bool(started) and any(isinstance(event, EpochDone) for event in events[started[0] :])
+
+    part = run_training(parts, recipe, name="part", on_event=events.append, should_stop=is_second_at_work)
+    assert part.stopped
+    assert part.averaged is not None
+    assert part.averaged.seeds == 1
+    assert not torch.equal(weight(part), weight(whole))
+    rest = run_training(parts, recipe, name="part", resume=True)
+    assert not rest.stopped
+    assert rest.model.directory == part.model.directory
+    assert torch.equal(weight(rest), weight(whole))
+
+
+def test_a_training_that_fails_is_left_out(
+    parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(Learning):
+        def learn(self, *args: Any, **more: Any) -> None:
+            raise LossError("the training loss became nan")
+
+    one = run_training(parts, config())
+    monkeypatch.setattr(averaging, "Learning", Failing)
+    result = run_training(parts, config(seeds=2))
+    assert result.averaged is not None
+    assert result.averaged.seeds == 1
+    assert torch.equal(weight(result), weight(one))
+
+
+def test_command(tiny_train: Callable[..., Any], parts: TrainingData, config: Config) -> None:
+    result = tiny_train("--seeds", "2")
+    assert result.exit_code == 0
+    assert "training 2 of 2" in result.stderr
+    assert "weights of 2 trainings averaged: val accuracy" in result.stdout
+    with pytest.raises(ConfigError, match="leave out --seeds"):
+        run_training(parts, config(seeds=2), tune=2)
+    assert tiny_train("--seeds", "0").exit_code == 2
