@@ -20,7 +20,7 @@ from emoclass.runtime import models_dir
 from emoclass.store import layout
 from emoclass.store.checkpoints import find_model, list_models, remove_model
 from emoclass.store.layout import Manifest
-from emoclass.training import run as run_module
+from emoclass.training import finishing
 from emoclass.training.run import TrainResult, run_training
 from tests.conftest import in_models_dir
 
@@ -46,8 +46,8 @@ def test_what_is_saved_predicts_the_same_when_loaded(train: Train, monkeypatch: 
         seen.append(classifier.logits(classifier.tokenizer(TEXTS)))
         return original(scorings, *args)
 
-    original = run_module.evaluate
-    monkeypatch.setattr(run_module, "evaluate", spy)
+    original = finishing.evaluate
+    monkeypatch.setattr(finishing, "evaluate", spy)
     train("first")
     loaded = load("first")
     assert torch.equal(loaded.logits(loaded.tokenizer(TEXTS)), seen[0])

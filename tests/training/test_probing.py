@@ -48,6 +48,22 @@ def test_the_best_that_ends_in_time_is_chosen(scores: list[float], left: float, 
     assert best_probe(probes, left) == expected
 
 
+def test_probes_leave_time_for_the_training(parts: TrainingData, config: Config) -> None:
+    # The whole training would take thousands of seconds, by the first probe.
+    events: list[Any] = []
+    stop = [False]
+
+    def on_event(event: Any) -> None:
+        events.append(event)
+        stop[0] = isinstance(event, EpochDone)
+
+    recipe = config(unfreeze="auto", epochs=10**6)
+    result = run_training(parts, recipe, max_minutes=0.5, on_event=on_event, should_stop=lambda: stop[0])
+    assert [probe.unfreeze for probe in result.probes] == [1]
+    assert result.probes[0].chosen
+    assert len(result.history) == 1
+
+
 def test_who_resumes_is_not_probed_again(parts: TrainingData, config: Config) -> None:
     recipe = config(unfreeze="auto")
     whole = run_training(parts, recipe, name="whole")

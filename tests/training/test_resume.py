@@ -20,8 +20,7 @@ from emoclass.inference.predictor import load
 from emoclass.model.prefix import FrozenPrefix
 from emoclass.model.weights import read_tensors
 from emoclass.runtime import runs_dir
-from emoclass.training import loop
-from emoclass.training import run as run_module
+from emoclass.training import finishing, loop
 from emoclass.training.events import Resumed
 from emoclass.training.loop import StepDone
 from emoclass.training.resume import RunStates
@@ -129,7 +128,7 @@ def test_a_training_that_could_not_be_saved_is_not_lost(
         raise EmoclassError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "save_model", full)
+        patch.setattr(finishing, "save_model", full)
         with pytest.raises(EmoclassError, match="the disk is full"):
             run_training(parts, config())
     events: list[Any] = []

@@ -18,8 +18,8 @@ from emoclass.inference.predictor import load
 from emoclass.model.base import resolve_base
 from emoclass.model.weights import read_tensors
 from emoclass.runtime import models_dir
+from emoclass.training import finishing
 from emoclass.training import learning as learning_module
-from emoclass.training import run as run_module
 from emoclass.training.activations import CacheUse
 from emoclass.training.events import PrefixDone, TextsEncoded
 from emoclass.training.loop import EpochDone
@@ -202,7 +202,7 @@ def test_a_loss_that_is_no_number_ends_the_training(parts: TrainingData, config:
 def test_a_disk_without_room_is_told_before_training(
     parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "free_disk", lambda path: 1 << 20)
+    monkeypatch.setattr(finishing, "free_disk", lambda path: 1 << 20)
     with pytest.raises(ModelError, match="the disk has 1 MiB left"):
         run_training(parts, config())
 

@@ -19,6 +19,8 @@ from emoclass.training.setup import TrainingSetup
 
 # Texts to learn from in a probe, and to score it on.
 _TEXTS = 2000
+# A deeper probe takes about this many times as long as the one before it; it may take this share of the time left.
+_GROWTH, _SHARE = 2.0, 0.25
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def probe_depths(setup: TrainingSetup, config: TrainConfig, deadline: float) -> 
     """Trains for a moment with 1, 2, 4 and all layers, and chooses one of them for the whole training.
 
     Of those that can end in time it is the one with the best score, or one with fewer layers whose score is less than
-    a standard error worse; the quickest if none can.
+    a standard error worse; the quickest if none can. Deeper ones are not tried where there is no time for them.
 
     Args:
         setup: Data and device of the training to come.
@@ -71,7 +73,11 @@ def probe_depths(setup: TrainingSetup, config: TrainConfig, deadline: float) -> 
     layers = setup.base.config.num_hidden_layers
     probes: list[Probe] = []
     depths: list[Unfreeze] = [*(k for k in (1, 2, 4) if k < layers), "all"]
+    took = 0.0
     for unfreeze in depths:
+        left = deadline - time.monotonic()
+        if probes and setup.ranks.any(probes[-1].seconds > left or _GROWTH * took > _SHARE * left)[0]:
+            break
         short = replace(config, unfreeze=unfreeze, epochs=1)
         start = time.perf_counter()
         model, _ = small.new_model(short)
@@ -83,6 +89,7 @@ def probe_depths(setup: TrainingSetup, config: TrainConfig, deadline: float) -> 
         except LossError:
             continue
         score = learning.score(learning.best)
+        took = time.perf_counter() - start
         seconds = scale * (ready - start + config.epochs * (time.perf_counter() - ready))
         error = math.sqrt(max(score * (1 - score), 0.0) / len(few.val))
         probes.append(Probe(unfreeze, score, error, seconds))
