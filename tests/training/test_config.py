@@ -27,6 +27,7 @@ def test_defaults_are_the_reference_recipe() -> None:
         "class_weights": "none",
         "metric": "accuracy",
         "seed": 42,
+        "seeds": 1,
     }
 
 
