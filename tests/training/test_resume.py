@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -205,6 +207,26 @@ def test_too_little_memory_in_the_frozen_layers_halves_the_work(
     monkeypatch.setattr(FrozenPrefix, "__call__", lambda *args: torch.empty(2**46))
     with pytest.raises(EmoclassError, match="--max-length"):
         run_training(parts, config(), cache_disk=0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals there")
+def test_what_a_script_starts_in_the_background_does_not_hear_ctrl_c(tiny_train: Callable[..., Any]) -> None:
+    ended = threading.Event()
+
+    def press() -> None:
+        while not ended.wait(0.05):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell without job control has it after &
+    presses = threading.Thread(target=press)
+    presses.start()
+    try:
+        result = tiny_train()
+    finally:
+        ended.set()
+        presses.join()
+        signal.signal(signal.SIGINT, before)
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals there")

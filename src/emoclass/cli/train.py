@@ -232,7 +232,7 @@ def _tell_about(parts: TrainingData) -> None:
 
 @contextmanager
 def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """A flag that the first Ctrl-C or SIGTERM raises; a second Ctrl-C ends at once."""
+    """A flag that the first Ctrl-C or SIGTERM raises; a second one ends at once. What the shell ignores stays so."""
     stop = threading.Event()
 
     def handle(number: int, frame: Any) -> None:
@@ -240,7 +240,8 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, handle) for number in heard}
     try:
         yield stop
     finally:
