@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,11 +26,8 @@ from emoclass.runtime import free_disk, models_dir, precision_name
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, save_model
 from emoclass.store.layout import Manifest
-from emoclass.training.averaging import Averaged
 from emoclass.training.card import model_card
 from emoclass.training.learning import Learning
-from emoclass.training.probing import Probe
-from emoclass.training.tuning import Tuning
 
 
 class FinishedModel:
@@ -38,25 +36,15 @@ class FinishedModel:
     Args:
         learning: Over; what it kept in memory is let go.
         logits: Its logits of the validation part, ``float32[texts, classes]``.
-        tuning: The search for its settings, if there was one.
-        probes: The depths that were tried before, if any were.
-        averaged: What the mean of several trainings is, if it is one.
+        found: Other things to be kept among its metrics, as plain JSON values by name.
 
     Attributes:
         temperature: By which logits are divided: in the classifier's weights.
         test: Scores on the test part, if there is one.
     """
 
-    def __init__(
-        self,
-        learning: Learning,
-        logits: Tensor,
-        tuning: Tuning | None = None,
-        probes: Sequence[Probe] = (),
-        averaged: Averaged | None = None,
-    ) -> None:
-        self.learning, self.setup, self.model = learning, learning.setup, learning.model
-        self._tuning, self._probes, self._averaged = tuning, probes, averaged
+    def __init__(self, learning: Learning, logits: Tensor, found: Mapping[str, Any]) -> None:
+        self.learning, self.setup, self.model, self._found = learning, learning.setup, learning.model, found
         self.temperature = self._calibrate(logits)
         self.test = self._test()
 
@@ -103,9 +91,7 @@ class FinishedModel:
                 "best_epoch": best.epoch,
                 **epoch,
                 "test": None if self.test is None else self.test.to_dict(),
-                "tuning": None if self._tuning is None else self._tuning.to_dict(),
-                "probes": [probe.to_dict() for probe in self._probes],
-                "averaged": None if self._averaged is None else asdict(self._averaged),
+                **self._found,
             },
             calibration={"method": "temperature", "temperature": self.temperature, "rows": len(data.val)},
             data={

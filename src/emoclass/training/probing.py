@@ -13,6 +13,7 @@ import numpy as np
 from emoclass.config import TrainConfig, Unfreeze
 from emoclass.data.cleaning import CleanData
 from emoclass.errors import LossError
+from emoclass.model.freezing import depths_to_try
 from emoclass.training.events import Probed
 from emoclass.training.learning import Learning
 from emoclass.training.setup import TrainingSetup
@@ -70,11 +71,9 @@ def probe_depths(setup: TrainingSetup, config: TrainConfig, deadline: float) -> 
     few = replace(data, train=_some(data.train, config.seed), val=_some(data.val, config.seed), test=None)
     scale = (len(data.train) + len(data.val)) / (len(few.train) + len(few.val))
     small = setup.like(few)
-    layers = setup.base.config.num_hidden_layers
     probes: list[Probe] = []
-    depths: list[Unfreeze] = [*(k for k in (1, 2, 4) if k < layers), "all"]
     took = 0.0
-    for unfreeze in depths:
+    for unfreeze in depths_to_try(setup.base.config.num_hidden_layers):
         left = deadline - time.monotonic()
         if probes and setup.ranks.any(probes[-1].seconds > left or _GROWTH * took > _SHARE * left)[0]:
             break

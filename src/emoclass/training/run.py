@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec
 
 import torch
 
@@ -32,6 +33,8 @@ from emoclass.training.ranks import join_ranks
 from emoclass.training.resume import RunStates, SavedState, parse_state, run_key
 from emoclass.training.setup import TrainingSetup
 from emoclass.training.tuning import Tuner, Tuning
+
+_P = ParamSpec("_P")
 
 
 @dataclass(frozen=True)
@@ -82,16 +85,14 @@ class TrainResult:
             "still_learning": self.still_learning,
             "stopped": self.stopped,
             "failure": self.failure,
-            "tuning": None if self.tuning is None else self.tuning.to_dict(),
-            "probes": [probe.to_dict() for probe in self.probes],
-            "averaged": None if self.averaged is None else asdict(self.averaged),
+            **{key: manifest.metrics[key] for key in ("tuning", "probes", "averaged")},
             "history": [asdict(epoch) for epoch in self.history],
             "data": manifest.data,
             "test": None if self.test is None else self.test.to_dict(),
         }
 
 
-def run_training(
+def train_together(
     data: TrainingData,
     config: TrainConfig,
     *,
@@ -108,8 +109,10 @@ def run_training(
     fixed: Iterable[str] = (),
     on_event: Callable[[RunEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
-) -> TrainResult:
+) -> TrainResult | None:
     """Trains a classifier, keeps its best epoch, scores it on the test part and saves it.
+
+    In each of the processes that torchrun started; the first one gets the result, the others ``None``.
 
     Args:
         data: Clean parts.
@@ -131,50 +134,6 @@ def run_training(
     Raises:
         EmoclassError: Of some kind, with what to do about it.
         StoppedError: It was stopped before the end of the first epoch.
-    """
-    result = train_together(
-        data,
-        config,
-        name=name,
-        overwrite=overwrite,
-        device=device,
-        precision=precision,
-        cache_memory=cache_memory,
-        cache_disk=cache_disk,
-        resume=resume,
-        patience=patience,
-        max_minutes=max_minutes,
-        tune=tune,
-        fixed=fixed,
-        on_event=on_event,
-        should_stop=should_stop,
-    )
-    if result is None:
-        raise ConfigError("run_training is for one process; in several, train_together gives the first one the result")
-    return result
-
-
-def train_together(
-    data: TrainingData,
-    config: TrainConfig,
-    *,
-    name: str | None = None,
-    overwrite: bool = False,
-    device: str = "auto",
-    precision: str = "auto",
-    cache_memory: int | None = None,
-    cache_disk: int | None = None,
-    resume: bool = False,
-    patience: int | None = None,
-    max_minutes: float | None = None,
-    tune: int | None = None,
-    fixed: Iterable[str] = (),
-    on_event: Callable[[RunEvent], None] = lambda event: None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> TrainResult | None:
-    """The same in each of the processes that torchrun started; the first one gets the result, the others ``None``.
-
-    See ``run_training``.
     """
     base = resolve_base(config.base_model)
     torch_device = resolve_device(device)
@@ -216,7 +175,12 @@ def train_together(
             logits = learning.val_logits()
             if not ranks.is_first:
                 return None
-            finished = FinishedModel(learning, logits, tuning, probes, averaged)
+            found = {
+                "tuning": None if tuning is None else tuning.to_dict(),
+                "probes": [probe.to_dict() for probe in probes],
+                "averaged": None if averaged is None else asdict(averaged),
+            }
+            finished = FinishedModel(learning, logits, found)
         overwrite = overwrite and name is not None
         name = name or interim or f"{_stem(data.source)}-{_stem(base.name)}"
         stored = _save(finished, name, overwrite=overwrite or name == interim)
@@ -236,6 +200,20 @@ def train_together(
         probes,
         averaged,
     )
+
+
+def _in_one_process(train: Callable[_P, TrainResult | None]) -> Callable[_P, TrainResult]:
+    @wraps(train)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> TrainResult:
+        result = train(*args, **kwargs)
+        if result is None:
+            raise ConfigError("run_training is for one process; use train_together, which gives the first the result")
+        return result
+
+    return run
+
+
+run_training = _in_one_process(train_together)
 
 
 def _check_limits(config: TrainConfig, patience: int | None, max_minutes: float | None, tune: int | None) -> None:

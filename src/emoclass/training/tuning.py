@@ -16,6 +16,7 @@ from torch import Tensor
 from emoclass.config import CLASS_WEIGHTS, RECIPES, TrainConfig
 from emoclass.errors import ConfigError, LossError, StoppedError
 from emoclass.evaluation.significance import Gain, bootstrap_gain
+from emoclass.model.freezing import depths_to_try
 from emoclass.model.prefix import compute_logits
 from emoclass.training.events import StateNotSaved, TrialDone, TrialStarted
 from emoclass.training.learning import Learning
@@ -261,9 +262,7 @@ class Tuner:
     def _save(self) -> None:
         tensors = {f"{number}.{name}": t for number, kept in self.tensors.items() for name, t in kept.items()}
         try:
-            self._states.save(
-                tensors, {"trials": [trial.to_dict() for trial in self.trials], "probes": [], "interim": None}
-            )
+            self._states.save(tensors, {"trials": [trial.to_dict() for trial in self.trials], "interim": None})
         except OSError as error:
             self.setup.on_event(StateNotSaved(f"{self._states.directory}: {error.strerror or error}"))
 
@@ -306,7 +305,6 @@ def _space(setup: TrainingSetup, config: TrainConfig) -> dict[str, _Suggest]:
     def epochs(trial: optuna.Trial, name: str) -> int:
         return trial.suggest_int(name, 2, 16)
 
-    depths = [k for k in (1, 2, 4) if k < setup.base.config.num_hidden_layers]
     space: dict[str, _Suggest] = {
         "learning_rate": partial(between, min(3e-5, config.learning_rate), max(5e-3, config.learning_rate)),
         "epochs": epochs,
@@ -314,7 +312,7 @@ def _space(setup: TrainingSetup, config: TrainConfig) -> dict[str, _Suggest]:
         "dropout": partial(among, [None, 0.0, 0.2, 0.3]),
         "label_smoothing": partial(among, [0.0, 0.05, 0.1]),
         "train_pooler": partial(among, [False, True]),
-        "unfreeze": partial(among, [*depths, "all"]),
+        "unfreeze": partial(among, depths_to_try(setup.base.config.num_hidden_layers)),
     }
     if config.metric == "macro_f1":
         space["class_weights"] = partial(among, list(CLASS_WEIGHTS))
