@@ -65,6 +65,9 @@ class TrainConfig:
             Sun et al. 2019); the embeddings come below the first layer.
         dropout: Of all that trains; ``None`` is what the base model says.
         label_smoothing: Share of the target that is spread over all classes (Szegedy et al. 2016).
+        r_drop: Weight of the divergence between two passes of the last layer and the classifier with different dropout,
+            beside the mean of their losses (R-Drop, Liang et al. 2021, arXiv:2106.14448, who sum the losses); 0 is one
+            pass.
         class_weights: Weight of each class in the loss: ``none``; ``balanced``, so that all classes weigh the
             same in sum; or ``sqrt``, the square root of that.
         metric: Validation score that decides which epoch is the best, ``accuracy`` or ``macro_f1``.
@@ -85,6 +88,7 @@ class TrainConfig:
     layer_decay: float = 1.0
     dropout: float | None = None
     label_smoothing: float = 0.0
+    r_drop: float = 0.0
     class_weights: str = "none"
     metric: str = "accuracy"
     seed: int = 42
@@ -106,6 +110,7 @@ class TrainConfig:
         _require(0 < self.layer_decay <= 1, f"--layer-decay {self.layer_decay} is not above 0 and at most 1")
         _require(self.dropout is None or 0 <= self.dropout < 1, f"--dropout {self.dropout} is not between 0 and 1")
         _require(0 <= self.label_smoothing < 1, f"--label-smoothing {self.label_smoothing} is not between 0 and 1")
+        _require(0 <= self.r_drop < math.inf, f"--r-drop {self.r_drop} is not 0 or more")
         _require(
             self.class_weights in CLASS_WEIGHTS,
             f"--class-weights {self.class_weights} is not one of {', '.join(CLASS_WEIGHTS)}",

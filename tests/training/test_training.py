@@ -127,6 +127,17 @@ def test_without_dropout_deeper_unfreezing_begins_like_the_whole_model(parts: Tr
     np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
 
 
+@pytest.mark.parametrize("unfreeze", [0, 1, "all"])
+def test_r_drop_asks_two_passes_to_agree(parts: TrainingData, config: Config, unfreeze: Any) -> None:
+    def losses(dropout: float, r_drop: float) -> list[float]:
+        settings = config(unfreeze=unfreeze, dropout=dropout, r_drop=r_drop, class_weights="sqrt")
+        return [epoch.train_loss for epoch in run_training(parts, settings).history]
+
+    np.testing.assert_allclose(losses(0.0, 100.0), losses(0.0, 0.0), rtol=1e-4)  # without dropout they do
+    # With it, what is sure of itself disagrees most: it stays near the beginning.
+    assert losses(0.5, 100.0)[-1] > losses(0.5, 0.0)[-1]
+
+
 def test_the_best_epoch_is_kept_and_the_earlier_one_on_a_tie(
     parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:

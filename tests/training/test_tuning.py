@@ -26,7 +26,7 @@ from emoclass.training.setup import TrainingSetup
 pytest.importorskip("optuna")
 Config = Callable[..., TrainConfig]
 CPU = torch.device("cpu")
-FIXED = ["train_pooler", "dropout", "label_smoothing"]
+FIXED = ["train_pooler", "dropout", "label_smoothing", "r_drop"]
 
 
 def _search(parts: TrainingData, config: TrainConfig, trials: int, **settings: Any) -> TrainResult:

@@ -79,6 +79,9 @@ def train(
     label_smoothing: Annotated[
         float | None, _recipe("label_smoothing", "SHARE", "Share of the target spread over all classes.")
     ] = None,
+    r_drop: Annotated[
+        float | None, _recipe("r_drop", "W", "Weight of the difference that dropout makes between two passes (R-Drop).")
+    ] = None,
     class_weights: Annotated[
         str | None,
         _recipe("class_weights", "KIND", "Weights of classes in the loss: none, or rare ones more: sqrt, balanced."),
@@ -148,6 +151,7 @@ def train(
         "max_grad_norm": max_grad_norm,
         "dropout": dropout,
         "label_smoothing": label_smoothing,
+        "r_drop": r_drop,
         "class_weights": class_weights,
         "metric": metric,
         "seeds": seeds,

@@ -460,7 +460,13 @@ class PackedBert(nn.Module):
         return self.suffix(self.bert.embeddings(input_ids, lengths).to(dtype), lengths, 0)
 
     def suffix(
-        self, hidden: Tensor, lengths: Sequence[int], start: int, layers: Sequence[BertLayer] | None = None
+        self,
+        hidden: Tensor,
+        lengths: Sequence[int],
+        start: int,
+        layers: Sequence[BertLayer] | None = None,
+        *,
+        passes: int = 1,
     ) -> Tensor:
         """Logits from the input of layer ``start``.
 
@@ -469,13 +475,16 @@ class PackedBert(nn.Module):
             lengths: Tokens of each text in ``hidden``.
             start: The first layer that is still to be run.
             layers: What to run instead of the layers from ``start`` on.
+            passes: How many times the last layer and what follows it are run, each time with other dropout.
 
         Returns:
-            ``float32[texts, classes]``.
+            ``float32[passes * texts, classes]``, one pass after the other.
         """
         layers = self.layers[start:] if layers is None else layers
         for layer in layers[:-1]:
             hidden = layer(hidden, lengths)
+        if passes > 1:
+            hidden, lengths = hidden.repeat(passes, 1), list(lengths) * passes
         first = layers[-1].forward_first(hidden, lengths) if layers else hidden
         pooled = torch.tanh(self.bert.pooler.dense(first.float()))
         dropout = self.config.classifier_dropout

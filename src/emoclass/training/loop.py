@@ -189,14 +189,22 @@ def training_loop(
             if len(own):
                 hidden, lengths = source.batch(own)
                 target = shard[torch.from_numpy(own)]
-                logits = model.suffix(hidden, lengths, source.depth, state.working.layers)
+                passes = 2 if config.r_drop else 1
+                logits = model.suffix(hidden, lengths, source.depth, state.working.layers, passes=passes)
                 loss = functional.cross_entropy(
-                    logits, target, weights, reduction="sum", label_smoothing=config.label_smoothing
+                    logits,
+                    target.repeat(passes),
+                    weights,
+                    reduction="sum",
+                    label_smoothing=config.label_smoothing,
                 )
                 # The mean over all ranks' texts of the batch.
-                loss = loss / weights[targets[torch.from_numpy(chosen)]].sum()
-                right = (logits.detach().argmax(-1) == target).sum().float()
+                total = weights[targets[torch.from_numpy(chosen)]].sum()
+                loss = loss / passes / total
+                right = (logits[: len(own)].detach().argmax(-1) == target).sum().float()
                 sums += torch.stack([loss.detach() * len(chosen), right])
+                if config.r_drop:
+                    loss = loss + config.r_drop * (weights[target] * _divergence(*logits.chunk(2))).sum() / total
             state.optimizer.step(loss)
             state.step += 1
             if state.step % _LOSS_EVERY == 1 or state.step == state.steps:
@@ -217,6 +225,13 @@ def _batches(texts: int, batch_size: int, generator: torch.Generator) -> Iterato
     shuffled = torch.randperm(texts, generator=generator).numpy()
     for start in range(0, texts, batch_size):
         yield shuffled[start : start + batch_size]
+
+
+def _divergence(first: Tensor, second: Tensor) -> Tensor:
+    """Mean of the two Kullback-Leibler divergences between what two passes say of each text, ``float32[texts]``."""
+    p, q = first.log_softmax(-1), second.log_softmax(-1)
+    # p (log p - log q) + q (log q - log p) = (p - q) (log p - log q)
+    return ((p.exp() - q.exp()) * (p - q)).sum(-1) / 2
 
 
 def _class_weights(labels: npt.NDArray[np.int64], classes: int, kind: str) -> Tensor:

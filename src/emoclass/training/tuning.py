@@ -311,6 +311,7 @@ def _space(setup: TrainingSetup, config: TrainConfig) -> dict[str, _Suggest]:
         "weight_decay": partial(between, 1e-3, 0.3),
         "dropout": partial(among, [None, 0.0, 0.2, 0.3]),
         "label_smoothing": partial(among, [0.0, 0.05, 0.1]),
+        "r_drop": partial(among, [0.0, 0.5, 1.0, 2.0]),
         "train_pooler": partial(among, [False, True]),
         "unfreeze": partial(among, depths_to_try(setup.base.config.num_hidden_layers)),
     }
