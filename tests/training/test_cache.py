@@ -2,6 +2,7 @@
 
 import os
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from emoclass.config import TrainConfig, TruncationConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.errors import ConfigError, StoppedError
 from emoclass.model.base import resolve_base
-from emoclass.model.prefix import FrozenPrefix
+from emoclass.model.prefix import ComputedActivations, FrozenPrefix, TokenIds
 from emoclass.model.tokenization import TokenizedTexts
 from emoclass.runtime import parse_size
 from emoclass.training import cache_files
@@ -67,10 +68,55 @@ def test_what_differs_is_not_reused(texts: TokenizedTexts, make_cache: Callable[
         (make_cache(dtype=torch.bfloat16), texts),
         (make_cache(depth=2), texts),
         (make_cache(), texts.take(np.arange(29))),
-        (make_cache(), texts.take(np.arange(29, -1, -1))),
     ):
         other.add(part)
         assert other.use.reused == 0
+
+
+def test_memory_and_disk_share_a_part_and_the_next_run_finds_the_file_whatever_memory_is_free(
+    texts: TokenizedTexts, make_cache: Callable[..., ActivationCache]
+) -> None:
+    whole = make_cache(memory=10**9, disk=0)
+    whole.add(texts)
+    row = 4 * whole._prefix.hidden_size
+    size = row * int(texts.lengths.sum())
+    first = make_cache(memory=int(0.45 * size), disk=int(0.7 * size))
+    first.add(texts)
+    assert first.use.recomputed == 0
+    assert first.use.memory + first.use.disk == 30
+    for memory in (0, int(0.3 * size), size):
+        later = make_cache(memory=memory, disk=int(0.7 * size))
+        later.add(texts)
+        assert 0 < later.use.reused < 30
+    assert len(list_files()) == 1
+    both = make_cache(memory=int(0.45 * size))  # the file has room for all of them
+    both.add(texts)
+    assert both.use == CacheUse(memory=first.use.memory, disk=first.use.disk)
+    again = make_cache(memory=size)
+    again.add(texts)
+    assert again.use == CacheUse(memory=30, reused=30)
+
+
+def test_a_part_without_texts_has_no_rows(texts: TokenizedTexts, make_cache: Callable[..., ActivationCache]) -> None:
+    rows, lengths = make_cache().add(texts.take(np.arange(0))).batch(np.arange(0))
+    assert (len(rows), lengths) == (0, [])
+
+
+def test_what_a_failed_attempt_took_is_given_back_before_the_next(
+    texts: TokenizedTexts, make_cache: Callable[..., ActivationCache]
+) -> None:
+    alive = weakref.WeakSet[torch.Tensor]()
+
+    def compute(inputs: torch.Tensor, lengths: Any) -> torch.Tensor:
+        assert not [tensor for tensor in alive if tensor.shape[0] > len(inputs)]
+        taken = torch.zeros(len(inputs), 4)
+        alive.add(taken)
+        if len(lengths) > 4:
+            raise RuntimeError("out of memory")
+        return taken
+
+    rows, _ = ComputedActivations(compute, 1, TokenIds(texts, CPU)).batch(np.arange(30))
+    assert rows.shape == (texts.lengths.sum(), 4)
 
 
 def test_another_learning_rate_starts_from_the_cache(parts: TrainingData, config: Callable[..., TrainConfig]) -> None:

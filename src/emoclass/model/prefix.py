@@ -112,20 +112,19 @@ class TokenIds:
 
 
 class ChosenActivations:
-    """Some texts of a source as a source.
+    """Some texts of a source as a source, in any order.
 
     Args:
         source: All texts.
         chosen: Which, ``int64[texts]``.
+
+    Attributes:
+        lengths: Tokens of each text, ``int64[texts]``.
     """
 
     def __init__(self, source: ActivationSource, chosen: npt.NDArray[np.int64]) -> None:
         self.depth, self._source, self._chosen = source.depth, source, chosen
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """Tokens of each text, ``int64[texts]``."""
-        return self._source.lengths[self._chosen]
+        self.lengths = source.lengths[chosen]
 
     def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
         """Rows of these texts end to end, and the rows of each."""
@@ -153,15 +152,22 @@ class ComputedActivations:
 
     def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
         inputs, lengths = self._inputs.batch(indices)
+        hidden = self._computed(inputs, lengths)
+        if hidden is not None:
+            return hidden, lengths if len(hidden) == len(inputs) else [1] * len(lengths)
+        # Here, and not where the error was caught: it would keep what was allocated for the whole.
+        half = len(indices) // 2
+        (first, rows), (second, more) = self.batch(indices[:half]), self.batch(indices[half:])
+        return torch.cat([first, second]), rows + more
+
+    def _computed(self, inputs: Tensor, lengths: list[int]) -> Tensor | None:
+        """``None`` if there is no memory for so many texts at once."""
         try:
-            hidden = self._compute(inputs, lengths)
+            return self._compute(inputs, lengths)
         except (RuntimeError, MemoryError) as error:
-            if len(indices) == 1 or not is_out_of_memory(error):
+            if len(lengths) == 1 or not is_out_of_memory(error):
                 raise
-            half = len(indices) // 2
-            (first, rows), (second, more) = self.batch(indices[:half]), self.batch(indices[half:])
-            return torch.cat([first, second]), rows + more
-        return hidden, lengths if len(hidden) == len(inputs) else [1] * len(lengths)
+            return None
 
 
 def chunk_tokens(device: torch.device) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,7 @@ from emoclass.model.prefix import (
     FrozenPrefix,
     TokenIds,
     chunk_tokens,
-    longest_first,
+    token_chunks,
 )
 from emoclass.model.tokenization import TokenizedTexts, token_positions
 from emoclass.runtime import available_memory, cache_dir, free_disk
@@ -83,7 +85,7 @@ class JoinedActivations:
 
 @dataclass(frozen=True)
 class RowLayout:
-    """Where the rows of each text stand when the longest text comes first.
+    """Where the rows of each text stand.
 
     Attributes:
         starts: First row of each text, ``int64[texts]``.
@@ -95,12 +97,13 @@ class RowLayout:
 
     @classmethod
     def of(cls, tokenized: TokenizedTexts, *, only_first: bool) -> RowLayout:
-        """The layout of these texts, with one row each if only [CLS] is kept."""
-        order = np.argsort(-tokenized.lengths, kind="stable")
+        """These texts one after the other, with one row each if only [CLS] is kept."""
         rows = np.ones(len(tokenized), dtype=np.int64) if only_first else tokenized.lengths
-        starts = np.empty(len(tokenized), dtype=np.int64)
-        starts[order] = np.cumsum(rows[order]) - rows[order]
-        return cls(starts, rows)
+        return cls(np.cumsum(rows) - rows, rows)
+
+    def part(self, start: int, end: int) -> RowLayout:
+        """Of the texts from ``start`` to ``end``, in the same place."""
+        return RowLayout(self.starts[start:end], self.rows[start:end])
 
     def positions(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Rows of these texts, one after the other."""
@@ -120,6 +123,8 @@ class CacheBudget:
     disk: int
 
 
+# Rows that are read from a file at once, by way of memory that a GPU can copy from.
+_ROWS_AT_ONCE = 1 << 15
 # The rest of the free memory is for the work itself; the rest of the free disk for everybody else.
 _MEMORY_SHARE, _DISK_SHARE, _MOST_DISK = 0.5, 0.5, 20 * 10**9
 
@@ -184,91 +189,79 @@ class ActivationCache:
     def add(self, tokenized: TokenizedTexts, inputs: ActivationSource | None = None) -> ActivationSource:
         """The activations of a part: as much in memory as fits, then in a file, the rest computed in each epoch.
 
+        The longest texts come first, into memory, and the shortest into the file: where that begins depends on the
+        budget for the disk alone, so that the next run finds it whatever memory is free then. A part that fits into
+        the file is there as a whole.
+
         Args:
             tokenized: The texts.
             inputs: Input of the prefix's first layer for the same texts, if it does not begin with token ids.
         """
-        inputs = inputs or TokenIds(tokenized, self._device)
-        layout = RowLayout.of(tokenized, only_first=self._prefix.only_first)
-        sizes = np.cumsum(layout.rows) * self._row_bytes
-        in_memory = int(np.searchsorted(sizes, self._budget.memory, side="right"))
-        kept = sizes[in_memory - 1] if in_memory else 0
-        in_file = int(np.searchsorted(sizes - kept, self._budget.disk, side="right"))
-        borders = [0, in_memory, max(in_memory, in_file), len(tokenized)]
-        makers = (self._in_memory, self._in_file, self._recomputed)
-        sources = [
-            make(tokenized.take(np.arange(start, end)), ChosenActivations(inputs, np.arange(start, end)))
-            for make, start, end in zip(makers, borders[:-1], borders[1:], strict=True)
-            if end > start
-        ]
-        return sources[0] if len(sources) == 1 else JoinedActivations(sources)
+        order = np.argsort(-tokenized.lengths, kind="stable")
+        texts = tokenized.take(order)
+        inputs = ChosenActivations(inputs or TokenIds(tokenized, self._device), order)
+        count, layout = len(texts), RowLayout.of(texts, only_first=self._prefix.only_first)
+        starts = np.append(layout.starts, layout.rows.sum()) * self._row_bytes
+        in_memory = int(np.searchsorted(starts[1:], self._budget.memory, side="right"))
+        filed = int(np.searchsorted(starts[:-1], starts[-1] - self._budget.disk))
+        self._budget.memory -= int(starts[in_memory])
+        self._budget.disk -= int(starts[-1] - starts[filed])
 
-    def _in_memory(self, texts: TokenizedTexts, inputs: ActivationSource) -> ActivationSource:
-        layout = RowLayout.of(texts, only_first=self._prefix.only_first)
-        total = int(layout.rows.sum())
-        self._budget.memory -= total * self._row_bytes
-        file = self._open(texts, total)
-        if file is not None:
-            hidden = file.read(np.array([0]), np.array([total])).to(self._device)
-        else:
-            hidden = torch.empty(total, self._prefix.hidden_size, dtype=self._dtype, device=self._device)
-            self._compute(texts, total, inputs, hidden)
-        self.use += CacheUse(memory=len(texts), reused=len(texts) if file is not None else 0)
-        return CachedActivations(hidden, layout, texts.lengths, self._prefix.depth)
+        computed = ComputedActivations(self._prefix, self._prefix.depth, inputs)
+        rows = int(starts[in_memory]) // self._row_bytes
+        hidden = torch.empty(rows, self._prefix.hidden_size, dtype=self._dtype, device=self._device)
+        self._compute(computed, 0, min(in_memory, filed), layout, hidden, RowWriter(None))
+        file, reused = None, 0
+        if filed < count:
+            path = cache_path(self._digest, texts.take(np.arange(filed, count)))
+            size = int(starts[-1] - starts[filed])
+            file = self._open(path, size)
+            if file is None:
+                make_room(size, self._disk_limit)
+                with RowWriter(path) as writer:
+                    self._compute(computed, filed, count, layout, hidden, writer)
+                file = self._open(path, size)  # unless the disk was full, or another process removed it at once
+            else:
+                reused = count - filed
+                self._on_texts(reused)
+                first = int(layout.starts[filed])
+                for row in range(first, rows, _ROWS_AT_ONCE):
+                    end = min(row + _ROWS_AT_ONCE, rows)
+                    hidden[row:end] = file.read(np.array([row - first]), np.array([end - row])).to(self._device)
+        read = count if file is None else max(in_memory, filed)
+        self.use += CacheUse(in_memory, count - read, read - in_memory, reused)
 
-    def _in_file(self, texts: TokenizedTexts, inputs: ActivationSource) -> ActivationSource:
-        layout = RowLayout.of(texts, only_first=self._prefix.only_first)
-        total = int(layout.rows.sum())
-        file = self._open(texts, total)
-        reused = file is not None
-        if file is None:
-            self._compute(texts, total, inputs, None)
-            file = self._open(texts, total)
-        if file is None:  # the disk was full, or another process removed the file at once
-            return self._recomputed(texts, inputs)
-        self.use += CacheUse(disk=len(texts), reused=len(texts) if reused else 0)
-        return FiledActivations(file, layout, texts.lengths, self._prefix.depth, self._device)
+        depth, lengths = self._prefix.depth, texts.lengths
+        sources: list[ActivationSource] = []
+        if in_memory or not count:
+            sources.append(CachedActivations(hidden, layout.part(0, in_memory), lengths[:in_memory], depth))
+        if in_memory < read:
+            sources.append(ChosenActivations(computed, np.arange(in_memory, read)))
+        if file is not None and read < count:
+            kept = RowLayout(layout.starts - layout.starts[filed], layout.rows).part(read, count)
+            sources.append(FiledActivations(file, kept, lengths[read:], depth, self._device))
+        places = np.empty(count, dtype=np.int64)
+        places[order] = np.arange(count)
+        return ChosenActivations(sources[0] if len(sources) == 1 else JoinedActivations(sources), places)
 
-    def _recomputed(self, texts: TokenizedTexts, inputs: ActivationSource) -> ActivationSource:
-        self.use += CacheUse(recomputed=len(texts))
-        return self._computed(inputs)
-
-    def _open(self, texts: TokenizedTexts, total: int) -> RowFile | None:
-        if self._disk_limit <= 0:
+    def _open(self, path: Path, size: int) -> RowFile | None:
+        if not is_complete(path, size):
             return None
-        path = cache_path(self._digest, texts)
-        if not is_complete(path, total * self._row_bytes):
-            return None
-        try:
-            pinned = self._device.type == "cuda"
-            file = RowFile(path, self._prefix.hidden_size, self._dtype, pinned=pinned)
-        except OSError:
-            return None
-        self._on_texts(len(texts))
-        return file
+        with suppress(OSError):
+            return RowFile(path, self._prefix.hidden_size, self._dtype, pinned=self._device.type == "cuda")
+        return None
 
-    def _compute(self, texts: TokenizedTexts, total: int, inputs: ActivationSource, hidden: Tensor | None) -> None:
-        """Fills ``hidden``, and a file for the next run if the budget allows."""
-        source = self._computed(inputs)
-        row = 0
-        with self._writer(texts, total) as writer:
-            for indices in longest_first(texts.lengths, chunk_tokens(self._device)):
-                if hidden is None and writer.failed:
-                    return
-                rows = source.batch(indices)[0]
-                if hidden is not None:
-                    hidden[row : row + len(rows)] = rows
-                row += len(rows)
-                writer.write(rows)
-                self._on_texts(len(indices))
-
-    def _computed(self, inputs: ActivationSource) -> ComputedActivations:
-        return ComputedActivations(self._prefix, self._prefix.depth, inputs)
-
-    def _writer(self, texts: TokenizedTexts, total: int) -> RowWriter:
-        size = total * self._row_bytes
-        if size > self._budget.disk:
-            return RowWriter(None)
-        self._budget.disk -= size
-        make_room(size, self._disk_limit)
-        return RowWriter(cache_path(self._digest, texts))
+    def _compute(
+        self, source: ActivationSource, start: int, end: int, layout: RowLayout, hidden: Tensor, writer: RowWriter
+    ) -> None:
+        """The rows of the texts from ``start`` to ``end``: to their place in ``hidden``, if they have one, and on."""
+        for chunk in token_chunks(source.lengths[start:end].tolist(), chunk_tokens(self._device)):
+            row = int(layout.starts[start + chunk.start])
+            if writer.failed and row >= len(hidden):
+                return
+            indices = np.arange(start + chunk.start, start + chunk.stop)
+            rows, _ = source.batch(indices)
+            kept = hidden[row : row + len(rows)]
+            kept.copy_(rows[: len(kept)])
+            writer.write(rows)
+            self._on_texts(len(indices))
