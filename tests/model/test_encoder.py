@@ -157,6 +157,8 @@ def test_chunks_keep_to_the_budget(lengths: list[int], budget: int) -> None:
     chunks = token_chunks(lengths, budget)
     assert [length for chunk in chunks for length in lengths[chunk]] == lengths
     assert all(sum(lengths[chunk]) <= budget or len(lengths[chunk]) == 1 for chunk in chunks)
+    # The last layer pads a chunk's texts to the longest: one long text must not make all the others long.
+    assert all(len(lengths[c]) * max(lengths[c]) <= 2 * budget or len(lengths[c]) == 1 for c in chunks)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
@@ -21,8 +22,8 @@ from emoclass.errors import ModelError
 # In a padded attention group the shortest text fills at least this share of the longest; a run of at least so many
 # texts of one length is a group of its own, without padding.
 _MIN_FILL, _MIN_RUN = 0.75, 8
-# With gradients on the CPU more operations cost more than more padding.
-_MIN_FILL_WRITTEN_OUT = 0.4
+# With gradients more operations cost more than more padding (measured on the CPU).
+_MIN_FILL_WITH_GRADIENTS = 0.4
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
     "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
@@ -150,21 +151,39 @@ class _Padding:
         self.tokens = slice(group.start, group.start + sum(group.lengths))
         self.mask: Tensor | None = None
         if min(group.lengths) < self.longest:
-            lengths = torch.tensor(group.lengths, device=device)
-            self.mask = torch.arange(self.longest, device=device) < lengths[:, None]
+            # Made on the CPU: a GPU would have to be waited for.
+            lengths, places = torch.tensor(group.lengths), torch.arange(self.longest)
+            mask = places < lengths[:, None]
             starts = lengths.cumsum(0) - lengths
-            self._indices = (starts[:, None] + torch.arange(self.longest, device=device)).where(self.mask, 0)
+            self._padded = (starts[:, None] + places).where(mask, 0).flatten().to(device)
+            self._packed = mask.flatten().nonzero().flatten().to(device)
+            self.mask = mask.to(device)
 
     def pad(self, packed: Tensor) -> Tensor:
         """``[tokens of the batch, width] -> [texts, longest, width]``."""
         packed = packed[self.tokens]
         if self.mask is None:
             return packed.view(self.texts, self.longest, -1)
-        return packed.index_select(0, self._indices.flatten()).view(self.texts, self.longest, -1)
+        return packed.index_select(0, self._padded).view(self.texts, self.longest, -1)
 
     def unpad(self, padded: Tensor) -> Tensor:
         """``[texts, longest, width] -> [tokens of the group, width]``."""
-        return padded.flatten(0, 1) if self.mask is None else padded[self.mask]
+        padded = padded.flatten(0, 1)
+        return padded if self.mask is None else padded.index_select(0, self._packed)
+
+
+# All layers of a batch need the same.
+@lru_cache(maxsize=4)
+def _paddings(lengths: tuple[int, ...], min_fill: float, device: torch.device) -> list[_Padding]:
+    with torch.inference_mode(False):
+        return [_Padding(group, device) for group in attention_groups(lengths, min_fill)]
+
+
+@lru_cache(maxsize=4)
+def _bounds(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """Where each text begins and the last one ends, ``int32[texts + 1]``."""
+    with torch.inference_mode(False):
+        return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
 
 
 def _varlen_kernel(qkv: Tensor, head_size: int) -> Callable[..., Any] | None:
@@ -344,7 +363,7 @@ class BertLayer(nn.Module):
         dropout = self.config.attention_probs_dropout_prob if self.training else 0.0
         kernel = None if dropout else _varlen_kernel(qkv, size)
         if kernel is not None:
-            bounds = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=qkv.device)
+            bounds = _bounds(tuple(lengths), qkv.device)
             packed = qkv.view(-1, 3, heads, size).unbind(1)
             context: Tensor = kernel(*packed, bounds, bounds, max(lengths), max(lengths))
             return context.flatten(1)
@@ -352,8 +371,8 @@ class BertLayer(nn.Module):
         written_out = qkv.is_cpu and torch.is_grad_enabled() and (dropout > 0 or qkv.dtype != torch.float32)
         attend = self._attend_written_out if written_out else functional.scaled_dot_product_attention
         contexts = []
-        for group in attention_groups(lengths, _MIN_FILL_WRITTEN_OUT if written_out else _MIN_FILL):
-            padding = _Padding(group, qkv.device)
+        min_fill = _MIN_FILL_WITH_GRADIENTS if written_out or (qkv.is_cuda and torch.is_grad_enabled()) else _MIN_FILL
+        for padding in _paddings(tuple(lengths), min_fill, qkv.device):
             query, key, value = (
                 padding.pad(qkv).view(padding.texts, padding.longest, 3, heads, size).permute(2, 0, 3, 1, 4).unbind()
             )

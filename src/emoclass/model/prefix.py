@@ -15,6 +15,8 @@ from emoclass.model.encoder import PackedBert
 from emoclass.model.tokenization import TokenizedTexts
 from emoclass.runtime import is_out_of_memory
 
+# A chunk's texts, were all as long as the longest, have at most so many times its tokens: the last layer pads them.
+_MOST_PADDING = 2
 # Tokens per forward pass: large enough for full matrix products, small enough for the caches of a CPU.
 _CHUNK_TOKENS = {"cpu": 4096, "cuda": 65_536}
 
@@ -62,13 +64,17 @@ class FrozenPrefix:
 
 
 def token_chunks(lengths: Sequence[int], budget: int) -> list[slice]:
-    """Cuts consecutive texts into chunks of at most ``budget`` tokens, each with at least one text."""
-    borders, tokens = [0], 0
+    """Cuts consecutive texts into chunks of at most ``budget`` tokens, each with at least one text.
+
+    Texts of very different lengths are kept apart: padded to the longest a chunk has at most twice the budget.
+    """
+    borders, tokens, longest = [0], 0, 0
     for index, length in enumerate(lengths):
-        if tokens + length > budget and index > borders[-1]:
+        padded = (index - borders[-1] + 1) * max(longest, length)
+        if (tokens + length > budget or padded > _MOST_PADDING * budget) and index > borders[-1]:
             borders.append(index)
-            tokens = 0
-        tokens += length
+            tokens = longest = 0
+        tokens, longest = tokens + length, max(longest, length)
     if lengths:
         borders.append(len(lengths))
     return [slice(start, end) for start, end in pairwise(borders)]
