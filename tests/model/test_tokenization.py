@@ -128,3 +128,13 @@ def test_very_long_texts_are_tokenized_in_pieces_to_the_same_ids(content: list[s
     assert in_pieces.input_ids.tolist() == expected.input_ids.tolist()
     assert in_pieces.truncated.tolist() == expected.truncated.tolist()
     assert counted == counts
+
+
+def test_many_texts_are_tokenized_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [" ".join(FILLERS[: n % 9]) for n in range(11)]
+    whole = make(8)(texts)
+    monkeypatch.setattr(tokenization, "_TEXTS_AT_ONCE", 3)
+    parts = make(8)(texts)
+    for name in ("input_ids", "offsets", "truncated"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    assert len(make(8)([])) == 0

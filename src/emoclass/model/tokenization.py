@@ -41,6 +41,15 @@ class TokenizedTexts:
         """Tokens per text, ``int64[texts]``."""
         return np.diff(self.offsets)
 
+    @classmethod
+    def joined(cls, parts: Sequence[TokenizedTexts]) -> TokenizedTexts:
+        """The texts of all parts, one part after the other; there is at least one part."""
+        if len(parts) == 1:
+            return parts[0]
+        offsets = np.concatenate(([0], np.cumsum(np.concatenate([part.lengths for part in parts]))))
+        ids, truncated = [part.input_ids for part in parts], [part.truncated for part in parts]
+        return cls(np.concatenate(ids), offsets, np.concatenate(truncated))
+
     def take(self, indices: npt.NDArray[np.int64]) -> TokenizedTexts:
         """The texts at these indices, in that order."""
         offsets = np.concatenate(([0], np.cumsum(self.lengths[indices])))
@@ -54,6 +63,8 @@ def token_positions(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64
     return shifts + np.arange(len(shifts))
 
 
+# What the tokenizer makes of a text takes some thirty times the memory of its ids.
+_TEXTS_AT_ONCE = 8192
 # Longer texts are tokenized in pieces of about so many characters, as far as they are needed.
 _PIECE = 1 << 16
 
@@ -154,6 +165,10 @@ class HeadTailTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> TokenizedTexts:
         """Token ids of the texts, truncated, with special tokens."""
+        starts = range(0, max(1, len(texts)), _TEXTS_AT_ONCE)
+        return TokenizedTexts.joined([self._tokenized(texts[start : start + _TEXTS_AT_ONCE]) for start in starts])
+
+    def _tokenized(self, texts: Sequence[str]) -> TokenizedTexts:
         content = self._short_content(texts)
         for index, text in enumerate(texts):
             if len(text) > _PIECE:
