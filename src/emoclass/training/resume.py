@@ -92,7 +92,7 @@ class RunStates:
         numbers = self._numbers()
         content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
         document = json.dumps(dict(facts)).encode()
-        digest = hashlib.sha256(document + content).hexdigest()
+        digest = _digest(document, content)
         head = json.dumps({"format": _FORMAT, "facts": len(document), "sha256": digest}).encode() + b"\n"
         path = self._path(max(numbers, default=0) + 1)
         aside = path.with_suffix(f".{os.getpid()}.tmp")
@@ -118,7 +118,7 @@ class RunStates:
         for number in reversed([] if self.problem else self._numbers()):
             with suppress(OSError):
                 content = self._path(number).read_bytes()
-                if parse_state(content) is not None:
+                if _parts(content) is not None:
                     return content
         return b""
 
@@ -150,12 +150,31 @@ def parse_state(content: bytes) -> SavedState | None:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    head, _, rest = content.partition(b"\n")
+    parts = _parts(content)
+    if parts is None:
+        return None
+    document, tensors = parts
     try:
-        described = json.loads(head)
-        size = int(described["facts"])
-        if described["format"] != _FORMAT or hashlib.sha256(rest).hexdigest() != described["sha256"]:
-            return None
-        return SavedState(load(rest[size:]), json.loads(rest[:size]))
+        return SavedState(load(bytes(tensors)), json.loads(bytes(document)))
     except (ValueError, KeyError, TypeError, SafetensorError):
         return None
+
+
+def _parts(content: bytes) -> tuple[memoryview, memoryview] | None:
+    """Facts and tensors of a state that is whole."""
+    end = content.find(b"\n") + 1
+    try:
+        described = json.loads(content[:end])
+        middle = end + int(described["facts"])
+        parts = memoryview(content)[end:middle], memoryview(content)[middle:]
+        whole = described["format"] == _FORMAT and _digest(*parts) == described["sha256"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return parts if whole else None
+
+
+def _digest(*parts: bytes | memoryview) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
