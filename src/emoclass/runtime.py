@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,12 +50,14 @@ def resolve_device(spec: str = "auto") -> torch.device:
 
     if spec in ("auto", "cuda") and torch.cuda.is_available():
         # Of several processes that torchrun started on this machine each has its own.
-        own = os.environ.get("LOCAL_RANK")
+        own, gpus = os.environ.get("LOCAL_RANK"), torch.cuda.device_count()
+        if own is not None and int(own) >= gpus:
+            raise DeviceError(f"process {own} of this machine has no GPU of its own: lower --nproc-per-node to {gpus}")
         return torch.device("cuda") if own is None else torch.device("cuda", int(own))
     if spec == "auto":
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind, _, index = spec.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):
+    kind, colon, index = spec.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and index.isdecimal())):
         raise DeviceError(f"--device {spec} is not known; use auto, cpu, cuda, cuda:N or mps")
     if kind == "cuda":
         if not torch.cuda.is_available():
@@ -145,7 +149,27 @@ def free_disk(directory: Path) -> int:
 
 
 def available_memory() -> int:
-    """Bytes of memory that can be taken without swapping (a cautious 2 GiB where the system does not tell)."""
+    """Bytes of memory that can be taken without swapping, in this process's container if it is in one.
+
+    A cautious 2 GiB where the system does not tell.
+    """
+    return int(min(_free_in_system(), _free_in_container()))
+
+
+def _free_in_container(root: Path = Path("/sys/fs/cgroup")) -> float:
+    """What the control group's limit leaves, without pages that only hold files; infinite where there is none."""
+    for directory, limit, used in (
+        (root, "memory.max", "memory.current"),
+        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        with suppress(OSError, ValueError):  # "max"
+            free = int((directory / limit).read_text()) - int((directory / used).read_text())
+            lines = (line.split() for line in (directory / "memory.stat").read_text().splitlines())
+            return max(0, free + sum(int(n) for name, n in lines if name in ("active_file", "inactive_file")))
+    return math.inf
+
+
+def _free_in_system() -> int:
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):

@@ -75,7 +75,7 @@ def test_a_truncated_weights_file_is_named(cli: Run, tiny_train: Run, emotions_c
     assert "frozen.safetensors" in message_of(cli("eval", emotions_csv))
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps", "tpu", "cuda:x"])
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps", "tpu", "cuda:x", "cpu:"])
 def test_a_device_that_is_not_there(tiny_train: Run, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from emoclass.config import TrainConfig
+from emoclass.data.preparation import TrainingData
+from emoclass.errors import EmoclassError
+from emoclass.runtime import _free_in_container
+from emoclass.training import activations
+from emoclass.training.activations import default_budget
 from emoclass.training.ranks import Ranks
+from emoclass.training.run import run_training
 from tests.conftest import HUB_CONFIG
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch has no torch.distributed here")
@@ -76,6 +85,32 @@ def test_another_number_of_processes_goes_on(emotions_csv: Path, base: Path) -> 
 def test_a_search_runs_in_one_process(emotions_csv: Path, base: Path) -> None:
     result = _train(2, emotions_csv, base, "--tune", "2")
     assert "--tune: a search runs in one process; leave out torchrun" in result.stderr
+
+
+def test_what_another_launcher_left_in_the_environment_is_told_in_one_line(
+    parts: TrainingData, config: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(EmoclassError, match="RANK expected"):
+        run_training(parts, config())
+
+
+def test_processes_on_one_machine_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(activations, "available_memory", lambda: 8 * 10**9)
+    assert default_budget(cpu).memory == 4 * 10**9
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert default_budget(cpu).memory == 10**9
+
+
+def test_a_container_leaves_less_than_the_machine(tmp_path: Path) -> None:
+    assert _free_in_container(tmp_path) == math.inf
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("700\n")
+    (tmp_path / "memory.stat").write_text("anon 300\ninactive_file 250\nactive_file 50\nfile 400\n")
+    assert _free_in_container(tmp_path) == math.inf
+    (tmp_path / "memory.max").write_text("1000\n")
+    assert _free_in_container(tmp_path) == 600
 
 
 def test_alone_there_is_nobody_to_ask() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -132,10 +133,11 @@ _MEMORY_SHARE, _DISK_SHARE, _MOST_DISK = 0.5, 0.5, 20 * 10**9
 def default_budget(device: torch.device, *, memory: int | None = None, disk: int | None = None) -> CacheBudget:
     """What is given, and for the rest half of what is free on the device and on the cache's disk, there 20 GB at most.
 
-    What the cache's own files take counts as free.
+    What the cache's own files take counts as free. Processes that torchrun started on one machine share its memory.
     """
     if memory is None:
-        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
+        sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory() // sharing
         memory = int(_MEMORY_SHARE * free)
     if disk is None:
         own = sum(file.size for file in list_files())

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-import torch
-
 from emoclass.errors import LossError, StoppedError
 from emoclass.training.events import SeedStarted
 from emoclass.training.learning import Learning
@@ -41,7 +39,7 @@ def average_seeds(first: Learning, *, patience: int | None = None, deadline: flo
         deadline: When to stop, on the monotonic clock.
     """
     setup, config = first.setup, first.config
-    tensors = [first.best_tensors]
+    mean, count = {name: tensor.clone() for name, tensor in first.best_tensors.items()}, 1
     for number in range(1, config.seeds):
         setup.on_event(SeedStarted(number + 1, config.seeds))
         model, _ = setup.new_model(config)
@@ -55,8 +53,9 @@ def average_seeds(first: Learning, *, patience: int | None = None, deadline: flo
         if other.stopped:
             first.stopped = True
             break
-        tensors.append(other.best_tensors)
-    mean = {name: torch.stack([each[name] for each in tensors]).mean(0) for name in first.best_tensors}
+        count += 1
+        for name, tensor in other.best_tensors.items():
+            mean[name] += (tensor - mean[name]) / count
     first.recall(first.history, mean)
     loss, accuracy, macro_f1 = first.evaluate()
-    return Averaged(len(tensors), loss, accuracy, macro_f1)
+    return Averaged(count, loss, accuracy, macro_f1)

@@ -18,12 +18,14 @@ from emoclass.evaluation.metrics import compute_metrics, confusion_matrix
 from emoclass.model.encoder import PackedBert
 from emoclass.model.prefix import ActivationSource, compute_logits
 from emoclass.training.events import Resumed, StateNotSaved
-from emoclass.training.loop import EpochDone, LoopState, Scores, training_loop
+from emoclass.training.loop import EpochDone, LoopState, Scores, StepDone, training_loop
 from emoclass.training.resume import RunStates, SavedState
 from emoclass.training.setup import TrainingSetup
 
 # Within long epochs a state is saved this often.
 _SAVE_SECONDS = 600.0
+# Several processes ask each other this often whether to stop: each time they wait for each other.
+_ASK_STEPS = 10
 
 
 class Learning:
@@ -40,7 +42,6 @@ class Learning:
         sources: Input of the first layer that trains, by part.
         history: All epochs so far.
         best_tensors: The trained weights of the best epoch, by name.
-        best_logits: What they give on the validation part, ``float32[texts, classes]``.
         stopped: Whether it was stopped before the last epoch.
         failure: Why it ended early, if it failed.
         interim: Name and time of the model in which an earlier run saved what was best so far.
@@ -58,11 +59,9 @@ class Learning:
         self.sources: dict[str, ActivationSource] = setup.sources(model)
         self.history: list[EpochDone] = []
         self.best_tensors: dict[str, Tensor] = {}
-        self.best_logits = torch.empty(0)
         self.stopped = False
         self.failure: str | None = None
         self.interim: list[str] | None = None
-        self._logits = self.best_logits
 
     @property
     def best(self) -> EpochDone:
@@ -110,15 +109,16 @@ class Learning:
                 if isinstance(event, EpochDone):
                     self._end_epoch(event)
                 at_end = len(self.history) == self.config.epochs
+                if ranks.size > 1 and isinstance(event, StepDone) and event.step % _ASK_STEPS != 1:
+                    continue
                 now = time.monotonic()
                 stop, save = ranks.any(self.setup.should_stop() or now > deadline, now - saved_at > _SAVE_SECONDS)
                 self.stopped = not at_end and stop
                 if at_epoch_end or self.stopped or save:
                     self._save_state(state)
                     saved_at = time.monotonic()
-                if self.stopped or self._is_patient_no_more(patience):
-                    break
-                if isinstance(event, EpochDone) and should_end(event):
+                at_end = self._is_patient_no_more(patience) or (isinstance(event, EpochDone) and should_end(event))
+                if self.stopped or at_end:
                     break
         except LossError as error:
             if not self.history:
@@ -143,10 +143,10 @@ class Learning:
     def evaluate(self) -> Scores:
         """Scores of the model as it is on the validation part."""
         data = self.setup.data
-        self._logits = self.val_logits()
+        logits = self.val_logits()
         labels = data.labels.encode(data.val.labels)
-        loss = float(functional.cross_entropy(self._logits, torch.from_numpy(labels)))
-        matrix = confusion_matrix(labels, self._logits.argmax(-1).numpy(), len(data.labels))
+        loss = float(functional.cross_entropy(logits, torch.from_numpy(labels)))
+        matrix = confusion_matrix(labels, logits.argmax(-1).numpy(), len(data.labels))
         metrics = compute_metrics(data.labels.names, matrix, loss)
         return Scores(loss, metrics.accuracy, metrics.macro_f1)
 
@@ -155,7 +155,6 @@ class Learning:
         if self.best is event:
             trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
             self.best_tensors = {n: p.detach().clone() for n, p in trained.items()}
-            self.best_logits = self._logits
 
     def _is_patient_no_more(self, patience: int | None) -> bool:
         return patience is not None and bool(self.history) and len(self.history) - self.best.epoch >= patience
@@ -181,8 +180,7 @@ class Learning:
         state.restore(saved.tensors, saved.facts)
         self.history = [EpochDone(**epoch) for epoch in saved.facts["history"]]
         self.interim = saved.facts["interim"]
-        best = {n.removeprefix("best."): t for n, t in saved.tensors.items() if n.startswith("best.")}
-        if self.history and not best:
-            best = {n.removeprefix("model."): t for n, t in saved.tensors.items() if n.startswith("model.")}
-        self.best_tensors = best
+        kept = "best." if any(name.startswith("best.") for name in saved.tensors) else "model."
+        found = {n.removeprefix(kept): t for n, t in saved.tensors.items() if n.startswith(kept)}
+        self.best_tensors = {n: t.to(self.setup.device) for n, t in found.items()} if self.history else {}
         self.setup.on_event(Resumed(state.epoch, state.step, tuple(self.history)))

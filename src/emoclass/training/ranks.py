@@ -82,10 +82,13 @@ class Ranks:
         if self.size == 1:
             return content
         size = int(self.total(torch.tensor([len(content) if self.is_first else 0], dtype=torch.int64)))
-        data = torch.zeros(size, dtype=torch.uint8)
-        if self.is_first:
-            data = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else data
-        return self.total(data.to(torch.int32)).to(torch.uint8).numpy().tobytes() if size else b""
+        data = torch.frombuffer(bytearray(content if self.is_first else size), dtype=torch.uint8) if size else None
+        if data is None:
+            return b""
+        data = data.to(self._device)
+        with _told_when_another_ends():
+            distributed.broadcast(data, src=0)
+        return content if self.is_first else data.cpu().numpy().tobytes()
 
 
 @contextmanager
@@ -95,25 +98,28 @@ def join_ranks(device: torch.device) -> Iterator[Ranks]:
     Raises:
         EmoclassError: They cannot be reached.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    if os.environ.get("WORLD_SIZE", "1") == "1":
         yield Ranks()
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
     with _told_when_another_ends():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    is_over = False
     try:
-        yield Ranks(distributed.get_rank(), size, device)
+        yield Ranks(distributed.get_rank(), distributed.get_world_size(), device)
+        is_over = True
     finally:
-        distributed.destroy_process_group()
+        # With NCCL this waits for the others, who may be waiting for what a process that failed will never send.
+        if is_over or device.type != "cuda":
+            distributed.destroy_process_group()
 
 
 @contextmanager
 def _told_when_another_ends() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         # Without the place in torch's sources, and what it guesses.
         reason = re.sub(r"^\[[^]]*\] ", "", str(error).splitlines()[0]).split(". ")[0]
         raise EmoclassError(
