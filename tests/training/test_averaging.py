@@ -47,7 +47,9 @@ def test_weights_are_the_mean_of_all_trainings(
     assert [replace(e, seconds=0) for e in three.history] == [replace(e, seconds=0) for e in one.history]
     assert three.averaged is not None
     assert three.averaged.seeds == 3
-    assert three.model.manifest.metrics["averaged"]["val_accuracy"] == three.averaged.val_accuracy
+    metrics = three.model.manifest.metrics
+    assert metrics["averaged"]["val_accuracy"] == metrics["val_accuracy"] == three.averaged.val_accuracy
+    assert metrics["val_loss"] == three.averaged.val_loss
     labels = [prediction.label for prediction in load(three.model.manifest.name).predict(parts.val.texts)]
     right = [mine == theirs for mine, theirs in zip(labels, parts.val.labels, strict=True)]
     assert sum(right) / len(right) == pytest.approx(three.averaged.val_accuracy)

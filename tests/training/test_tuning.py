@@ -12,7 +12,7 @@ import torch
 
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
-from emoclass.errors import ConfigError
+from emoclass.errors import ConfigError, DeviceError
 from emoclass.evaluation.significance import bootstrap_gain
 from emoclass.inference.predictor import load
 from emoclass.model.base import resolve_base
@@ -82,6 +82,28 @@ def test_a_search_that_goes_on_is_the_one_that_was_not_stopped(
     mine, theirs = load(resumed.model.directory), load(whole.model.directory)
     assert np.array_equal(mine.predict_proba(parts.val.texts), theirs.predict_proba(parts.val.texts))
     assert ("class_weights" in whole.tuning.search.best.settings) == (metric == "macro_f1")
+
+
+def test_a_search_that_is_out_of_time_ends_well_and_can_go_on(parts: TrainingData, config: Config) -> None:
+    short = _search(parts, config(epochs=1), 3, max_minutes=1e-6)
+    assert short.tuning is not None
+    assert (len(short.tuning.search.trials), short.stopped) == (1, False)
+    started: list[object] = []
+    longer = _search(parts, config(epochs=1), 3, resume=True, on_event=started.append)
+    assert longer.tuning is not None
+    assert longer.tuning.search.trials[0] == short.tuning.search.trials[0]
+    assert len(longer.tuning.search.trials) == 3
+
+
+def test_in_fp16_one_layer_learns_and_no_search_tries_more(parts: TrainingData, config: Config) -> None:
+    recipe, budget = config(), CacheBudget(10**9, 0)
+    base = resolve_base(recipe.base_model)
+    setup = TrainingSetup(parts, base, recipe, CPU, torch.float16, budget, Ranks(), lambda event: None, lambda: False)
+    assert setup.depths_to_try == [1]
+    setup.new_model(recipe)
+    for unfreeze in (2, "all"):
+        with pytest.raises(DeviceError, match="vanish"):
+            setup.new_model(config(unfreeze=unfreeze))
 
 
 @pytest.mark.parametrize("memory", [0, 10**9])

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from emoclass._version import __version__
 from emoclass.data.folding import text_hashes
-from emoclass.errors import DeviceError, ModelError
+from emoclass.errors import ModelError
 from emoclass.evaluation.calibration import fit_temperature
 from emoclass.evaluation.report import Evaluation, evaluate
 from emoclass.evaluation.scoring import Scoring
 from emoclass.inference.predictor import Classifier
 from emoclass.model.encoder import PackedBert
-from emoclass.model.freezing import count_parameters, frozen_depth
+from emoclass.model.freezing import count_parameters
 from emoclass.model.prefix import compute_logits
 from emoclass.runtime import free_disk, models_dir, precision_name
 from emoclass.store import layout
@@ -78,6 +78,7 @@ class FinishedModel:
         setup, data, best = self.setup, self.setup.data, self.learning.best
         parts = {"train": data.train, "val": data.val, "test": data.test}
         epoch = {key: value for key, value in asdict(best).items() if key not in ("epoch", "seconds")}
+        epoch |= {key: value for key, value in (self._found["averaged"] or {}).items() if key in epoch}
         parameters = count_parameters(self.model)
         return Manifest(
             name=name,
@@ -141,17 +142,6 @@ def require_space(model: PackedBert) -> None:
             f"{directory}: the model needs {needed >> 20} MiB and the disk has {free >> 20} MiB left; "
             "free some, or set EMOCLASS_HOME to a directory on another disk"
         )
-
-
-def require_range(model: PackedBert, dtype: torch.dtype) -> None:
-    """Checks that gradients survive in ``dtype``.
-
-    Raises:
-        DeviceError: They do not.
-    """
-    depth = frozen_depth(model)
-    if dtype == torch.float16 and (depth is None or depth < model.config.num_hidden_layers - 1):
-        raise DeviceError("--precision fp16: gradients of more than one layer vanish in it; use bf16 or fp32")
 
 
 def _versions(device: torch.device, dtype: torch.dtype) -> dict[str, str]:

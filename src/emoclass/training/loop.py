@@ -173,9 +173,10 @@ def training_loop(
         LossError: The loss is no longer a finite number.
     """
     state = state or LoopState(model, len(labels), config)
-    targets = torch.from_numpy(labels).to(state.sums.device)
-    shard = targets[torch.from_numpy(state.ranks.shard(len(labels)))]
-    weights = _class_weights(labels, model.classifier.out_features, config.class_weights).to(state.sums.device)
+    device = state.sums.device
+    shard = labels[state.ranks.shard(len(labels))]
+    class_weights = _class_weights(labels, model.classifier.out_features, config.class_weights)
+    weights = torch.from_numpy(class_weights).to(device)
     while state.epoch <= config.epochs:
         start = time.perf_counter()
         model.train()
@@ -188,7 +189,7 @@ def training_loop(
             loss = None
             if len(own):
                 hidden, lengths = source.batch(own)
-                target = shard[torch.from_numpy(own)]
+                target = torch.from_numpy(shard[own]).to(device)
                 passes = 2 if config.r_drop else 1
                 logits = model.suffix(hidden, lengths, source.depth, state.working.layers, passes=passes)
                 loss = functional.cross_entropy(
@@ -199,7 +200,7 @@ def training_loop(
                     label_smoothing=config.label_smoothing,
                 )
                 # The mean over all ranks' texts of the batch.
-                total = weights[targets[torch.from_numpy(chosen)]].sum()
+                total = float(class_weights[labels[chosen]].sum())
                 loss = loss / passes / total
                 right = (logits[: len(own)].detach().argmax(-1) == target).sum().float()
                 sums += torch.stack([loss.detach() * len(chosen), right])
@@ -234,11 +235,12 @@ def _divergence(first: Tensor, second: Tensor) -> Tensor:
     return ((p.exp() - q.exp()) * (p - q)).sum(-1) / 2
 
 
-def _class_weights(labels: npt.NDArray[np.int64], classes: int, kind: str) -> Tensor:
+def _class_weights(labels: npt.NDArray[np.int64], classes: int, kind: str) -> npt.NDArray[np.float32]:
     """Weight of each class, ``float32[classes]``; their mean over the texts is 1."""
     counts = np.maximum(np.bincount(labels, minlength=classes), 1)
     weights = counts ** {"none": 0.0, "sqrt": -0.5, "balanced": -1.0}[kind]
-    return torch.from_numpy(weights * len(labels) / (weights * counts).sum()).float()
+    result: npt.NDArray[np.float32] = (weights * len(labels) / (weights * counts).sum()).astype(np.float32)
+    return result
 
 
 def _require_finite(loss: float, epoch: int, step: int) -> None:

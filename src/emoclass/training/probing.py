@@ -12,8 +12,8 @@ import numpy as np
 
 from emoclass.config import TrainConfig, Unfreeze
 from emoclass.data.cleaning import CleanData
+from emoclass.data.preparation import select
 from emoclass.errors import LossError
-from emoclass.model.freezing import depths_to_try
 from emoclass.training.events import Probed
 from emoclass.training.learning import Learning
 from emoclass.training.setup import TrainingSetup
@@ -73,7 +73,7 @@ def probe_depths(setup: TrainingSetup, config: TrainConfig, deadline: float) -> 
     small = setup.like(few)
     probes: list[Probe] = []
     took = 0.0
-    for unfreeze in depths_to_try(setup.base.config.num_hidden_layers):
+    for unfreeze in setup.depths_to_try:
         left = deadline - time.monotonic()
         if probes and setup.ranks.any(probes[-1].seconds > left or _GROWTH * took > _SHARE * left)[0]:
             break
@@ -89,7 +89,7 @@ def probe_depths(setup: TrainingSetup, config: TrainConfig, deadline: float) -> 
             continue
         score = learning.score(learning.best)
         took = time.perf_counter() - start
-        seconds = scale * (ready - start + config.epochs * (time.perf_counter() - ready))
+        seconds = scale * (ready - start + config.seeds * config.epochs * (time.perf_counter() - ready))
         error = math.sqrt(max(score * (1 - score), 0.0) / len(few.val))
         probes.append(Probe(unfreeze, score, error, seconds))
         small.free()
@@ -114,6 +114,4 @@ def _some(rows: CleanData, seed: int) -> CleanData:
     """At most ``_TEXTS`` of them, drawn at random."""
     if len(rows) <= _TEXTS:
         return rows
-    kept = np.sort(np.random.default_rng(seed).choice(len(rows), _TEXTS, replace=False))
-    texts, labels = [rows.texts[i] for i in kept], [rows.labels[i] for i in kept]
-    return replace(rows, texts=texts, labels=labels, rows=rows.rows[kept])
+    return select(rows, np.sort(np.random.default_rng(seed).choice(len(rows), _TEXTS, replace=False)))

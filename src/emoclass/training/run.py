@@ -25,7 +25,7 @@ from emoclass.store.checkpoints import StoredModel, check_free, find_model, free
 from emoclass.training.activations import default_budget
 from emoclass.training.averaging import Averaged, average_seeds
 from emoclass.training.events import RunEvent, StateNotSaved
-from emoclass.training.finishing import FinishedModel, require_range, require_space
+from emoclass.training.finishing import FinishedModel, require_space
 from emoclass.training.learning import Learning
 from emoclass.training.loop import EpochDone
 from emoclass.training.probing import Probe, probe_depths
@@ -158,9 +158,8 @@ def train_together(
             config, probes = _decided(setup, config, saved, deadline)
             model, notes = setup.new_model(config)
             require_space(model)
-            require_range(model, dtype)
             setup.tokenize(model, notes)
-            tuning = averaged = None
+            tuning, averaged, is_over = None, None, True
             if tune is None:
                 learning = Learning(setup, model, config, states, {"probes": [probe.to_dict() for probe in probes]})
                 learning.learn(saved, patience=patience, deadline=deadline)
@@ -171,6 +170,7 @@ def train_together(
                 search = tuner.run(tune, saved=saved, deadline=deadline, patience=patience)
                 learning = tuner.learned(search.best)
                 learning.stopped = len(search.trials) < tune and should_stop()
+                is_over = len(search.trials) == tune
                 tuning = Tuning(search, *tuner.gain(learning))
             logits = learning.val_logits()
             if not ranks.is_first:
@@ -184,7 +184,7 @@ def train_together(
         overwrite = overwrite and name is not None
         name = name or interim or f"{_stem(data.source)}-{_stem(base.name)}"
         stored = _save(finished, name, overwrite=overwrite or name == interim)
-        if learning.stopped:
+        if learning.stopped or not is_over:  # a search that is out of time has ended well, and can go on
             states.note(interim=[stored.manifest.name, stored.manifest.created_at])
         else:
             states.clear()

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from emoclass.config import TrainConfig
+from emoclass.config import TrainConfig, Unfreeze
 from emoclass.data.preparation import TrainingData
-from emoclass.errors import StoppedError
+from emoclass.errors import DeviceError, StoppedError
 from emoclass.evaluation.baseline import Baseline, fit_baseline
 from emoclass.model.base import BaseModel
 from emoclass.model.encoder import PackedBert
@@ -71,15 +71,26 @@ class TrainingSetup:
         own = (self.base, self._config, self.device, self.dtype, budget, self.ranks)
         return TrainingSetup(data, *own, lambda event: None, self.should_stop)
 
+    @property
+    def depths_to_try(self) -> list[Unfreeze]:
+        """Numbers of layers that are worth comparing: 1, 2, 4 and all; in fp16 1."""
+        if self.dtype == torch.float16:
+            return [1]
+        return [*(k for k in (1, 2, 4) if k < self.base.config.num_hidden_layers), "all"]
+
     def new_model(self, config: TrainConfig) -> tuple[PackedBert, tuple[str, ...]]:
         """The base model with a new classifier, frozen as wanted, and notes on what is not from the base.
 
         Raises:
             ModelError: Weights are missing or damaged.
             ConfigError: The model has fewer layers.
+            DeviceError: Gradients of so many layers do not survive in the precision.
         """
         model, notes = self.base.load(len(self.data.labels), seed=config.seed, dropout=config.dropout)
         freeze(model, config.unfreeze, train_pooler=config.train_pooler)
+        depth = frozen_depth(model)
+        if self.dtype == torch.float16 and (depth is None or depth < model.config.num_hidden_layers - 1):
+            raise DeviceError("--precision fp16: gradients of more than one layer vanish in it; use bf16 or fp32")
         return model.to(self.device), notes
 
     def tokenize(self, model: PackedBert, notes: tuple[str, ...] = ()) -> None:

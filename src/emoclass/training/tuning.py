@@ -16,7 +16,6 @@ from torch import Tensor
 from emoclass.config import CLASS_WEIGHTS, RECIPES, TrainConfig
 from emoclass.errors import ConfigError, LossError, StoppedError
 from emoclass.evaluation.significance import Gain, bootstrap_gain
-from emoclass.model.freezing import depths_to_try
 from emoclass.model.prefix import compute_logits
 from emoclass.training.events import StateNotSaved, TrialDone, TrialStarted
 from emoclass.training.learning import Learning
@@ -175,7 +174,7 @@ class Tuner:
             trial = self.trials[-1]
             study.tell(asked, _value(trial), state=_state(trial))
         if not self.trials:
-            raise StoppedError("stopped before the first trial was over; --resume goes on from there")
+            raise StoppedError("stopped before the first trial was over; nothing was saved")
         if all(trial.state == "failed" for trial in self.trials):
             raise LossError("the loss was no finite number in any trial; use --precision fp32")
         return Search(tuple(self.trials), self.best, self._importance(study))
@@ -294,16 +293,17 @@ _Suggest = Callable[[Any, str], Any]
 
 
 def _space(setup: TrainingSetup, config: TrainConfig) -> dict[str, _Suggest]:
-    """How a value of each setting is found."""
+    """How a value of each setting is found; the recipe's own values are among those to be found."""
 
     def among(values: list[Any], trial: optuna.Trial, name: str) -> Any:
-        return trial.suggest_categorical(name, values)
+        own = getattr(config, name)
+        return trial.suggest_categorical(name, values if own in values else [*values, own])
 
     def between(low: float, high: float, trial: optuna.Trial, name: str) -> float:
         return trial.suggest_float(name, low, high, log=True)
 
     def epochs(trial: optuna.Trial, name: str) -> int:
-        return trial.suggest_int(name, 2, 16)
+        return trial.suggest_int(name, min(2, config.epochs), max(16, config.epochs))
 
     space: dict[str, _Suggest] = {
         "learning_rate": partial(between, min(3e-5, config.learning_rate), max(5e-3, config.learning_rate)),
@@ -313,7 +313,7 @@ def _space(setup: TrainingSetup, config: TrainConfig) -> dict[str, _Suggest]:
         "label_smoothing": partial(among, [0.0, 0.05, 0.1]),
         "r_drop": partial(among, [0.0, 0.5, 1.0, 2.0]),
         "train_pooler": partial(among, [False, True]),
-        "unfreeze": partial(among, depths_to_try(setup.base.config.num_hidden_layers)),
+        "unfreeze": partial(among, setup.depths_to_try),
     }
     if config.metric == "macro_f1":
         space["class_weights"] = partial(among, list(CLASS_WEIGHTS))
