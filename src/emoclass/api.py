@@ -85,6 +85,7 @@ def train(
     Raises:
         EmoclassError: Of some kind, with what to do about it.
     """
+    settings = {key: value for key, value in settings.items() if value is not None}
     limits = {key: settings.pop(key) for key in ("max_length", "head_tokens") if key in settings}
     if limits:
         settings["truncation"] = TruncationConfig(**limits)

@@ -46,11 +46,6 @@ def freeze(model: PackedBert, unfreeze: Unfreeze, *, train_pooler: bool = False)
     model.classifier.requires_grad_(True)
 
 
-def depths_to_try(layers: int) -> list[Unfreeze]:
-    """The numbers of layers worth comparing for a model with so many: 1, 2, 4 and all."""
-    return [*(k for k in (1, 2, 4) if k < layers), "all"]
-
-
 def frozen_depth(model: PackedBert) -> int | None:
     """Number of layers, from the first, that never change; ``None`` if the embeddings train."""
     if any(p.requires_grad for p in model.bert.embeddings.parameters()):
