@@ -4,9 +4,11 @@ import csv
 import gzip
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -177,6 +179,32 @@ def test_the_name_of_the_output_tells_the_format(run: Run, table: Path, tmp_path
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
     run("-i", table, "-o", tmp_path / "out.csv", "-f", "tsv")
     assert (tmp_path / "out.csv").read_text().startswith("id\ttext\t")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+def test_an_output_that_is_a_link_stays_one(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    real, link = tmp_path / "elsewhere" / "out.jsonl", tmp_path / "latest.jsonl"
+    real.write_text("before")
+    link.symlink_to(real)
+    run("-o", link, input="a happy day\n")
+    assert link.is_symlink()
+    assert json.loads(real.read_text())["text"] == "a happy day"
+    run("-o", link, "-f", "csv", "--input-format", "csv", input=BROKEN, code=1)
+    assert [path.name for path in real.parent.iterdir() if path != real] == ["out.jsonl.partial"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
+def test_an_output_that_is_a_pipe_is_written_to(run: Run, tmp_path: Path) -> None:
+    pipe, seen = tmp_path / "pipe", list[bytes]()
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: seen.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    run("-o", pipe, "-f", "jsonl", input="a happy day\n")
+    reader.join(timeout=10)
+    assert pipe.is_fifo()
+    assert json.loads(seen[0])["text"] == "a happy day"
+    assert [path.name for path in tmp_path.iterdir() if "pipe" in path.name] == ["pipe"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -69,7 +70,9 @@ def _escaped(value: object) -> object:
 def output_file(path: str | Path) -> Iterator[BinaryIO]:
     """A file that appears under its name when it is complete; compressed, if the name ends in .gz.
 
-    What was written before an error is kept beside it, with ``.partial`` added to the name; the error says so.
+    A link stays one, and the file that it leads to is replaced. What is no file, such as a pipe or a device, is written
+    to as it is. What was written of a file before an error is kept beside it, with ``.partial`` added to the name; the
+    error says so.
 
     Raises:
         OSError: It cannot be written.
@@ -77,26 +80,34 @@ def output_file(path: str | Path) -> Iterator[BinaryIO]:
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a directory; name a file", str(target))
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    is_file = target.is_file() or not target.exists()
+    with _written_aside(target) if is_file else target.open("wb") as file, _compressed(file, target) as stream:
+        yield stream
+
+
+@contextmanager
+def _written_aside(target: Path) -> Iterator[BinaryIO]:
+    place = Path(os.path.realpath(target)) if target.is_symlink() else target
+    aside = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with aside.open("xb") as file, _compressed(file, target) as stream:
-            yield stream
-        aside.replace(target)
+        with aside.open("xb") as file:
+            yield file
+        aside.replace(place)
     except EmoclassError as error:
-        kept = _keep(aside, target)
+        kept = _keep(aside, place)
         raise type(error)(f"{error}; what was done before it is in {kept}" if kept else str(error)) from error
     except BaseException:
-        _keep(aside, target)
+        _keep(aside, place)
         raise
 
 
-def _keep(aside: Path, target: Path) -> Path | None:
+def _keep(aside: Path, place: Path) -> Path | None:
     if not aside.exists():
         return None
     if not aside.stat().st_size:
         aside.unlink()
         return None
-    return aside.replace(target.with_name(f"{target.name}.partial"))
+    return aside.replace(place.with_name(f"{place.name}.partial"))
 
 
 def _compressed(file: BinaryIO, target: Path) -> AbstractContextManager[BinaryIO]:
