@@ -5,11 +5,13 @@ import gzip
 import io
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,19 @@ def table(tmp_path: Path) -> Path:
         writer.writeheader()
         writer.writerows(ROWS)
     return path
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """To write more than so many bytes into one file fails, as on a full disk."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def csv_rows(content: str, **options: Any) -> list[dict[str, str]]:
@@ -207,6 +222,16 @@ def test_an_output_that_is_a_pipe_is_written_to(run: Run, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir() if "pipe" in path.name] == ["pipe"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.parquet"])
+def test_an_output_that_cannot_be_written_is_named(run: Run, tmp_path: Path, name: str) -> None:
+    words = [secrets.token_hex(40) for _ in range(200)]  # more than 4096 bytes, however compressed
+    with largest_file(4096):
+        message = run("-o", tmp_path / name, input="\n".join(words), code=1).stderr
+    assert message.startswith(f"error: {tmp_path / name}: File too large")
+    assert message.endswith(f"what was done before it is in {tmp_path / name}.partial\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
 def test_an_interrupt_while_waiting_for_input_ends_quietly(run: Run) -> None:
     # Started in the background of a script, these tests ignore Ctrl-C, and so would what they start.
@@ -239,7 +264,7 @@ def test_nothing_in_nothing_out(run: Run) -> None:
         (["--output-format", "xlsx"], "text, csv, tsv, jsonl, parquet", 2),
         (["-i", "missing.csv"], "missing.csv", 1),
         (["-i", "odd.name"], "--format text|csv", 1),
-        (["-o", "/no/such/place/out.csv"], "/no/such/place", 1),
+        (["-o", "/no/such/place/out.csv"], "error: /no/such/place/out.csv: No such file", 1),
         (["-o", "."], "directory", 1),
     ],
 )

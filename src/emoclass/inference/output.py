@@ -75,14 +75,19 @@ def output_file(path: str | Path) -> Iterator[BinaryIO]:
     error says so.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be written; the error has the name that was given.
     """
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a directory; name a file", str(target))
     is_file = target.is_file() or not target.exists()
-    with _written_aside(target) if is_file else target.open("wb") as file, _compressed(file, target) as stream:
-        yield stream
+    opened = _written_aside(target) if is_file else target.open("wb")
+    try:
+        with opened as file, _compressed(file, target) as stream:
+            yield stream
+    except OSError as error:
+        error.filename = error.filename or str(target)  # an error of writing has none
+        raise
 
 
 @contextmanager
@@ -94,20 +99,26 @@ def _written_aside(target: Path) -> Iterator[BinaryIO]:
             yield file
         aside.replace(place)
     except EmoclassError as error:
+        raise type(error)(f"{error}{_keep(aside, place)}") from error
+    except OSError as error:
         kept = _keep(aside, place)
-        raise type(error)(f"{error}; what was done before it is in {kept}" if kept else str(error)) from error
+        if error.filename in (None, str(aside)):  # a name that nobody chose
+            error.filename, error.filename2 = str(target), None
+            error.strerror = f"{error.strerror or error}{kept}"
+        raise
     except BaseException:
         _keep(aside, place)
         raise
 
 
-def _keep(aside: Path, place: Path) -> Path | None:
+def _keep(aside: Path, place: Path) -> str:
+    """Keeps what was written, if anything was; returns where, as the end of a message."""
     if not aside.exists():
-        return None
+        return ""
     if not aside.stat().st_size:
         aside.unlink()
-        return None
-    return aside.replace(place.with_name(f"{place.name}.partial"))
+        return ""
+    return f"; what was done before it is in {aside.replace(place.with_name(f'{place.name}.partial'))}"
 
 
 def _compressed(file: BinaryIO, target: Path) -> AbstractContextManager[BinaryIO]:
