@@ -160,6 +160,28 @@ def test_a_broken_record_stops_after_all_before_it(run: Run, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == ["out.csv", "out.csv.partial"]
 
 
+def test_parquet_before_a_broken_record_is_kept(run: Run, tmp_path: Path) -> None:
+    arguments = ["--input-format", "csv", "-o", tmp_path / "out.parquet"]
+    message = run(*arguments, input=BROKEN, code=1).stderr
+    assert message.startswith("error: standard input: row 2")
+    assert pq.read_table(tmp_path / "out.parquet.partial")["id"].to_pylist() == ["1"]
+    (tmp_path / "out.parquet.partial").unlink()
+    message = run(*arguments, input='text,id\n"so afraid"x,2\n', code=1).stderr
+    assert ".partial" not in message
+    assert list(tmp_path.glob("*out*")) == []
+
+
+def test_parquet_before_a_value_of_another_type_is_kept(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emoclass.data.record_writing._GROUP_ROWS", 2)
+    lines = "".join(f'{{"text": "a happy day", "id": {id_}}}\n' for id_ in (1, 2, '"three"', 4))
+    arguments = ["--input-format", "jsonl", "-o", tmp_path / "out.parquet"]
+    message = run(*arguments, input=lines, code=1).stderr
+    assert message.startswith("error: column 'id' cannot be stored as parquet (after row 2)")
+    assert pq.read_table(tmp_path / "out.parquet.partial")["id"].to_pylist() == [1, 2]
+
+
 def test_broken_records_can_be_left_out(run: Run) -> None:
     result = run("--input-format", "csv", "--on-error", "skip", input=BROKEN)
     assert [row["id"] for row in csv_rows(result.stdout)] == ["1", "4"]

@@ -130,14 +130,16 @@ def predict(
             raise ConfigError("parquet is not written to a terminal; use --output FILE")
         classifier = load_verified(verification, device=device, precision=precision)
         tally.start = time.perf_counter()
-        writer = PredictionWriter(
-            stack.enter_context(_destination(output)),
-            chosen,
-            classifier.labels,
-            records.first.columns if records else ("text",),
-            delimiter=records.first.delimiter if records and inherited == chosen.format else None,
-            schema=records.first.schema if records else None,
-            on_note=console.note,
+        writer = stack.enter_context(
+            PredictionWriter(
+                stack.enter_context(_destination(output)),
+                chosen,
+                classifier.labels,
+                records.first.columns if records else ("text",),
+                delimiter=records.first.delimiter if records and inherited == chosen.format else None,
+                schema=records.first.schema if records else None,
+                on_note=console.note,
+            )
         )
         advance = stack.enter_context(console.record_progress(shown=records is not None))
 
@@ -151,7 +153,6 @@ def predict(
             for batch in predict_items(classifier, records or given_texts(texts or ()), top_k=ranks):
                 tally.count(batch)
                 behind.put(batch)
-        writer.close()
     if not texts:
         console.note(tally.summary())
 

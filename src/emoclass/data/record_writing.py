@@ -36,7 +36,7 @@ class RecordWriter(Protocol):
         """
 
     def close(self) -> None:
-        """Write what is left to write."""
+        """Write what is left to write, also after an error; nothing where the stream has failed."""
 
 
 def record_writer(file: BinaryIO, format: str, *, delimiter: str | None = None, schema: Any = None) -> RecordWriter:
@@ -135,17 +135,32 @@ class _ParquetWriter:
     def close(self) -> None:
         if self._columns:
             self._flush()
-            self._writer.close()
+        if self._writer is not None:
+            with self._not_tried_again():
+                self._writer.close()
 
     def _flush(self) -> None:
         from pyarrow.parquet import ParquetWriter
 
-        if self._schema is None:
-            self._schema = arrow_schema(self._columns, self._rows, self._given)
-            self._writer = ParquetWriter(self._file, self._schema)
-        self._writer.write_table(arrow_table(self._rows, self._schema, before=self._written))
+        with self._not_tried_again():
+            if self._schema is None:
+                self._schema = arrow_schema(self._columns, self._rows, self._given)
+                self._writer = ParquetWriter(self._file, self._schema)
+            self._writer.write_table(arrow_table(self._rows, self._schema, before=self._written))
         self._written += len(self._rows)
         self._rows, self._bytes = [], 0
+
+    @contextmanager
+    def _not_tried_again(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._columns = []
+            if self._writer is not None and not isinstance(error, DataError):
+                # Its last bytes have no place; it would write them when it is collected, and complain.
+                self._writer.is_open = False
+                self._writer = None
+            raise
 
 
 def arrow_schema(columns: Sequence[str], rows: Sequence[Sequence[object]], given: Mapping[str, Any]) -> Any:

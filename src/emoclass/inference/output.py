@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from emoclass.data.record_writing import RecordWriter, record_writer
@@ -189,7 +190,7 @@ class AddedColumns:
 
 
 class PredictionWriter:
-    """Writes records with their predictions.
+    """Writes records with their predictions, in a ``with`` block; at its end, also after an error, what is left.
 
     Args:
         file: Where to.
@@ -238,10 +239,14 @@ class PredictionWriter:
             self._write_rows(self._writer, batch)
         self._file.flush()
 
-    def close(self) -> None:
-        """Writes what is left to write; the stream stays open."""
+    def __enter__(self) -> PredictionWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._writer is not None:
-            if self._is_empty and self._options.format != "jsonl":
+            if error is None and self._is_empty and self._options.format != "jsonl":
                 self._write_rows(self._writer, [])
             self._writer.close()
         self._file.flush()
