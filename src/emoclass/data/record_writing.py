@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, Protocol
 
 from emoclass.data.cells import cell_text
-from emoclass.errors import DataError
+from emoclass.errors import DataError, one_line
 
 # Rows of a parquet row group, and bytes of text after which one is written anyway.
 _GROUP_ROWS, _GROUP_BYTES = 65_536, 1 << 26
@@ -209,9 +209,8 @@ def _storable(name: str, before: int) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
-        reason = " ".join(str(error).split())
         raise DataError(
-            f"column {name!r} cannot be stored as parquet (after row {before}): {reason}: use csv or jsonl"
+            f"column {name!r} cannot be stored as parquet (after row {before}): {one_line(error)}: use csv or jsonl"
         ) from error
 
 
