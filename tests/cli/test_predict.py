@@ -118,6 +118,18 @@ def test_parquet_keeps_its_types(run: Run, tmp_path: Path) -> None:
     assert result["label"].to_pylist()[1] == ""
 
 
+def test_texts_of_binary_columns_are_texts_in_every_format(run: Run, tmp_path: Path) -> None:
+    table = pa.table({"text": pa.array([b"a happy day"]), "note": [b"caf\xc3\xa9"], "tags": [[b"x"]]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    record = json.loads(run("-i", tmp_path / "in.parquet", "-f", "jsonl").stdout)
+    assert (record["text"], record["note"], record["tags"]) == ("a happy day", "café", ["x"])
+    (row,) = csv_rows(run("-i", tmp_path / "in.parquet", "-f", "csv").stdout)
+    assert (row["text"], row["note"]) == ("a happy day", "café")
+    pq.write_table(pa.table({"text": ["happy"], "photo": [b"\xff\xd8"]}), tmp_path / "in.parquet")
+    for format_ in ("jsonl", "csv"):
+        assert "only parquet" in run("-i", tmp_path / "in.parquet", "-f", format_, code=1).stderr
+
+
 def test_names_that_exist_get_a_prefix_and_a_note(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "rows.tsv"
     path.write_text("text\tlabel\thappy day\n".replace("happy day", "predicted_label") + "happy\tx\ty\n")

@@ -83,7 +83,14 @@ class _DelimitedWriter:
 
 
 def _cell(value: object) -> str:
-    return "" if value is ABSENT else cell_text(value) or ""
+    return "" if value is ABSENT else _text(value)
+
+
+def _text(value: object) -> str:
+    try:
+        return cell_text(value) or ""
+    except DataError:
+        raise DataError("a field holds binary values that are not text, and only parquet can: write parquet") from None
 
 
 class _JsonWriter:
@@ -101,9 +108,13 @@ class _JsonWriter:
 def _json_line(record: dict[str, object]) -> str:
     kept = {name: value for name, value in record.items() if value is not ABSENT}
     try:
-        return json.dumps(kept, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+        return json.dumps(kept, ensure_ascii=False, allow_nan=False, default=_json_value) + "\n"
     except ValueError:  # JSON has no NaN and no infinity
-        return json.dumps(_finite(kept), ensure_ascii=False, default=str) + "\n"
+        return json.dumps(_finite(kept), ensure_ascii=False, default=_json_value) + "\n"
+
+
+def _json_value(value: object) -> str:
+    return _text(value) if isinstance(value, bytes) else str(value)
 
 
 def _finite(value: object) -> object:
