@@ -319,3 +319,11 @@ def test_formulas_are_escaped_when_asked_for(run: Run) -> None:
     escaped = run("--input-format", "csv", "--escape-formulas", input=table).stdout.splitlines()
     assert escaped[1].startswith("'=1+1,'-5,")
     assert escaped[2].startswith("'@home,x,")
+
+
+def test_formulas_are_escaped_in_names_and_binary_values_too(run: Run, tmp_path: Path) -> None:
+    table = 'text,"=cmd|x"\na happy day,1\n'
+    assert run("--input-format", "csv", "--escape-formulas", input=table).stdout.startswith("text,'=cmd|x,label,")
+    pq.write_table(pa.table({"text": [b"a happy day"], "note": [b"=1+1"]}), tmp_path / "in.parquet")
+    escaped = run("-i", tmp_path / "in.parquet", "-f", "csv", "--escape-formulas").stdout.splitlines()
+    assert escaped[1].startswith("a happy day,'=1+1,")

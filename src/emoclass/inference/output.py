@@ -64,7 +64,9 @@ class OutputOptions:
 
 
 def _escaped(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+    if isinstance(value, bytes):  # the text of a binary column
+        return b"'" + value if value[:1].decode("latin-1") in _FORMULA_STARTS else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA_STARTS else value
 
 
 @contextmanager
@@ -261,6 +263,7 @@ class PredictionWriter:
         names = [*self._columns, *self._added_names(self._columns, self._added.types())]
         rows = [[*self._fields(item), *self._added.values(prediction)] for item, prediction in batch]
         if self._options.escape_formulas and self._options.format in ("csv", "tsv"):
+            names = [str(_escaped(name)) for name in names]
             rows = [[_escaped(value) for value in row] for row in rows]
         writer.write(names, rows)
 
