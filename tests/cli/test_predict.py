@@ -90,6 +90,12 @@ def test_several_inputs_and_formats_make_one_output(run: Run, table: Path, tmp_p
     assert "--output-format jsonl" in message
 
 
+def test_a_field_that_only_some_records_have_is_told_right(run: Run) -> None:
+    lines = '{"note": "a happy day it is"}\n{"note": "so afraid of the dark", "more": 1}\n'
+    message = run("--input-format", "jsonl", "-f", "csv", input=lines, code=1).stderr
+    assert "a record has the fields note, but the output has note, more: csv needs the same in all" in message
+
+
 def test_the_delimiter_of_a_table_is_kept(run: Run) -> None:
     result = run("--input-format", "csv", input="id;text\n1;a happy day\n")
     assert result.stdout.splitlines()[0] == "id;text;label;confidence"

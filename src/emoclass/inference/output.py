@@ -198,7 +198,7 @@ class PredictionWriter:
         file: Where to.
         options: What.
         labels: All classes.
-        columns: Fields of the first record, whose names all records of a table have.
+        columns: Fields of the input as far as they are known, whose names all records of a table have.
         delimiter: Of csv; a comma when not given.
         schema: pyarrow's types of the input's fields, for parquet.
         on_note: Takes what was decided without being asked.
@@ -268,13 +268,13 @@ class PredictionWriter:
         writer.write(names, rows)
 
     def _fields(self, item: Item) -> Sequence[object]:
-        """The fields of an item in the order of the first record's."""
+        """The fields of an item in the order of the output's."""
         own = item.columns[: len(item.values)]
         if own == self._columns:
             return item.values
         if sorted(own) != sorted(self._columns):
             raise DataError(
-                f"a record has the fields {', '.join(own)}, the first one had {', '.join(self._columns)}:"
+                f"a record has the fields {', '.join(own)}, but the output has {', '.join(self._columns)}:"
                 f" {self._options.format} needs the same in all; use --output-format jsonl"
             )
         fields = dict(zip(own, item.values, strict=True))
