@@ -7,8 +7,8 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -25,14 +25,34 @@ from rich.table import Table
 from rich.text import Text
 
 
+class _ResultConsole(Console):
+    """When its reader goes, the command ends like any other in a pipe; rich would exit 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+class _StatusConsole(Console):
+    """When nobody listens any more, the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        silence(sys.stderr)
+
+
 def results() -> Console:
     """Standard output, for results."""
-    return Console(highlight=False, quiet=not is_first_rank())
+    return _ResultConsole(highlight=False, quiet=not is_first_rank())
 
 
 def status() -> Console:
     """Standard error, for progress, notes and warnings."""
-    return Console(stderr=True, highlight=False, quiet=not is_first_rank())
+    return _StatusConsole(stderr=True, highlight=False, quiet=not is_first_rank())
+
+
+def silence(stream: TextIO) -> None:
+    """What is written to a stream whose reader has gone, also at exit, is lost from now on."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def is_first_rank() -> bool:
