@@ -5,20 +5,25 @@ import gzip
 import io
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from emoclass.cli import _console
+from emoclass.cli.predict import predict
 
 Run = Callable[..., Any]
 ROWS = [
@@ -288,6 +293,50 @@ def test_an_interrupt_while_waiting_for_input_ends_quietly(run: Run) -> None:
         assert process.wait(timeout=60) == 130
         assert process.stdout.read() == b""
         assert process.stderr.read() == b""
+
+
+class Terminal(io.TextIOWrapper):
+    """A stream that says it is a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8", write_through=True)
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def shown(self) -> str:
+        return cast(io.BytesIO, self.buffer).getvalue().decode()
+
+
+HIDDEN_CURSOR = "\x1b[?25l"
+
+
+def test_progress_is_shown_unless_the_terminal_shows_the_records(
+    run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, status = Terminal(), Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", status)
+    monkeypatch.setenv("TERM", "xterm")
+    predict(input_=[str(table)])
+    assert "a happy day" in out.shown
+    assert HIDDEN_CURSOR not in status.shown
+    predict(input_=[str(table)], output=str(tmp_path / "out.csv"))
+    assert HIDDEN_CURSOR in status.shown
+
+
+def test_a_note_goes_above_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = Terminal()
+    monkeypatch.setattr(sys, "stderr", status)
+    monkeypatch.setenv("TERM", "xterm")
+    with _console.record_progress(shown=True) as advance:
+        advance(5)
+        time.sleep(0.3)
+        _console.note("look here")
+    before, _, after = re.sub(r"\x1b\[[0-9;]*m", "", status.shown).partition("note: look here")
+    assert before.endswith(("\n", "\r\x1b[2K"))
+    assert after.startswith("\n")
 
 
 def test_nothing_in_nothing_out(run: Run) -> None:

@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -45,8 +46,17 @@ def results() -> Console:
 
 
 def status() -> Console:
-    """Standard error, for progress, notes and warnings."""
-    return _StatusConsole(stderr=True, highlight=False, quiet=not is_first_rank())
+    """Standard error, for progress, notes and warnings; the same for all, so that a note goes above a running bar."""
+    stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)  # rich takes its place while a bar runs
+    console = _status(stream)
+    console.quiet = not is_first_rank()
+    return console
+
+
+@lru_cache(maxsize=1)
+def _status(stream: TextIO) -> Console:
+    """The console of a stream, which it looks up itself; what it is capable of is found out once."""
+    return _StatusConsole(stderr=True, highlight=False)
 
 
 def silence(stream: TextIO) -> None:
@@ -131,9 +141,9 @@ def progress_bar(console: Console) -> Progress:
 
 @contextmanager
 def record_progress(*, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A running count of records with their rate, unless the terminal shows the records themselves."""
+    """A running count of records with their rate, on a terminal."""
     console = status()
-    if not (shown and console.is_terminal and not sys.stdout.isatty()):
+    if not (shown and console.is_terminal):
         yield lambda records: None
         return
     columns = (TextColumn("{task.completed:,.0f} records"), _RateColumn(), TimeElapsedColumn())

@@ -141,7 +141,9 @@ def predict(
                 on_note=console.note,
             )
         )
-        advance = stack.enter_context(console.record_progress(shown=records is not None))
+        # A terminal that shows the records themselves shows their progress.
+        is_shown = records is not None and not (output is None and sys.stdout.isatty())
+        advance = stack.enter_context(console.record_progress(shown=is_shown))
 
         def write(batch: Batch) -> None:
             writer.write(batch)
