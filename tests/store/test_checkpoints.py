@@ -178,6 +178,37 @@ def test_a_damaged_manifest_is_named(train: Train, content: str) -> None:
     assert "emoclass.json" in notes[0]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", None),
+        ("created_at", 7),
+        ("labels", "joy"),
+        ("base_model", {}),
+        ("parameters", {}),
+        ("metrics", None),
+        ("metrics", {"test": "good"}),
+        ("calibration", None),
+        ("data", {"rows": {}}),
+        ("data", {"rows": 9}),
+        ("versions", []),
+        ("checksums", None),
+    ],
+)
+def test_a_damaged_manifest_does_not_hide_the_others(train: Train, cli: Any, field: str, value: object) -> None:
+    whole = train("whole").model.directory
+    path = Path(shutil.copytree(whole, whole.with_name("damaged"))) / layout.MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    result = cli("models", "list")
+    assert result.exit_code == 0, result.output
+    assert "whole" in result.stdout
+    assert f"{path}: is damaged: {field}" in result.stderr
+    for command in (["models", "show", "damaged"], ["eval", "x.csv", "--model", "damaged"]):
+        result = cli(*command)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"error: {path}: is damaged: {field}")
+
+
 def test_a_manifest_cannot_name_files_elsewhere(train: Train) -> None:
     stored = train("first").model
     (stored.directory.parent / "outside").write_text("x")
