@@ -274,8 +274,10 @@ def _prediction_writer(path: str | Path, labels: Sequence[str]) -> Iterator[Call
             }
             writer.write(list(columns), zip(*columns.values(), strict=True))
 
-        yield write
-        writer.close()
+        try:
+            yield write
+        finally:
+            writer.close()
 
 
 def open_evaluation_data(data: str | Path, options: DataOptions) -> LabelledReader:

@@ -163,6 +163,22 @@ def test_a_broken_pipe_ends_quietly(tiny_train: Run, tmp_path: Path) -> None:
     assert result.stderr == ""
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_a_table_into_a_broken_pipe_ends_quietly(tiny_train: Run, option: str) -> None:
+    tiny_train()
+    result = run_process(f"{{ {sys.executable} -m emoclass models list {option}; echo $? >&2; }} | true")
+    assert result.stderr == "0\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize("nobody", ["2>&-", "2>&1 >&3 | true"])
+def test_notes_that_nobody_reads_do_no_harm(nobody: str) -> None:
+    result = run_process(f"{{ {{ {sys.executable} -m emoclass models list; echo $?; }} {nobody}; }} 3>&1")
+    assert result.stdout == "0\n"
+    assert result.stderr == ""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs /dev/full")
 def test_output_that_cannot_be_written_is_an_error(tiny_train: Run) -> None:
     tiny_train()

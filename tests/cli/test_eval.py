@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -94,6 +95,8 @@ def test_predictions_before_a_broken_row_are_kept_aside(run: Run, tmp_path: Path
     assert "rows.csv.partial" in result.stderr
     assert not (tmp_path / "rows.csv").exists()
     assert "a happy day 7,joy" in (tmp_path / "rows.csv.partial").read_text()
+    run(path, "--predictions", tmp_path / "rows.parquet", code=1)
+    assert "a happy day 7" in pq.read_table(tmp_path / "rows.parquet.partial")["text"].to_pylist()
 
 
 def test_a_pipe_gives_what_a_file_gives(run: Run, cli: Run, odd_csv: Path) -> None:

@@ -4,17 +4,26 @@ import csv
 import gzip
 import io
 import json
+import os
+import re
+import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from emoclass.cli import _console
+from emoclass.cli.predict import predict
 
 Run = Callable[..., Any]
 ROWS = [
@@ -46,6 +55,19 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """To write more than so many bytes into one file fails, as on a full disk."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def csv_rows(content: str, **options: Any) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content, newline=""), **options))
 
@@ -71,6 +93,12 @@ def test_several_inputs_and_formats_make_one_output(run: Run, table: Path, tmp_p
     assert list(records[4]) == ["text", "label", "confidence"]
     message = run("-i", table, "-i", lines, code=1).stderr
     assert "--output-format jsonl" in message
+
+
+def test_a_field_that_only_some_records_have_is_told_right(run: Run) -> None:
+    lines = '{"note": "a happy day it is"}\n{"note": "so afraid of the dark", "more": 1}\n'
+    message = run("--input-format", "jsonl", "-f", "csv", input=lines, code=1).stderr
+    assert "a record has the fields note, but the output has note, more: csv needs the same in all" in message
 
 
 def test_the_delimiter_of_a_table_is_kept(run: Run) -> None:
@@ -99,6 +127,18 @@ def test_parquet_keeps_its_types(run: Run, tmp_path: Path) -> None:
     sums = sum(result[name].to_numpy(zero_copy_only=False)[0] for name in result.column_names[9:])
     assert sums == pytest.approx(1, abs=1e-5)
     assert result["label"].to_pylist()[1] == ""
+
+
+def test_texts_of_binary_columns_are_texts_in_every_format(run: Run, tmp_path: Path) -> None:
+    table = pa.table({"text": pa.array([b"a happy day"]), "note": [b"caf\xc3\xa9"], "tags": [[b"x"]]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    record = json.loads(run("-i", tmp_path / "in.parquet", "-f", "jsonl").stdout)
+    assert (record["text"], record["note"], record["tags"]) == ("a happy day", "café", ["x"])
+    (row,) = csv_rows(run("-i", tmp_path / "in.parquet", "-f", "csv").stdout)
+    assert (row["text"], row["note"]) == ("a happy day", "café")
+    pq.write_table(pa.table({"text": ["happy"], "photo": [b"\xff\xd8"]}), tmp_path / "in.parquet")
+    for format_ in ("jsonl", "csv"):
+        assert "only parquet" in run("-i", tmp_path / "in.parquet", "-f", format_, code=1).stderr
 
 
 def test_names_that_exist_get_a_prefix_and_a_note(run: Run, tmp_path: Path) -> None:
@@ -143,6 +183,28 @@ def test_a_broken_record_stops_after_all_before_it(run: Run, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == ["out.csv", "out.csv.partial"]
 
 
+def test_parquet_before_a_broken_record_is_kept(run: Run, tmp_path: Path) -> None:
+    arguments = ["--input-format", "csv", "-o", tmp_path / "out.parquet"]
+    message = run(*arguments, input=BROKEN, code=1).stderr
+    assert message.startswith("error: standard input: row 2")
+    assert pq.read_table(tmp_path / "out.parquet.partial")["id"].to_pylist() == ["1"]
+    (tmp_path / "out.parquet.partial").unlink()
+    message = run(*arguments, input='text,id\n"so afraid"x,2\n', code=1).stderr
+    assert ".partial" not in message
+    assert list(tmp_path.glob("*out*")) == []
+
+
+def test_parquet_before_a_value_of_another_type_is_kept(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emoclass.data.record_writing._GROUP_ROWS", 2)
+    lines = "".join(f'{{"text": "a happy day", "id": {id_}}}\n' for id_ in (1, 2, '"three"', 4))
+    arguments = ["--input-format", "jsonl", "-o", tmp_path / "out.parquet"]
+    message = run(*arguments, input=lines, code=1).stderr
+    assert message.startswith("error: column 'id' cannot be stored as parquet (after row 2)")
+    assert pq.read_table(tmp_path / "out.parquet.partial")["id"].to_pylist() == [1, 2]
+
+
 def test_broken_records_can_be_left_out(run: Run) -> None:
     result = run("--input-format", "csv", "--on-error", "skip", input=BROKEN)
     assert [row["id"] for row in csv_rows(result.stdout)] == ["1", "4"]
@@ -179,6 +241,42 @@ def test_the_name_of_the_output_tells_the_format(run: Run, table: Path, tmp_path
     assert (tmp_path / "out.csv").read_text().startswith("id\ttext\t")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+def test_an_output_that_is_a_link_stays_one(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    real, link = tmp_path / "elsewhere" / "out.jsonl", tmp_path / "latest.jsonl"
+    real.write_text("before")
+    link.symlink_to(real)
+    run("-o", link, input="a happy day\n")
+    assert link.is_symlink()
+    assert json.loads(real.read_text())["text"] == "a happy day"
+    run("-o", link, "-f", "csv", "--input-format", "csv", input=BROKEN, code=1)
+    assert [path.name for path in real.parent.iterdir() if path != real] == ["out.jsonl.partial"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
+def test_an_output_that_is_a_pipe_is_written_to(run: Run, tmp_path: Path) -> None:
+    pipe, seen = tmp_path / "pipe", list[bytes]()
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: seen.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    run("-o", pipe, "-f", "jsonl", input="a happy day\n")
+    reader.join(timeout=10)
+    assert pipe.is_fifo()
+    assert json.loads(seen[0])["text"] == "a happy day"
+    assert [path.name for path in tmp_path.iterdir() if "pipe" in path.name] == ["pipe"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.parquet"])
+def test_an_output_that_cannot_be_written_is_named(run: Run, tmp_path: Path, name: str) -> None:
+    words = [secrets.token_hex(40) for _ in range(200)]  # more than 4096 bytes, however compressed
+    with largest_file(4096):
+        message = run("-o", tmp_path / name, input="\n".join(words), code=1).stderr
+    assert message.startswith(f"error: {tmp_path / name}: File too large")
+    assert message.endswith(f"what was done before it is in {tmp_path / name}.partial\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
 def test_an_interrupt_while_waiting_for_input_ends_quietly(run: Run) -> None:
     # Started in the background of a script, these tests ignore Ctrl-C, and so would what they start.
@@ -197,6 +295,50 @@ def test_an_interrupt_while_waiting_for_input_ends_quietly(run: Run) -> None:
         assert process.stderr.read() == b""
 
 
+class Terminal(io.TextIOWrapper):
+    """A stream that says it is a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8", write_through=True)
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def shown(self) -> str:
+        return cast(io.BytesIO, self.buffer).getvalue().decode()
+
+
+HIDDEN_CURSOR = "\x1b[?25l"
+
+
+def test_progress_is_shown_unless_the_terminal_shows_the_records(
+    run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, status = Terminal(), Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", status)
+    monkeypatch.setenv("TERM", "xterm")
+    predict(input_=[str(table)])
+    assert "a happy day" in out.shown
+    assert HIDDEN_CURSOR not in status.shown
+    predict(input_=[str(table)], output=str(tmp_path / "out.csv"))
+    assert HIDDEN_CURSOR in status.shown
+
+
+def test_a_note_goes_above_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = Terminal()
+    monkeypatch.setattr(sys, "stderr", status)
+    monkeypatch.setenv("TERM", "xterm")
+    with _console.record_progress(shown=True) as advance:
+        advance(5)
+        time.sleep(0.3)
+        _console.note("look here")
+    before, _, after = re.sub(r"\x1b\[[0-9;]*m", "", status.shown).partition("note: look here")
+    assert before.endswith(("\n", "\r\x1b[2K"))
+    assert after.startswith("\n")
+
+
 def test_nothing_in_nothing_out(run: Run) -> None:
     assert run(input="").stdout == ""
     assert run("--input-format", "csv", input="text,id\n").stdout == "text,id,label,confidence\n"
@@ -211,7 +353,7 @@ def test_nothing_in_nothing_out(run: Run) -> None:
         (["--output-format", "xlsx"], "text, csv, tsv, jsonl, parquet", 2),
         (["-i", "missing.csv"], "missing.csv", 1),
         (["-i", "odd.name"], "--format text|csv", 1),
-        (["-o", "/no/such/place/out.csv"], "/no/such/place", 1),
+        (["-o", "/no/such/place/out.csv"], "error: /no/such/place/out.csv: No such file", 1),
         (["-o", "."], "directory", 1),
     ],
 )
@@ -232,3 +374,11 @@ def test_formulas_are_escaped_when_asked_for(run: Run) -> None:
     escaped = run("--input-format", "csv", "--escape-formulas", input=table).stdout.splitlines()
     assert escaped[1].startswith("'=1+1,'-5,")
     assert escaped[2].startswith("'@home,x,")
+
+
+def test_formulas_are_escaped_in_names_and_binary_values_too(run: Run, tmp_path: Path) -> None:
+    table = 'text,"=cmd|x"\na happy day,1\n'
+    assert run("--input-format", "csv", "--escape-formulas", input=table).stdout.startswith("text,'=cmd|x,label,")
+    pq.write_table(pa.table({"text": [b"a happy day"], "note": [b"=1+1"]}), tmp_path / "in.parquet")
+    escaped = run("-i", tmp_path / "in.parquet", "-f", "csv", "--escape-formulas").stdout.splitlines()
+    assert escaped[1].startswith("a happy day,'=1+1,")

@@ -92,18 +92,19 @@ def test_any_bytes_are_classified_or_refused(
         patch.setattr(records_module, "open_records", opened)
         options = {"on_error": skipped.append} if skip else {}
         try:
-            with RecordInput(["-"], DataOptions(format=read, encoding=encoding), **options) as items:
-                writer = PredictionWriter(
+            with (
+                RecordInput(["-"], DataOptions(format=read, encoding=encoding), **options) as items,
+                PredictionWriter(
                     out,
                     OutputOptions(format=written, top_k=2, probabilities=True, escape_formulas=True),
                     classifier.labels,
                     items.first.columns,
                     schema=items.first.schema,
-                )
+                ) as writer,
+            ):
                 for batch in predict_items(classifier, items, top_k=3):
                     writer.write(batch)
                     count += len(batch)
-                writer.close()
         except EmoclassError as error:
             message = str(error)
     assert message is None or len(message.splitlines()) == 1

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -178,6 +179,37 @@ def test_a_damaged_manifest_is_named(train: Train, content: str) -> None:
     assert "emoclass.json" in notes[0]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", None),
+        ("created_at", 7),
+        ("labels", "joy"),
+        ("base_model", {}),
+        ("parameters", {}),
+        ("metrics", None),
+        ("metrics", {"test": "good"}),
+        ("calibration", None),
+        ("data", {"rows": {}}),
+        ("data", {"rows": 9}),
+        ("versions", []),
+        ("checksums", None),
+    ],
+)
+def test_a_damaged_manifest_does_not_hide_the_others(train: Train, cli: Any, field: str, value: object) -> None:
+    whole = train("whole").model.directory
+    path = Path(shutil.copytree(whole, whole.with_name("damaged"))) / layout.MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    result = cli("models", "list")
+    assert result.exit_code == 0, result.output
+    assert "whole" in result.stdout
+    assert f"{path}: is damaged: {field}" in result.stderr
+    for command in (["models", "show", "damaged"], ["eval", "x.csv", "--model", "damaged"]):
+        result = cli(*command)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"error: {path}: is damaged: {field}")
+
+
 def test_a_manifest_cannot_name_files_elsewhere(train: Train) -> None:
     stored = train("first").model
     (stored.directory.parent / "outside").write_text("x")
@@ -226,6 +258,25 @@ def test_models_of_one_base_share_what_did_not_train(train: Train) -> None:
     remove_model("first")
     assert [prediction.label for prediction in load("second").predict(TEXTS)] == expected
     assert second.model.own_size == second.model.size
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX permissions")
+def test_what_is_shared_may_belong_to_another_user(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = train("theirs").model.directory / "frozen.safetensors"
+    shared.chmod(0o600)
+    chmod = Path.chmod
+
+    def only_own(path: Path, mode: int) -> None:
+        if path.stat().st_ino == shared.stat().st_ino:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        chmod(path, mode)
+
+    monkeypatch.setattr(Path, "chmod", only_own)
+    own = train("mine").model.directory
+    assert shared.samefile(own / "frozen.safetensors")
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o600
+    assert (own / "trained.safetensors").stat().st_mode == (own / "config.json").stat().st_mode
+    load("mine")
 
 
 def test_damaged_tensors_are_not_shared(train: Train) -> None:

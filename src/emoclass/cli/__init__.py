@@ -32,8 +32,9 @@ class _ErrorHandlingGroup(TyperGroup):
             _fail(str(error), error, _EXIT_CODES.get(type(error), EXIT_ERROR))
         except BrokenPipeError:
             # The reader has seen enough. Nothing may be written at exit either.
-            with suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            from emoclass.cli._console import silence
+
+            silence(sys.stdout)
             raise typer.Exit(0) from None
         except KeyboardInterrupt:
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -87,6 +88,8 @@ app.add_typer(cache.app, name="cache")
 
 def main() -> None:
     """The ``emoclass`` command."""
+    if sys.stderr is None:  # closed by whoever started this
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         # Data is UTF-8 whatever the locale says; what cannot be encoded must not end a long run.
         with suppress(AttributeError, ValueError):

@@ -7,8 +7,9 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -25,14 +26,43 @@ from rich.table import Table
 from rich.text import Text
 
 
+class _ResultConsole(Console):
+    """When its reader goes, the command ends like any other in a pipe; rich would exit 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+class _StatusConsole(Console):
+    """When nobody listens any more, the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        silence(sys.stderr)
+
+
 def results() -> Console:
     """Standard output, for results."""
-    return Console(highlight=False, quiet=not is_first_rank())
+    return _ResultConsole(highlight=False, quiet=not is_first_rank())
 
 
 def status() -> Console:
-    """Standard error, for progress, notes and warnings."""
-    return Console(stderr=True, highlight=False, quiet=not is_first_rank())
+    """Standard error, for progress, notes and warnings; the same for all, so that a note goes above a running bar."""
+    stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)  # rich takes its place while a bar runs
+    console = _status(stream)
+    console.quiet = not is_first_rank()
+    return console
+
+
+@lru_cache(maxsize=1)
+def _status(stream: TextIO) -> Console:
+    """The console of a stream, which it looks up itself; what it is capable of is found out once."""
+    return _StatusConsole(stderr=True, highlight=False)
+
+
+def silence(stream: TextIO) -> None:
+    """What is written to a stream whose reader has gone, also at exit, is lost from now on."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def is_first_rank() -> bool:
@@ -111,9 +141,9 @@ def progress_bar(console: Console) -> Progress:
 
 @contextmanager
 def record_progress(*, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A running count of records with their rate, unless the terminal shows the records themselves."""
+    """A running count of records with their rate, on a terminal."""
     console = status()
-    if not (shown and console.is_terminal and not sys.stdout.isatty()):
+    if not (shown and console.is_terminal):
         yield lambda records: None
         return
     columns = (TextColumn("{task.completed:,.0f} records"), _RateColumn(), TimeElapsedColumn())

@@ -130,16 +130,20 @@ def predict(
             raise ConfigError("parquet is not written to a terminal; use --output FILE")
         classifier = load_verified(verification, device=device, precision=precision)
         tally.start = time.perf_counter()
-        writer = PredictionWriter(
-            stack.enter_context(_destination(output)),
-            chosen,
-            classifier.labels,
-            records.first.columns if records else ("text",),
-            delimiter=records.first.delimiter if records and inherited == chosen.format else None,
-            schema=records.first.schema if records else None,
-            on_note=console.note,
+        writer = stack.enter_context(
+            PredictionWriter(
+                stack.enter_context(_destination(output)),
+                chosen,
+                classifier.labels,
+                records.first.columns if records else ("text",),
+                delimiter=records.first.delimiter if records and inherited == chosen.format else None,
+                schema=records.first.schema if records else None,
+                on_note=console.note,
+            )
         )
-        advance = stack.enter_context(console.record_progress(shown=records is not None))
+        # A terminal that shows the records themselves shows their progress.
+        is_shown = records is not None and not (output is None and sys.stdout.isatty())
+        advance = stack.enter_context(console.record_progress(shown=is_shown))
 
         def write(batch: Batch) -> None:
             writer.write(batch)
@@ -151,7 +155,6 @@ def predict(
             for batch in predict_items(classifier, records or given_texts(texts or ()), top_k=ranks):
                 tally.count(batch)
                 behind.put(batch)
-        writer.close()
     if not texts:
         console.note(tally.summary())
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, Protocol
 
 from emoclass.data.cells import cell_text
-from emoclass.errors import DataError
+from emoclass.errors import DataError, one_line
 
 # Rows of a parquet row group, and bytes of text after which one is written anyway.
 _GROUP_ROWS, _GROUP_BYTES = 65_536, 1 << 26
@@ -36,7 +36,7 @@ class RecordWriter(Protocol):
         """
 
     def close(self) -> None:
-        """Write what is left to write."""
+        """Write what is left to write, also after an error; nothing where the stream has failed."""
 
 
 def record_writer(file: BinaryIO, format: str, *, delimiter: str | None = None, schema: Any = None) -> RecordWriter:
@@ -83,7 +83,14 @@ class _DelimitedWriter:
 
 
 def _cell(value: object) -> str:
-    return "" if value is ABSENT else cell_text(value) or ""
+    return "" if value is ABSENT else _text(value)
+
+
+def _text(value: object) -> str:
+    try:
+        return cell_text(value) or ""
+    except DataError:
+        raise DataError("a field holds binary values that are not text, and only parquet can: write parquet") from None
 
 
 class _JsonWriter:
@@ -101,9 +108,13 @@ class _JsonWriter:
 def _json_line(record: dict[str, object]) -> str:
     kept = {name: value for name, value in record.items() if value is not ABSENT}
     try:
-        return json.dumps(kept, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+        return json.dumps(kept, ensure_ascii=False, allow_nan=False, default=_json_value) + "\n"
     except ValueError:  # JSON has no NaN and no infinity
-        return json.dumps(_finite(kept), ensure_ascii=False, default=str) + "\n"
+        return json.dumps(_finite(kept), ensure_ascii=False, default=_json_value) + "\n"
+
+
+def _json_value(value: object) -> str:
+    return _text(value) if isinstance(value, bytes) else str(value)
 
 
 def _finite(value: object) -> object:
@@ -135,17 +146,32 @@ class _ParquetWriter:
     def close(self) -> None:
         if self._columns:
             self._flush()
-            self._writer.close()
+        if self._writer is not None:
+            with self._not_tried_again():
+                self._writer.close()
 
     def _flush(self) -> None:
         from pyarrow.parquet import ParquetWriter
 
-        if self._schema is None:
-            self._schema = arrow_schema(self._columns, self._rows, self._given)
-            self._writer = ParquetWriter(self._file, self._schema)
-        self._writer.write_table(arrow_table(self._rows, self._schema, before=self._written))
+        with self._not_tried_again():
+            if self._schema is None:
+                self._schema = arrow_schema(self._columns, self._rows, self._given)
+                self._writer = ParquetWriter(self._file, self._schema)
+            self._writer.write_table(arrow_table(self._rows, self._schema, before=self._written))
         self._written += len(self._rows)
         self._rows, self._bytes = [], 0
+
+    @contextmanager
+    def _not_tried_again(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._columns = []
+            if self._writer is not None and not isinstance(error, DataError):
+                # Its last bytes have no place; it would write them when it is collected, and complain.
+                self._writer.is_open = False
+                self._writer = None
+            raise
 
 
 def arrow_schema(columns: Sequence[str], rows: Sequence[Sequence[object]], given: Mapping[str, Any]) -> Any:
@@ -194,9 +220,8 @@ def _storable(name: str, before: int) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
-        reason = " ".join(str(error).split())
         raise DataError(
-            f"column {name!r} cannot be stored as parquet (after row {before}): {reason}: use csv or jsonl"
+            f"column {name!r} cannot be stored as parquet (after row {before}): {one_line(error)}: use csv or jsonl"
         ) from error
 
 

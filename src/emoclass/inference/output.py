@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import gzip
+import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from emoclass.data.record_writing import RecordWriter, record_writer
@@ -62,41 +64,64 @@ class OutputOptions:
 
 
 def _escaped(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+    if isinstance(value, bytes):  # the text of a binary column
+        return b"'" + value if value[:1].decode("latin-1") in _FORMULA_STARTS else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA_STARTS else value
 
 
 @contextmanager
 def output_file(path: str | Path) -> Iterator[BinaryIO]:
     """A file that appears under its name when it is complete; compressed, if the name ends in .gz.
 
-    What was written before an error is kept beside it, with ``.partial`` added to the name; the error says so.
+    A link stays one, and the file that it leads to is replaced. What is no file, such as a pipe or a device, is written
+    to as it is. What was written of a file before an error is kept beside it, with ``.partial`` added to the name; the
+    error says so.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be written; the error has the name that was given.
     """
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a directory; name a file", str(target))
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    is_file = target.is_file() or not target.exists()
+    opened = _written_aside(target) if is_file else target.open("wb")
     try:
-        with aside.open("xb") as file, _compressed(file, target) as stream:
+        with opened as file, _compressed(file, target) as stream:
             yield stream
-        aside.replace(target)
-    except EmoclassError as error:
-        kept = _keep(aside, target)
-        raise type(error)(f"{error}; what was done before it is in {kept}" if kept else str(error)) from error
-    except BaseException:
-        _keep(aside, target)
+    except OSError as error:
+        error.filename = error.filename or str(target)  # an error of writing has none
         raise
 
 
-def _keep(aside: Path, target: Path) -> Path | None:
+@contextmanager
+def _written_aside(target: Path) -> Iterator[BinaryIO]:
+    place = Path(os.path.realpath(target)) if target.is_symlink() else target
+    aside = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with aside.open("xb") as file:
+            yield file
+        aside.replace(place)
+    except EmoclassError as error:
+        raise type(error)(f"{error}{_keep(aside, place)}") from error
+    except OSError as error:
+        kept = _keep(aside, place)
+        if error.filename in (None, str(aside)):  # a name that nobody chose
+            error.filename, error.filename2 = str(target), None
+            error.strerror = f"{error.strerror or error}{kept}"
+        raise
+    except BaseException:
+        _keep(aside, place)
+        raise
+
+
+def _keep(aside: Path, place: Path) -> str:
+    """Keeps what was written, if anything was; returns where, as the end of a message."""
     if not aside.exists():
-        return None
+        return ""
     if not aside.stat().st_size:
         aside.unlink()
-        return None
-    return aside.replace(target.with_name(f"{target.name}.partial"))
+        return ""
+    return f"; what was done before it is in {aside.replace(place.with_name(f'{place.name}.partial'))}"
 
 
 def _compressed(file: BinaryIO, target: Path) -> AbstractContextManager[BinaryIO]:
@@ -167,13 +192,13 @@ class AddedColumns:
 
 
 class PredictionWriter:
-    """Writes records with their predictions.
+    """Writes records with their predictions, in a ``with`` block; at its end, also after an error, what is left.
 
     Args:
         file: Where to.
         options: What.
         labels: All classes.
-        columns: Fields of the first record, whose names all records of a table have.
+        columns: Fields of the input as far as they are known, whose names all records of a table have.
         delimiter: Of csv; a comma when not given.
         schema: pyarrow's types of the input's fields, for parquet.
         on_note: Takes what was decided without being asked.
@@ -216,10 +241,14 @@ class PredictionWriter:
             self._write_rows(self._writer, batch)
         self._file.flush()
 
-    def close(self) -> None:
-        """Writes what is left to write; the stream stays open."""
+    def __enter__(self) -> PredictionWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._writer is not None:
-            if self._is_empty and self._options.format != "jsonl":
+            if error is None and self._is_empty and self._options.format != "jsonl":
                 self._write_rows(self._writer, [])
             self._writer.close()
         self._file.flush()
@@ -234,17 +263,18 @@ class PredictionWriter:
         names = [*self._columns, *self._added_names(self._columns, self._added.types())]
         rows = [[*self._fields(item), *self._added.values(prediction)] for item, prediction in batch]
         if self._options.escape_formulas and self._options.format in ("csv", "tsv"):
+            names = [str(_escaped(name)) for name in names]
             rows = [[_escaped(value) for value in row] for row in rows]
         writer.write(names, rows)
 
     def _fields(self, item: Item) -> Sequence[object]:
-        """The fields of an item in the order of the first record's."""
+        """The fields of an item in the order of the output's."""
         own = item.columns[: len(item.values)]
         if own == self._columns:
             return item.values
         if sorted(own) != sorted(self._columns):
             raise DataError(
-                f"a record has the fields {', '.join(own)}, the first one had {', '.join(self._columns)}:"
+                f"a record has the fields {', '.join(own)}, but the output has {', '.join(self._columns)}:"
                 f" {self._options.format} needs the same in all; use --output-format jsonl"
             )
         fields = dict(zip(own, item.values, strict=True))

@@ -7,7 +7,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from os import stat_result
@@ -104,9 +104,9 @@ def save_model(
             (partial / layout.CARD).write_text(card, encoding="utf-8")
             np.save(partial / layout.TRAINING_HASHES, training_hashes, allow_pickle=False)
             write_more(partial)
+            mode = (partial / layout.CONFIG).stat().st_mode
             for path in partial.glob("*.safetensors"):
-                # safetensors' files are for the user alone; here it is the user's umask that decides.
-                path.chmod((partial / layout.CONFIG).stat().st_mode)
+                _set_mode(path, mode)
             checksums = {path.name: file_sha256(path) for path in sorted(partial.iterdir())}
             manifest = replace(manifest, checksums=checksums, frozen_sha256=frozen_sha256)
             write_json(partial / layout.MANIFEST, manifest.to_dict())
@@ -115,6 +115,15 @@ def save_model(
     except Exception as error:  # safetensors wraps the system's errors in its own
         raise EmoclassError(f"{target}: the model could not be saved, nothing was changed: {error}") from error
     return StoredModel(target, manifest)
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    """Lets the user's umask decide: safetensors' files are for the user alone, as long as nobody says otherwise."""
+    stat = path.stat()
+    if stat.st_mode != mode:
+        # A file that is shared with another user's model is that user's.
+        with suppress(PermissionError) if stat.st_nlink > 1 else nullcontext():
+            path.chmod(mode)
 
 
 def check_free(name: str, *, overwrite: bool = False) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from types import NoneType
 from typing import Any
 
 from emoclass.config import TrainConfig, TruncationConfig
@@ -22,6 +23,22 @@ TRAINING_HASHES = "training_texts.npy"
 BASELINE = "baseline"  # .json and .safetensors
 
 FORMAT_VERSION = 1
+# What is relied on in a manifest, by the keys that lead there.
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "name": str,
+    "created_at": str,
+    "labels": list,
+    "base_model.name": str,
+    "parameters.trainable_parameters": int,
+    "parameters.total_parameters": int,
+    "metrics": dict,
+    "metrics.test": (dict, NoneType),
+    "calibration.temperature": float,
+    "data.rows": dict,
+    "data.rows.train": int,
+    "versions": dict,
+    "checksums": dict,
+}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -92,6 +109,9 @@ class Manifest:
         version = values.get("format_version")
         if version != FORMAT_VERSION:
             raise ModelError(f"has format {version!r}, this emoclass reads {FORMAT_VERSION}; update emoclass")
+        for keys, kind in _KINDS.items():
+            if not isinstance(_at(values, keys), kind):
+                raise ModelError(f"is damaged: {keys} is missing or of the wrong kind")
         try:
             manifest = cls(
                 **{
@@ -106,9 +126,13 @@ class Manifest:
         labels = manifest.labels
         if len(labels) < 2 or not all(isinstance(name, str) for name in labels) or len(set(labels)) < len(labels):
             raise ModelError("has no usable list of labels")
-        temperature = manifest.calibration.get("temperature") if isinstance(manifest.calibration, dict) else None
-        if not isinstance(temperature, float) or not temperature > 0:
+        if not manifest.calibration["temperature"] > 0:
             raise ModelError("has no usable calibration")
-        if not isinstance(manifest.checksums, dict) or not isinstance(manifest.created_at, str):
-            raise ModelError("has a field of the wrong kind")
         return manifest
+
+
+def _at(values: object, keys: str) -> object:
+    """What the keys lead to, if they do."""
+    for key in keys.split("."):
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values
