@@ -1,6 +1,8 @@
 """``emoclass inspect-data`` and ``split`` as a user meets them."""
 
 import csv
+import errno
+import io
 import json
 import random
 from collections import Counter, defaultdict
@@ -99,6 +101,33 @@ def test_fix_writes_a_clean_table_and_says_what_it_did(cli: Run, damaged: Path, 
     again = json.loads(cli("inspect-data", out, "--json").stdout)["parts"][0]
     assert (again["removed"]["duplicate"], again["traits"]) == (0, [])
     assert "is there already" in cli("inspect-data", damaged, "--fix", out).stderr
+
+
+@pytest.mark.parametrize("name", ["fixed.csv", "fixed.changes.csv"])
+def test_a_full_disk_leaves_no_half_of_a_fixed_table(
+    cli: Run, emotions_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def open_(path: Path, *arguments: Any, **options: Any) -> Any:
+        return Full() if path.name == name else usual(path, *arguments, **options)
+
+    usual, fix = Path.open, ["inspect-data", emotions_csv, "--base-model", "none", "--fix", tmp_path / "fixed.csv"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", open_)
+        result = cli(*fix)
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'fixed.csv'}: the cleaned table could not be written: No space left" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["emotions.csv"]
+    assert cli(*fix).exit_code == 0
+    assert read(tmp_path / "fixed.csv")
+    assert (tmp_path / "fixed.changes.csv").read_text() == "row,action,reason,text,new_text\n"
+
+
+def test_a_fixed_table_is_not_compressed(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
+    assert cli("inspect-data", emotions_csv, "--fix", tmp_path / "fixed.csv.GZ").exit_code == 2
 
 
 def test_label_noise_ranks_wrong_labels_first(tmp_path: Path) -> None:

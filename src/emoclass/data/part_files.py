@@ -29,6 +29,7 @@ def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, whole: "pd.Dat
     try:
         with path.open("xb") as file:
             writer = record_writer(file, format, schema=_schema(whole) if format == "parquet" else None)
+            writer.write(list(frame.columns), [])  # a header, even without rows
             rows = zip(*(frame[column].tolist() for column in frame.columns), strict=True)
             while batch := list(islice(rows, _BATCH_ROWS)):
                 writer.write(list(frame.columns), batch)
