@@ -11,7 +11,7 @@ from emoclass.data.cells import cell_text
 from emoclass.data.cleaning import CleanData
 from emoclass.data.directories import new_files
 from emoclass.data.near import duplicate_groups
-from emoclass.data.part_files import write_rows
+from emoclass.data.part_files import schema_of, write_rows
 from emoclass.data.sources import format_of
 from emoclass.data.traits import is_damaged, is_placeholder
 from emoclass.errors import ConfigError
@@ -74,8 +74,8 @@ def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, li
     columns = ["row", "action", "reason", "text", "new_text"]
     account_frame = pd.DataFrame(rows, columns=columns, dtype=object)
     with new_files(target, "the cleaned table") as aside:
-        write_rows(aside / target.name, kept, format_, whole=frame)
-        write_rows(aside / account.name, account_frame, "csv", whole=account_frame)
+        write_rows(aside / target.name, kept, format_, schema=schema_of(table, format_))
+        write_rows(aside / account.name, account_frame, "csv")
     return account, changes
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from emoclass.data.records import Record, RecordReader, open_records
 from emoclass.data.sources import FORMATS, SUFFIXES, format_of
@@ -49,6 +49,7 @@ class Table:
         format: csv, tsv, jsonl or parquet.
         encoding: of the text; None for parquet.
         sha256: hex digest of the stored bytes.
+        schema: of parquet, as pyarrow has it; None for others.
         notes: what the reader decided by itself.
     """
 
@@ -58,6 +59,7 @@ class Table:
     format: str
     encoding: str | None = None
     sha256: str = ""
+    schema: Any = None
     notes: tuple[str, ...] = ()
 
 
@@ -89,6 +91,7 @@ def read_table(
             format=reader.format,
             encoding=reader.encoding,
             sha256=reader.sha256(),
+            schema=reader.schema,
             notes=tuple(reader.notes),
         )
 
