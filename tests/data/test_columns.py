@@ -135,6 +135,24 @@ def test_a_first_line_of_data_is_noticed(choose_error):
     assert "text,label" in message
 
 
+def test_a_first_line_of_data_is_noticed_where_no_labels_are_needed(choose_error):
+    lines = "i am so happy today,joy\nthis is really sad news,sadness\nso glad to be here,joy\nall is lost,sadness\n"
+    assert "first line seems to be data" in choose_error(lines, need_label=False)
+    assert "'joy'" in choose_error("7," + lines.replace("\n", "\n8,", 3), need_label=False)
+
+
+def test_a_first_line_of_data_is_noticed_in_a_stream(error_of):
+    sample = {"i am so happy today": ["what a day", "what a night"], "joy": ["sad", "joy"]}
+    message = error_of(choose_columns_by, "x.csv", list(sample), sample.__getitem__, need_label=False)
+    assert "first line seems to be data" in message
+
+
+@pytest.mark.parametrize("header", ["what they said,joy", "said,how", "what they said,id"])
+def test_names_are_no_data_where_no_labels_are_needed(choose, header):
+    lines = f"{header}\n" + "what a good day it was,0\nwhat a bad day it was,1\n" * 5
+    assert choose(lines, need_label=False).text == header.split(",")[0]
+
+
 def test_a_question_as_column_name_is_no_data(choose):
     assert choose("how do you feel,mood\nso good,joy\nso bad,sad\n").text == "how do you feel"
 

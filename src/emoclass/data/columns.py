@@ -88,8 +88,8 @@ def choose_columns_by(
         text = chooser.text_by_content(taken=label)
     if label is None and need_label:
         label = chooser.label_by_content(text)
-    if has_header_line and label is not None and by_name == (None, None):
-        chooser.check_header(text, label)
+    if has_header_line and by_name == (None, None):
+        chooser.check_header(text, [label] if label is not None else [name for name in columns if name != text])
     return Columns(text, label, chooser.notes(by_name, text, label))
 
 
@@ -137,13 +137,16 @@ class _Chooser:
         problem = f"{_listed(labels)} could all hold the labels" if labels else "no column looks like labels"
         raise DataError(f"{self.name}: {problem} ({self._examples()}): pass --label-column")
 
-    def check_header(self, text: str, label: str) -> None:
-        """Refuse a first line that is data: its label occurs below, its text reads like a sentence."""
-        if " " in text.strip() and cell_label(label) in self.profile(label).labels:
-            raise DataError(
-                f"{self.name}: the first line seems to be data, not column names ({text[:40]!r}, {label!r}):"
-                " add a header line such as text,label above it"
-            )
+    def check_header(self, text: str, others: Sequence[str]) -> None:
+        """Refuse a first line that is data: its text reads like a sentence, another of its values occurs below."""
+        if " " not in text.strip():
+            return
+        for other in others:
+            if cell_label(other) in self.profile(other).labels:
+                raise DataError(
+                    f"{self.name}: the first line seems to be data, not column names ({text[:40]!r}, {other!r}):"
+                    " add a header line such as text,label above it, or pass --text-column if these are names"
+                )
 
     def notes(self, by_name: tuple[str | None, str | None], text: str, label: str | None) -> tuple[str, ...]:
         notes = []
