@@ -70,7 +70,7 @@ def test_without_a_token_counter_there_are_no_tokens(cleaned):
 def test_each_problem_is_a_finding(cleaned, content, code, severity, said):
     inspection = inspect({"all": cleaned(content)})
     # Texts that contain their class are nearly the same where the classes are.
-    (finding,) = (finding for finding in inspection.findings if finding.code != "near_duplicates")
+    (finding,) = (each for each in inspection.findings if each.code not in ("near_duplicates", "near_conflicts"))
     assert (finding.code, finding.severity, finding.part) == (code, severity, "all")
     assert said in finding.message
     assert inspection.needs_decision == (severity == "decide")
@@ -110,6 +110,22 @@ def test_near_duplicates_and_their_conflicts_are_found(cleaned):
     assert (found.folded, found.near, found.near_conflicts) == (1, 2, 1)
     assert found.near_conflict_examples[0].labels == ("joy", "sad")
     assert codes(inspection, "decide") == ["near_conflicts"]
+
+
+def test_labels_that_differ_are_found_between_texts_that_differ_by_case(cleaned):
+    rows = "I feel so sad,joy\ni feel so sad,sad\n"
+    inspection = inspect({"all": cleaned(table({"joy": 20, "sad": 25}) + rows)})
+    assert codes(inspection, "decide") == ["near_conflicts"]
+    assert inspection.parts[0].duplicates.near_examples == ()
+
+
+def test_rows_that_are_shown_of_a_near_conflict_have_different_labels(cleaned):
+    text = "my neighbour shouted at me all morning long{},{}\n"
+    rows = "".join(text.format("!" * n, "sad" if n == 7 else "joy") for n in range(9))
+    inspection = inspect({"all": cleaned(table({"joy": 20, "sad": 25}) + rows)})
+    (example,) = inspection.parts[0].duplicates.near_conflict_examples
+    assert (example.labels[:2], example.rows[:2], example.size) == (("joy", "sad"), (46, 53), 9)
+    assert "row 46 'joy', row 53 'sad'" in next(f.message for f in inspection.findings if f.code == "near_conflicts")
 
 
 def test_near_duplicates_between_parts_are_leaks(write):
