@@ -78,6 +78,26 @@ def test_planted_damage_is_found_and_nothing_else(cli: Run, damaged: Path) -> No
     assert traits == {"damaged_encoding": 50, "placeholder": pytest.approx(50, abs=1)}
 
 
+def test_several_files_are_compared_as_a_split_directory_is(cli: Run, tmp_path: Path) -> None:
+    texts = sentences(80, 10)
+    write(tmp_path / "train.csv", [(text, ("joy", "sad")[n % 2]) for n, text in enumerate(texts[:40])])
+    write(tmp_path / "dev.csv", [(text, ("joy", "fear")[n % 2]) for n, text in enumerate(texts[40:])])
+    named = json.loads(cli("inspect-data", tmp_path / "dev.csv", tmp_path / "train.csv", "--json").stdout)
+    found = json.loads(cli("inspect-data", tmp_path, "--json").stdout)
+    assert {(f["part"], f["code"]) for f in named["findings"]} == {(f["part"], f["code"]) for f in found["findings"]}
+    assert ("val", "unseen_class") in {(f["part"], f["code"]) for f in named["findings"]}
+
+
+def test_files_of_one_name_are_told_apart_by_their_paths(cli: Run, tmp_path: Path) -> None:
+    paths = [tmp_path / directory / "train.csv" for directory in ("a", "b")]
+    for number, path in enumerate(paths):
+        path.parent.mkdir()
+        write(path, [(text, ("joy", "sad")[n % 2]) for n, text in enumerate(sentences(40, number))])
+    document = json.loads(cli("inspect-data", *paths, "--json").stdout)
+    assert [part["part"] for part in document["parts"]] == list(map(str, paths))
+    assert "is named twice" in cli("inspect-data", paths[0], paths[0]).stderr
+
+
 def test_strict_has_a_line_for_each_decision(cli: Run, damaged: Path) -> None:
     result = cli("inspect-data", damaged, "--strict")
     assert result.exit_code == 1

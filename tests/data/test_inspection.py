@@ -165,6 +165,17 @@ def test_classes_that_train_does_not_have_are_found(write):
     assert "'fear'" in finding.message
 
 
+def test_parts_without_train_are_compared_with_the_first(write):
+    parts = {}
+    for name, counts in {"old.csv": {"joy": 10, "sad": 10}, "new.csv": {"joy": 30, "fear": 10}}.items():
+        read = read_table(write(table(counts, start=len(parts) * 50), name))
+        parts[name] = clean(read, choose_columns(read))
+    found = {finding.code: finding for finding in inspect(parts).findings}
+    assert {found["unseen_class"].part, found["class_shares"].part} == {"new.csv"}
+    assert "'fear' stand here but not in old.csv" in found["unseen_class"].message
+    assert "of old.csv's" in found["class_shares"].message
+
+
 def test_the_dictionary_is_plain_json_in_snake_case(cleaned):
     data = cleaned(table({"joy": 10, "sad": 10}) + "oh,joy\noh,sad\n")
     inspection = inspect({"all": data}, token_counter=lambda texts: ([len(text) for text in texts], [0] * len(texts)))

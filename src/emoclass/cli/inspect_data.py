@@ -97,18 +97,27 @@ def inspect_data(
 
 
 def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], dict[str, CleanData]]:
-    from emoclass.cli import _console as console
+    """Tables and what is kept of them, by part; several files are parts if their names say so, each another."""
+    from collections import Counter
 
+    from emoclass.cli import _console as console
+    from emoclass.data.reading import PARTS, WHOLE, part_of
+
+    read = [
+        (part_of(table.name) if part == WHOLE and len(sources) > 1 else part, table)
+        for source in sources
+        for part, table in reader.read_parts(source, PARTS).items()
+    ]
+    named = Counter(part for part, _ in read)
     tables: dict[str, Table] = {}
     parts: dict[str, CleanData] = {}
-    for source in sources:
-        for part, table in reader.read_parts(source, ("train", "val", "test")).items():
-            name = part if len(sources) == 1 else table.name
-            if name in parts:
-                raise ConfigError(f"{name} is named twice")
-            tables[name], parts[name] = table, reader.clean(table)
-            for message in (*table.notes, *parts[name].columns.notes):
-                console.note(message)
+    for part, table in read:
+        name = part if part is not None and named[part] == 1 else table.name
+        if name in parts:
+            raise ConfigError(f"{name} is named twice")
+        tables[name], parts[name] = table, reader.clean(table)
+        for message in (*table.notes, *parts[name].columns.notes):
+            console.note(message)
     return tables, parts
 
 

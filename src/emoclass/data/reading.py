@@ -120,6 +120,11 @@ def _transposed(batch: list[Record], width: int) -> Iterable[tuple[object, ...]]
     return zip(*rows, strict=True)
 
 
+def part_of(name: str | Path) -> str | None:
+    """Return the part that a file's name stands for: train, val or test."""
+    return _STEMS.get(Path(name).name.lower().split(".")[0])
+
+
 def find_parts(directory: str | Path) -> dict[str, Path]:
     """Return the train, val and test file of a directory, as far as they exist.
 
@@ -132,7 +137,7 @@ def find_parts(directory: str | Path) -> dict[str, Path]:
     except OSError as error:
         raise DataError(f"{directory}: cannot be read as a directory: {error.strerror or error}") from error
     for path in paths:
-        part = _STEMS.get(path.name.lower().split(".")[0])
+        part = part_of(path)
         if part is None or format_of(path.name)[0] is None or path.is_dir():
             continue
         if part in found:
