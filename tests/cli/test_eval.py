@@ -186,6 +186,14 @@ def test_one_row_and_absent_classes_are_fine(run: Run, tmp_path: Path) -> None:
     assert "left out of the macro averages: anger, fear" in result.stderr
 
 
+def test_what_the_reader_decided_is_told(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("said;felt\n" + "".join(f"{text};{label}\n" for text, label in emotion_rows(4)))
+    errors = run(path).stderr
+    assert "semicolon" in errors
+    assert "column 'said' taken as the text" in errors
+
+
 def test_misuse_is_told(run: Run, odd_csv: Path) -> None:
     assert "--sort" in run(odd_csv, "--sort", "mood", code=2).stderr
     assert "--target-accuracy" in run(odd_csv, "--target-accuracy", "95", code=2).stderr

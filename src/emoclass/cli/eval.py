@@ -80,6 +80,7 @@ def evaluate(
             kept_mistakes=max(KEPT_MISTAKES, errors),
             predictions=predictions,
             on_rows=on_rows,
+            on_note=console.note,
         )
     if len(results) > 1:
         _show_comparison(names, results, target_accuracy, errors, json_=json_)
