@@ -51,6 +51,24 @@ def test_standard_input_is_csv_or_what_is_said():
     assert texts("-", stdin=io.BytesIO(gzip.compress(CSV.encode()))) == EXPECTED
 
 
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+def test_the_end_of_standard_input_is_asked_for_once(format):
+    """On a terminal each further time would be another Ctrl-D."""
+
+    chunks = [b'{"text": "a"}\n', b'{"text": "b"}\n', b""]
+
+    class Terminal(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def read(self, size=-1):
+            return chunks.pop(0)
+
+    with open_records("-", stdin=Terminal(), format=format) as reader:
+        list(reader)
+    assert chunks == []
+
+
 def test_standard_input_stays_open():
     stdin = io.BytesIO(CSV.encode())
     read_table("-", stdin=stdin)

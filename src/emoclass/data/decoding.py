@@ -69,6 +69,7 @@ class TextLines:
         try:
             if self.encoding.startswith("utf-8"):
                 yield from self._wrapper
+                return  # whoever asks a terminal again waits for another end
             for line in self._wrapper:
                 line.encode()  # some codecs, utf-7 for one, let half a surrogate pair through
                 yield line
