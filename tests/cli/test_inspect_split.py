@@ -168,6 +168,32 @@ def test_label_noise_ranks_wrong_labels_first(tmp_path: Path) -> None:
     assert len(found & wrong) >= 0.8 * len(wrong)
 
 
+def test_the_rest_is_done_where_label_noise_cannot_be(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
+    with emotions_csv.open("a") as file:
+        file.write("oh what a surprise,surprise\n")
+    for more, words in (((), "Classes"), (("--json",), '"findings"')):
+        fixed = tmp_path / f"fixed{len(more)}.csv"
+        result = cli("inspect-data", emotions_csv, "--label-noise", "--strict", "--fix", fixed, *more)
+        assert result.exit_code == 1
+        assert "small_class" in result.stderr
+        assert "at least 5 rows of each class" in result.stderr
+        assert words in result.stdout
+        assert fixed.exists()
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_read(
+    cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there.csv").touch()
+    for path, words in (("there.csv", "is there already"), ("fixed.txt", "does not tell the format")):
+        result = cli("inspect-data", "nowhere.csv", "--fix", tmp_path / path)
+        assert (result.exit_code, words in result.stderr) == (2, True)
+    monkeypatch.setattr("emoclass.pages.rendering.find_spec", lambda name: None)
+    assert "emoclass[report]" in cli("inspect-data", "nowhere.csv", "--report", "x.html").stderr
+    monkeypatch.setattr("emoclass.data.label_noise.find_spec", lambda name: None)
+    assert "emoclass[label-noise]" in cli("inspect-data", "nowhere.csv", "--label-noise").stderr
+
+
 def test_label_noise_and_page_from_the_command_line(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
     page = tmp_path / "data.html"
     result = cli("inspect-data", emotions_csv, "--label-noise", "--report", page)
