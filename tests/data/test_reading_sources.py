@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from emoclass.data.reading import open_records, read_table
+from emoclass.errors import ConfigError
 
 CSV = "text,label\nI’m so glad — café,joy\nplain,sad\n"
 
@@ -148,7 +149,7 @@ def test_the_format_can_be_given_for_any_name(write):
 
 
 def test_an_unknown_format_is_refused(read_error):
-    assert "csv, tsv, jsonl, parquet" in read_error(CSV, format="xml")
+    assert "csv, tsv, jsonl, parquet" in read_error(CSV, format="xml", kind=ConfigError)
 
 
 def test_what_cannot_be_opened_is_refused(error_of, tmp_path, monkeypatch):
@@ -243,7 +244,7 @@ def test_a_given_encoding_is_used_strictly(read_error):
 
 @pytest.mark.parametrize("given", ["utf-9", "hex", "", "a\0b"])
 def test_an_unknown_encoding_is_refused(read_error, given):
-    assert "unknown encoding" in read_error(CSV, encoding=given)
+    assert "unknown encoding" in read_error(CSV, encoding=given, kind=ConfigError)
 
 
 def test_a_cut_character_at_the_end_is_refused(read_error):

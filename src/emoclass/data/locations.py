@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emoclass.data.sources import FORMATS, SUFFIXES, format_of
-from emoclass.errors import DataError, one_line
+from emoclass.errors import ConfigError, DataError, one_line
 
 _WILD = "*?["
 
@@ -38,10 +38,11 @@ def find_tables(sources: Sequence[str], *, format: str | None = None) -> TableFi
         format: of all files; by their names when not given.
 
     Raises:
+        ConfigError: the format is unknown.
         DataError: there is none, or they are of several formats or in several file systems.
     """
     if format is not None and format not in FORMATS:
-        raise DataError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
+        raise ConfigError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
     filesystems: list[Any] = []
     paths = set[str]()
     for source in sources:

@@ -123,6 +123,7 @@ def open_records(
         on_error: takes what is wrong with a record of csv, tsv or jsonl, which is then left out.
 
     Raises:
+        ConfigError: there is no such format or encoding, or the delimiter cannot be one.
         DataError: also while iterating; the message names the input, the row and the line.
     """
     with ExitStack() as stack:
