@@ -47,10 +47,11 @@ def test_names_given_win_over_known_names(choose):
     assert (columns.text, columns.label) == ("title", "mood")
 
 
-def test_names_given_match_without_case_and_blanks_when_no_exact_match_is_there(choose):
+def test_names_given_match_without_case_blanks_and_underscores_when_no_exact_match_is_there(choose):
     columns = choose("Text , MOOD\na,b\n", text_column="text", label_column="Mood ")
     assert (columns.text, columns.label) == ("Text ", " MOOD")
     assert choose("A,a,label\nx,y,z\n", text_column="a").text == "a"
+    assert choose("user text,a_b,AB\nx,y,z\n", text_column="User_Text", label_column="a_b").text == "user text"
 
 
 def test_a_missing_name_lists_the_columns_and_the_closest(choose_error):

@@ -162,10 +162,10 @@ class _Chooser:
         return self._profiles[column]
 
     def given(self, role: str, given: str | None) -> str | None:
-        """The column asked for, if one is; case and outer blanks count only between several."""
+        """The column asked for, if one is; case, blanks, underscores and hyphens count only between several."""
         if given is None or given in self.columns:
             return given
-        if matches := [column for column in self.columns if _folded(column) == _folded(given)]:
+        if matches := [column for column in self.columns if _squeezed(column) == _squeezed(given)]:
             return self._only(role, matches)
         close = get_close_matches(_folded(given), [_folded(column) for column in self.columns], n=1)
         meant = next((repr(column) for column in self.columns if close and _folded(column) == close[0]), None)
@@ -185,12 +185,12 @@ class _Chooser:
 
 
 def _folded(column: str) -> str:
-    """A name without outer blanks and case: how a name given by hand may differ."""
+    """A name without outer blanks and case."""
     return column.strip("\ufeff \t\r\n").casefold()
 
 
 def _squeezed(column: str) -> str:
-    """A name without case, blanks, underscores and hyphens: how the known names are compared."""
+    """A name without case, blanks, underscores and hyphens: how names are compared."""
     return "".join(character for character in _folded(column) if character not in " _-\t")
 
 
