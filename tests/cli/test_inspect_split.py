@@ -235,6 +235,12 @@ def test_a_group_column_keeps_its_rows_together(cli: Run, tmp_path: Path) -> Non
     assert "no column 'thread'" in cli("split", source, "-o", tmp_path / "p2", "--group-column", "thread").stderr
 
 
+def test_one_group_is_not_called_groups(cli: Run, tmp_path: Path) -> None:
+    texts = sentences(60, 11)
+    rows = [(text, ("joy", "sad")[n % 2]) for n, text in enumerate([*texts, texts[0].upper()])]
+    assert "2 rows stand in 1 group\n" in cli("split", write(tmp_path / "a.csv", rows), "-o", tmp_path / "p").stderr
+
+
 def test_duplicates_can_be_kept_and_the_format_changed(cli: Run, tmp_path: Path) -> None:
     rows = [(text, ("joy", "sad")[n % 2]) for n, text in enumerate(sentences(50, 8))] * 3
     source = write(tmp_path / "rows.csv", rows)

@@ -56,16 +56,10 @@ def find_tables(sources: Sequence[str], *, format: str | None = None) -> TableFi
             raise DataError(f"{source}: is not in the same store as {sources[0]}: predict them one after the other")
         filesystems.append(filesystem)
         paths.update(found)
-    formats = {format} if format else {format_of(path)[0] for path in paths}
-    if len(formats) > 1:
-        raise DataError(
-            f"{', '.join(sources)}: {' and '.join(sorted(map(str, formats)))} files: name those of one kind"
-        )
-    if (kind := formats.pop()) is None:
-        raise DataError(
-            f"{sources[0]}: the name does not tell the format: known are {', '.join(SUFFIXES)}; pass --input-format"
-        )
-    return TableFiles(filesystems[0], tuple(sorted(paths)), kind)
+    kinds = {format or _kind(path) for path in sorted(paths)}
+    if len(kinds) > 1:
+        raise DataError(f"{', '.join(sources)}: {' and '.join(sorted(kinds))} files: name those of one kind")
+    return TableFiles(filesystems[0], tuple(sorted(paths)), kinds.pop())
 
 
 def locate(source: str) -> tuple[Any, str]:
@@ -86,6 +80,14 @@ def locate(source: str) -> tuple[Any, str]:
 def is_uri(source: str) -> bool:
     """Whether this names something that is not a local path."""
     return "://" in source
+
+
+def _kind(path: str) -> str:
+    if (kind := format_of(path)[0]) is None:
+        raise DataError(
+            f"{path}: the name does not tell the format: known are {', '.join(SUFFIXES)}; pass --input-format"
+        )
+    return kind
 
 
 def _find(source: str, format: str | None) -> tuple[Any, list[str]]:
