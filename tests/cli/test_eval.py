@@ -130,6 +130,10 @@ def test_models_are_compared_on_the_same_rows(run: Run, tiny_train: Run, odd_csv
     assert document["comparison"]["models"][1]["test"]["p_value"] == 1
     assert [each["model"] for each in document["evaluations"]] == ["first", "first"]
     assert "one by one" in run(odd_csv, "-m", "first", "-m", "second", "--report", "x.html", code=2).stderr
+    both = (odd_csv, "-m", "first", "-m", "second")
+    errors = run(*both, "--errors", 3, "--sort", "f1").stderr
+    assert "note: --sort and --errors are for one model" in errors
+    assert "for one model" not in run(*both, "--errors", 3, "--json").stderr + run(*both).stderr
 
 
 class Page(HTMLParser):
@@ -196,4 +200,5 @@ def test_what_the_reader_decided_is_told(run: Run, tmp_path: Path) -> None:
 
 def test_misuse_is_told(run: Run, odd_csv: Path) -> None:
     assert "--sort" in run(odd_csv, "--sort", "mood", code=2).stderr
+    assert "--errors -1" in run(odd_csv, "--errors", "-1", code=2).stderr
     assert "--target-accuracy" in run(odd_csv, "--target-accuracy", "95", code=2).stderr
