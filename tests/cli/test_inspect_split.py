@@ -204,6 +204,16 @@ def test_label_noise_and_page_from_the_command_line(cli: Run, emotions_csv: Path
     assert "emotions.csv" in content
 
 
+@pytest.mark.parametrize("label", ["喜び", "আনন্দ"])
+def test_labels_in_any_script_are_plotted_in_silence(cli: Run, tmp_path: Path, label: str) -> None:
+    """The browser has the letters that the plotting library misses; pytest makes errors of its warnings."""
+    rows = [(text, (label, "sad")[n % 2]) for n, text in enumerate(sentences(30, 12))]
+    page = tmp_path / "data.html"
+    result = cli("inspect-data", write(tmp_path / "a.csv", rows), "--base-model", "none", "--report", page)
+    assert result.exit_code == 0, result.output
+    assert label in page.read_text(encoding="utf-8")
+
+
 def test_near_duplicates_never_cross_a_border(cli: Run, tmp_path: Path) -> None:
     rng = random.Random(5)
     rows = []
