@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from emoclass.data.sources import ByteReader
-from emoclass.errors import ConfigError, DataError
+from emoclass.errors import ConfigError, DataError, one_line
 
 # UTF-32 first: its little-endian mark begins with the one of UTF-16.
 _MARKS = (
@@ -77,8 +77,9 @@ class TextLines:
         except UnicodeDecodeError as error:
             raise DataError(self._undecodable(error)) from error
         except UnicodeError as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"{self.name}: cannot be decoded as {self.encoding}: {reason}: check it") from error
+            raise DataError(
+                f"{self.name}: cannot be decoded as {self.encoding}: {one_line(error)}: check it"
+            ) from error
 
     def close(self) -> None:
         """Let go of the buffers; the stream below stays open."""
