@@ -122,6 +122,7 @@ def evaluate(
     kept_mistakes: int = KEPT_MISTAKES,
     predictions: str | Path | None = None,
     on_rows: Callable[[int, int | None], None] = lambda rows, total: None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Evaluation:
     """Scores a trained classifier on labelled data: a file, or the test part of a split directory.
 
@@ -137,6 +138,7 @@ def evaluate(
         predictions: A file for row, text, label, prediction, confidence and loss of each scored row, in the format
             of its name; it appears when it is complete.
         on_rows: Called with the number of data rows just done, and of all of them where that is known.
+        on_note: Takes what was decided about the data without being asked.
 
     Raises:
         EmoclassError: Of some kind, with what to do about it.
@@ -150,6 +152,7 @@ def evaluate(
         kept_mistakes=kept_mistakes,
         predictions=predictions,
         on_rows=on_rows,
+        on_note=on_note,
     )
     return result.evaluation
 
@@ -173,6 +176,7 @@ def evaluate_models(
     kept_mistakes: int = KEPT_MISTAKES,
     predictions: str | Path | None = None,
     on_rows: Callable[[int, int | None], None] = lambda rows, total: None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> list[Evaluated]:
     """Scores several trained classifiers on the same data, side by side; see ``evaluate``.
 
@@ -184,6 +188,8 @@ def evaluate_models(
     stored = [find_model(model) for model in models]
     with ExitStack() as stack:
         labelled = stack.enter_context(open_evaluation_data(data, options or DataOptions()))
+        for note in labelled.notes:
+            on_note(note)
 
         def read(model: StoredModel) -> tuple[StoredModel, Scoring, list[dict[str, Any]]]:
             classifier = load(model.directory, device=device, precision=precision)

@@ -116,6 +116,13 @@ def test_wrong_usage_is_exit_2(cli: Run) -> None:
     assert "--output-format" in message_of(cli("predict", "x", "--output-format", "xml"), code=2)
 
 
+@pytest.mark.parametrize("option", [("--format", "xml"), ("--encoding", "nope"), ("--delimiter", "ab")])
+def test_unknown_values_of_reading_options_are_wrong_usage(
+    cli: Run, emotions_csv: Path, tmp_path: Path, option: tuple[str, str]
+) -> None:
+    assert option[1] in message_of(cli("split", emotions_csv, "-o", tmp_path / "parts", *option), code=2)
+
+
 def test_another_kind_of_model_is_named(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
     (tmp_path / "roberta").mkdir()
     (tmp_path / "roberta" / "config.json").write_text(json.dumps({**HUB_CONFIG, "model_type": "roberta"}))

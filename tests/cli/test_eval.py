@@ -133,6 +133,10 @@ def test_models_are_compared_on_the_same_rows(run: Run, tiny_train: Run, odd_csv
     assert document["comparison"]["models"][1]["test"]["p_value"] == 1
     assert [each["model"] for each in document["evaluations"]] == ["first", "first"]
     assert "one by one" in run(odd_csv, "-m", "first", "-m", "second", "--report", "x.html", code=2).stderr
+    both = (odd_csv, "-m", "first", "-m", "second")
+    errors = run(*both, "--errors", 3, "--sort", "f1").stderr
+    assert "note: --sort and --errors are for one model" in errors
+    assert "for one model" not in run(*both, "--errors", 3, "--json").stderr + run(*both).stderr
 
 
 class Page(HTMLParser):
@@ -189,6 +193,15 @@ def test_one_row_and_absent_classes_are_fine(run: Run, tmp_path: Path) -> None:
     assert "left out of the macro averages: anger, fear" in result.stderr
 
 
+def test_what_the_reader_decided_is_told(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("said;felt\n" + "".join(f"{text};{label}\n" for text, label in emotion_rows(4)))
+    errors = run(path).stderr
+    assert "semicolon" in errors
+    assert "column 'said' taken as the text" in errors
+
+
 def test_misuse_is_told(run: Run, odd_csv: Path) -> None:
     assert "--sort" in run(odd_csv, "--sort", "mood", code=2).stderr
+    assert "--errors -1" in run(odd_csv, "--errors", "-1", code=2).stderr
     assert "--target-accuracy" in run(odd_csv, "--target-accuracy", "95", code=2).stderr

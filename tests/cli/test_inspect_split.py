@@ -1,6 +1,8 @@
 """``emoclass inspect-data`` and ``split`` as a user meets them."""
 
 import csv
+import errno
+import io
 import json
 import random
 from collections import Counter, defaultdict
@@ -76,6 +78,26 @@ def test_planted_damage_is_found_and_nothing_else(cli: Run, damaged: Path) -> No
     assert traits == {"damaged_encoding": 50, "placeholder": pytest.approx(50, abs=1)}
 
 
+def test_several_files_are_compared_as_a_split_directory_is(cli: Run, tmp_path: Path) -> None:
+    texts = sentences(80, 10)
+    write(tmp_path / "train.csv", [(text, ("joy", "sad")[n % 2]) for n, text in enumerate(texts[:40])])
+    write(tmp_path / "dev.csv", [(text, ("joy", "fear")[n % 2]) for n, text in enumerate(texts[40:])])
+    named = json.loads(cli("inspect-data", tmp_path / "dev.csv", tmp_path / "train.csv", "--json").stdout)
+    found = json.loads(cli("inspect-data", tmp_path, "--json").stdout)
+    assert {(f["part"], f["code"]) for f in named["findings"]} == {(f["part"], f["code"]) for f in found["findings"]}
+    assert ("val", "unseen_class") in {(f["part"], f["code"]) for f in named["findings"]}
+
+
+def test_files_of_one_name_are_told_apart_by_their_paths(cli: Run, tmp_path: Path) -> None:
+    paths = [tmp_path / directory / "train.csv" for directory in ("a", "b")]
+    for number, path in enumerate(paths):
+        path.parent.mkdir()
+        write(path, [(text, ("joy", "sad")[n % 2]) for n, text in enumerate(sentences(40, number))])
+    document = json.loads(cli("inspect-data", *paths, "--json").stdout)
+    assert [part["part"] for part in document["parts"]] == list(map(str, paths))
+    assert "is named twice" in cli("inspect-data", paths[0], paths[0]).stderr
+
+
 def test_strict_has_a_line_for_each_decision(cli: Run, damaged: Path) -> None:
     result = cli("inspect-data", damaged, "--strict")
     assert result.exit_code == 1
@@ -101,6 +123,33 @@ def test_fix_writes_a_clean_table_and_says_what_it_did(cli: Run, damaged: Path, 
     assert "is there already" in cli("inspect-data", damaged, "--fix", out).stderr
 
 
+@pytest.mark.parametrize("name", ["fixed.csv", "fixed.changes.csv"])
+def test_a_full_disk_leaves_no_half_of_a_fixed_table(
+    cli: Run, emotions_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def open_(path: Path, *arguments: Any, **options: Any) -> Any:
+        return Full() if path.name == name else usual(path, *arguments, **options)
+
+    usual, fix = Path.open, ["inspect-data", emotions_csv, "--base-model", "none", "--fix", tmp_path / "fixed.csv"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", open_)
+        result = cli(*fix)
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'fixed.csv'}: the cleaned table could not be written: No space left" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["emotions.csv"]
+    assert cli(*fix).exit_code == 0
+    assert read(tmp_path / "fixed.csv")
+    assert (tmp_path / "fixed.changes.csv").read_text() == "row,action,reason,text,new_text\n"
+
+
+def test_a_fixed_table_is_not_compressed(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
+    assert cli("inspect-data", emotions_csv, "--fix", tmp_path / "fixed.csv.GZ").exit_code == 2
+
+
 def test_label_noise_ranks_wrong_labels_first(tmp_path: Path) -> None:
     rng = random.Random(0)
     words = {"joy": ["happy", "glad", "smile", "laugh"], "sad": ["tears", "gloom", "grief", "lonely"]}
@@ -119,6 +168,32 @@ def test_label_noise_ranks_wrong_labels_first(tmp_path: Path) -> None:
     assert len(found & wrong) >= 0.8 * len(wrong)
 
 
+def test_the_rest_is_done_where_label_noise_cannot_be(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
+    with emotions_csv.open("a") as file:
+        file.write("oh what a surprise,surprise\n")
+    for more, words in (((), "Classes"), (("--json",), '"findings"')):
+        fixed = tmp_path / f"fixed{len(more)}.csv"
+        result = cli("inspect-data", emotions_csv, "--label-noise", "--strict", "--fix", fixed, *more)
+        assert result.exit_code == 1
+        assert "small_class" in result.stderr
+        assert "at least 5 rows of each class" in result.stderr
+        assert words in result.stdout
+        assert fixed.exists()
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_read(
+    cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there.csv").touch()
+    for path, words in (("there.csv", "is there already"), ("fixed.txt", "does not tell the format")):
+        result = cli("inspect-data", "nowhere.csv", "--fix", tmp_path / path)
+        assert (result.exit_code, words in result.stderr) == (2, True)
+    monkeypatch.setattr("emoclass.pages.rendering.find_spec", lambda name: None)
+    assert "emoclass[report]" in cli("inspect-data", "nowhere.csv", "--report", "x.html").stderr
+    monkeypatch.setattr("emoclass.data.label_noise.find_spec", lambda name: None)
+    assert "emoclass[label-noise]" in cli("inspect-data", "nowhere.csv", "--label-noise").stderr
+
+
 def test_label_noise_and_page_from_the_command_line(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
     page = tmp_path / "data.html"
     result = cli("inspect-data", emotions_csv, "--label-noise", "--report", page)
@@ -127,6 +202,16 @@ def test_label_noise_and_page_from_the_command_line(cli: Run, emotions_csv: Path
     content = page.read_text(encoding="utf-8")
     assert content.count("<figure") == 2
     assert "emotions.csv" in content
+
+
+@pytest.mark.parametrize("label", ["喜び", "আনন্দ"])
+def test_labels_in_any_script_are_plotted_in_silence(cli: Run, tmp_path: Path, label: str) -> None:
+    """The browser has the letters that the plotting library misses; pytest makes errors of its warnings."""
+    rows = [(text, (label, "sad")[n % 2]) for n, text in enumerate(sentences(30, 12))]
+    page = tmp_path / "data.html"
+    result = cli("inspect-data", write(tmp_path / "a.csv", rows), "--base-model", "none", "--report", page)
+    assert result.exit_code == 0, result.output
+    assert label in page.read_text(encoding="utf-8")
 
 
 def test_near_duplicates_never_cross_a_border(cli: Run, tmp_path: Path) -> None:
@@ -158,6 +243,12 @@ def test_a_group_column_keeps_its_rows_together(cli: Run, tmp_path: Path) -> Non
     record = json.loads((tmp_path / "parts" / "split.json").read_text())
     assert record["largest_deviation"]["deviation"] < 0.05
     assert "no column 'thread'" in cli("split", source, "-o", tmp_path / "p2", "--group-column", "thread").stderr
+
+
+def test_one_group_is_not_called_groups(cli: Run, tmp_path: Path) -> None:
+    texts = sentences(60, 11)
+    rows = [(text, ("joy", "sad")[n % 2]) for n, text in enumerate([*texts, texts[0].upper()])]
+    assert "2 rows stand in 1 group\n" in cli("split", write(tmp_path / "a.csv", rows), "-o", tmp_path / "p").stderr
 
 
 def test_duplicates_can_be_kept_and_the_format_changed(cli: Run, tmp_path: Path) -> None:

@@ -25,10 +25,10 @@ def write(tmp_path, monkeypatch):
 
 @pytest.fixture
 def error_of():
-    """Return the message of the DataError that a call raises; it must be one line."""
+    """Return the message of the error, a DataError by default, that a call raises; it must be one line."""
 
-    def error_of(function, *args, **options):
-        with pytest.raises(DataError) as caught:
+    def error_of(function, *args, kind=DataError, **options):
+        with pytest.raises(kind) as caught:
             function(*args, **options)
         message = str(caught.value)
         assert len(message.splitlines()) == 1

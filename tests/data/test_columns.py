@@ -47,10 +47,11 @@ def test_names_given_win_over_known_names(choose):
     assert (columns.text, columns.label) == ("title", "mood")
 
 
-def test_names_given_match_without_case_and_blanks_when_no_exact_match_is_there(choose):
+def test_names_given_match_without_case_blanks_and_underscores_when_no_exact_match_is_there(choose):
     columns = choose("Text , MOOD\na,b\n", text_column="text", label_column="Mood ")
     assert (columns.text, columns.label) == ("Text ", " MOOD")
     assert choose("A,a,label\nx,y,z\n", text_column="a").text == "a"
+    assert choose("user text,a_b,AB\nx,y,z\n", text_column="User_Text", label_column="a_b").text == "user text"
 
 
 def test_a_missing_name_lists_the_columns_and_the_closest(choose_error):
@@ -133,6 +134,24 @@ def test_a_first_line_of_data_is_noticed(choose_error):
     message = choose_error("i feel so good,joy\nthis is bad,sad\nhow nice of you,joy\n")
     assert "first line seems to be data" in message
     assert "text,label" in message
+
+
+def test_a_first_line_of_data_is_noticed_where_no_labels_are_needed(choose_error):
+    lines = "i am so happy today,joy\nthis is really sad news,sadness\nso glad to be here,joy\nall is lost,sadness\n"
+    assert "first line seems to be data" in choose_error(lines, need_label=False)
+    assert "'joy'" in choose_error("7," + lines.replace("\n", "\n8,", 3), need_label=False)
+
+
+def test_a_first_line_of_data_is_noticed_in_a_stream(error_of):
+    sample = {"i am so happy today": ["what a day", "what a night"], "joy": ["sad", "joy"]}
+    message = error_of(choose_columns_by, "x.csv", list(sample), sample.__getitem__, need_label=False)
+    assert "first line seems to be data" in message
+
+
+@pytest.mark.parametrize("header", ["what they said,joy", "said,how", "what they said,id"])
+def test_names_are_no_data_where_no_labels_are_needed(choose, header):
+    lines = f"{header}\n" + "what a good day it was,0\nwhat a bad day it was,1\n" * 5
+    assert choose(lines, need_label=False).text == header.split(",")[0]
 
 
 def test_a_question_as_column_name_is_no_data(choose):

@@ -70,7 +70,7 @@ def test_without_a_token_counter_there_are_no_tokens(cleaned):
 def test_each_problem_is_a_finding(cleaned, content, code, severity, said):
     inspection = inspect({"all": cleaned(content)})
     # Texts that contain their class are nearly the same where the classes are.
-    (finding,) = (finding for finding in inspection.findings if finding.code != "near_duplicates")
+    (finding,) = (each for each in inspection.findings if each.code not in ("near_duplicates", "near_conflicts"))
     assert (finding.code, finding.severity, finding.part) == (code, severity, "all")
     assert said in finding.message
     assert inspection.needs_decision == (severity == "decide")
@@ -112,6 +112,22 @@ def test_near_duplicates_and_their_conflicts_are_found(cleaned):
     assert codes(inspection, "decide") == ["near_conflicts"]
 
 
+def test_labels_that_differ_are_found_between_texts_that_differ_by_case(cleaned):
+    rows = "I feel so sad,joy\ni feel so sad,sad\n"
+    inspection = inspect({"all": cleaned(table({"joy": 20, "sad": 25}) + rows)})
+    assert codes(inspection, "decide") == ["near_conflicts"]
+    assert inspection.parts[0].duplicates.near_examples == ()
+
+
+def test_rows_that_are_shown_of_a_near_conflict_have_different_labels(cleaned):
+    text = "my neighbour shouted at me all morning long{},{}\n"
+    rows = "".join(text.format("!" * n, "sad" if n == 7 else "joy") for n in range(9))
+    inspection = inspect({"all": cleaned(table({"joy": 20, "sad": 25}) + rows)})
+    (example,) = inspection.parts[0].duplicates.near_conflict_examples
+    assert (example.labels[:2], example.rows[:2], example.size) == (("joy", "sad"), (46, 53), 9)
+    assert "row 46 'joy', row 53 'sad'" in next(f.message for f in inspection.findings if f.code == "near_conflicts")
+
+
 def test_near_duplicates_between_parts_are_leaks(write):
     def part(content, name):
         read = read_table(write(content, name))
@@ -147,6 +163,17 @@ def test_classes_that_train_does_not_have_are_found(write):
     finding = next(finding for finding in inspect(parts).findings if finding.code == "unseen_class")
     assert finding.part == "test"
     assert "'fear'" in finding.message
+
+
+def test_parts_without_train_are_compared_with_the_first(write):
+    parts = {}
+    for name, counts in {"old.csv": {"joy": 10, "sad": 10}, "new.csv": {"joy": 30, "fear": 10}}.items():
+        read = read_table(write(table(counts, start=len(parts) * 50), name))
+        parts[name] = clean(read, choose_columns(read))
+    found = {finding.code: finding for finding in inspect(parts).findings}
+    assert {found["unseen_class"].part, found["class_shares"].part} == {"new.csv"}
+    assert "'fear' stand here but not in old.csv" in found["unseen_class"].message
+    assert "of old.csv's" in found["class_shares"].message
 
 
 def test_the_dictionary_is_plain_json_in_snake_case(cleaned):

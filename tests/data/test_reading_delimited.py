@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from emoclass.data.reading import open_records, read_table
+from emoclass.errors import ConfigError
 
 
 def rows(source, **options):
@@ -76,7 +77,7 @@ def test_the_delimiter_can_be_given(write):
 
 @pytest.mark.parametrize("delimiter", ["", "::", '"', "\n"])
 def test_a_useless_delimiter_is_refused(read_error, delimiter):
-    assert "delimiter" in read_error("a,b\n1,2\n", delimiter=delimiter)
+    assert "delimiter" in read_error("a,b\n1,2\n", delimiter=delimiter, kind=ConfigError)
 
 
 def test_tsv_takes_quotes_inside_fields(write):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from emoclass.data.reading import open_records, read_table
+from emoclass.errors import ConfigError
 
 CSV = "text,label\nI’m so glad — café,joy\nplain,sad\n"
 
@@ -49,6 +50,24 @@ def test_standard_input_is_csv_or_what_is_said():
         assert [record.values[0] for record in reader] == EXPECTED
     assert texts("-", stdin=io.BytesIO(b'{"text": "a"}\n'), format="jsonl") == ["a"]
     assert texts("-", stdin=io.BytesIO(gzip.compress(CSV.encode()))) == EXPECTED
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+def test_the_end_of_standard_input_is_asked_for_once(format):
+    """On a terminal each further time would be another Ctrl-D."""
+
+    chunks = [b'{"text": "a"}\n', b'{"text": "b"}\n', b""]
+
+    class Terminal(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def read(self, size=-1):
+            return chunks.pop(0)
+
+    with open_records("-", stdin=Terminal(), format=format) as reader:
+        list(reader)
+    assert chunks == []
 
 
 def test_standard_input_stays_open():
@@ -130,7 +149,7 @@ def test_the_format_can_be_given_for_any_name(write):
 
 
 def test_an_unknown_format_is_refused(read_error):
-    assert "csv, tsv, jsonl, parquet" in read_error(CSV, format="xml")
+    assert "csv, tsv, jsonl, parquet" in read_error(CSV, format="xml", kind=ConfigError)
 
 
 def test_what_cannot_be_opened_is_refused(error_of, tmp_path, monkeypatch):
@@ -225,7 +244,7 @@ def test_a_given_encoding_is_used_strictly(read_error):
 
 @pytest.mark.parametrize("given", ["utf-9", "hex", "", "a\0b"])
 def test_an_unknown_encoding_is_refused(read_error, given):
-    assert "unknown encoding" in read_error(CSV, encoding=given)
+    assert "unknown encoding" in read_error(CSV, encoding=given, kind=ConfigError)
 
 
 def test_a_cut_character_at_the_end_is_refused(read_error):

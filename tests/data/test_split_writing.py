@@ -89,6 +89,33 @@ def test_parquet_parts_have_the_same_types(tmp_path, monkeypatch):
     assert schemas == [schemas[0]] * 3
 
 
+def test_parquet_parts_have_the_types_of_the_input(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    columns = {
+        "text": pa.array([text for text, _, _ in ROWS], pa.large_string()),
+        "label": pa.array([label for _, label, _ in ROWS]).dictionary_encode(),
+        "small": pa.array(range(40), pa.int32()),
+        "at": pa.array([1_600_000_000_000_000_001 + i for i in range(40)], pa.timestamp("ns", "UTC")),
+        "more": pa.array([[("a", i)] for i in range(40)], pa.map_(pa.string(), pa.int16())),
+        "nothing": pa.nulls(40),
+    }
+    table = pa.table(columns)
+    pq.write_table(table, "data.parquet")
+    split("data.parquet")
+    parts = [pq.read_table(f"out/{part}.parquet") for part in ("train", "val", "test")]
+    assert [part.schema for part in parts] == [pq.read_schema("data.parquet")] * 3
+    written = pa.concat_tables(parts).sort_by("small")
+    assert written.to_pylist() == table.to_pylist()
+
+
+def test_json_becomes_parquet_of_the_same_types_in_all_parts(write):
+    rows = [{"text": text, "label": label, **({"n": 0.5} if i == 7 else {})} for i, (text, label, _) in enumerate(ROWS)]
+    split(write("".join(json.dumps(row) + "\n" for row in rows), "data.jsonl"), format="parquet")
+    schemas = [pq.read_schema(f"out/{part}.parquet") for part in ("train", "val", "test")]
+    assert schemas == [schemas[0]] * 3
+    assert schemas[0].field("n").type == pa.float64()
+
+
 def test_compressed_input_gives_plain_files(write):
     split(write(gzip.compress(CSV.encode()), "data.csv.gz"))
     assert sorted(content("out")) == ["split.json", "test.csv", "train.csv", "val.csv"]
@@ -121,7 +148,7 @@ def test_an_error_while_writing_leaves_nothing(write, error_of, monkeypatch):
     name = write(CSV)
     written = []
 
-    def fail_at_the_second_file(path, frame, format, *, whole):
+    def fail_at_the_second_file(path, frame, format, *, schema):
         if written:
             raise OSError(28, "No space left on device")
         written.append(path)
@@ -136,7 +163,7 @@ def test_an_error_while_writing_leaves_nothing(write, error_of, monkeypatch):
 def test_an_interruption_while_writing_leaves_nothing(write, monkeypatch):
     name = write(CSV)
 
-    def interrupt(path, frame, format, *, whole):
+    def interrupt(path, frame, format, *, schema):
         path.write_text("half")
         raise KeyboardInterrupt
 

@@ -76,6 +76,31 @@ def test_repetitions_do_not_make_a_class_large_enough(error_of):
     assert "'sad' (1)" in message
 
 
+@pytest.mark.parametrize("sizes", [[2, 2, 2], [3, 3, 1], [5, 5, 1, 1], [9, 1, 1]])
+@pytest.mark.parametrize("ratios", [(80, 10, 10), (10, 80, 10), (98, 1, 1)])
+def test_a_class_of_few_groups_stands_in_each_part(sizes, ratios):
+    texts, labels = make({"joy": 30, "sad": 30, "rare": sum(sizes)})
+    groups = np.concatenate([np.arange(60), 60 + np.repeat(np.arange(len(sizes)), sizes)])
+    parts = split_indices(texts, labels, ratios=ratios, seed=1, groups=groups)
+    assert all("rare" in counts for counts in counts_by_part(labels, parts).values())
+    assert sum(len(set(groups[rows].tolist())) for rows in parts.values()) == groups.max() + 1
+
+
+def test_groups_with_several_classes_are_spread_too():
+    """Three users who wrote of everything."""
+    texts, labels = make({"joy": 60, "sad": 60})
+    parts = split_indices(texts, labels, seed=1, groups=np.arange(120) % 3)
+    assert [sorted(counts) for counts in counts_by_part(labels, parts).values()] == [["joy", "sad"]] * 3
+
+
+def test_a_class_that_groups_keep_out_of_a_part_is_named(error_of):
+    """Each class stands in three of four groups, so two groups of one part leave another class without."""
+    labels = [f"all but {own}" for group in range(4) for own in range(4) if own != group]
+    texts = [f"text {i}" for i in range(len(labels))]
+    message = error_of(split_indices, texts, labels, seed=1, groups=np.repeat(np.arange(4), 3))
+    assert "gets no text of 'all but" in message
+
+
 def test_the_seed_decides():
     texts, labels = make({"joy": 100, "sad": 100})
     test_rows = [split_indices(texts, labels, seed=seed)["test"].tolist() for seed in (1, 1, 2)]
@@ -106,6 +131,7 @@ def test_parts_are_whole_disjoint_and_never_share_a_text(table, seed, ratios):
     assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(len(texts)))
     for rows in parts.values():
         assert rows.tolist() == sorted(rows.tolist())
+        assert {labels[row] for row in rows} == {"joy", "sad"}
     folded = [{fold_text(texts[row]) for row in rows} for rows in parts.values()]
     assert sum(map(len, folded)) == len(set().union(*folded))
     again = split_indices(texts, labels, ratios=ratios, seed=seed)

@@ -42,6 +42,14 @@ def test_a_directory_a_pattern_a_uri_and_files_name_tables(directory: Path) -> N
     assert find_tables([str(directory / "deep" / "notes.txt")], format="csv").format == "csv"
 
 
+def test_what_the_reader_of_the_first_file_decided_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id;text\n1;glad\n")
+    told: list[str] = []
+    table_schema(find_tables([str(tmp_path)]), DataOptions(), told.append)
+    assert len(told) == 1
+    assert "a.csv" in told[0]
+
+
 def test_a_name_with_wild_characters_may_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "a[1].csv").write_text("text\nglad\n")
     assert names(find_tables([str(tmp_path / "a[1].csv")])) == ["a[1].csv"]
@@ -53,6 +61,7 @@ def test_a_name_with_wild_characters_may_be_a_file(tmp_path: Path) -> None:
         (["nowhere"], "nowhere: there is no table file: check the path"),
         (["*.parquet"], r"\*.parquet: there is no table file: check the path"),
         (["notes.txt"], "notes.txt: the name does not tell the format"),
+        (["a.csv", "notes.txt"], "notes.txt: the name does not tell the format"),
         (["a.csv", "b.jsonl"], "csv and jsonl files: name those of one kind"),
         (["odd://x/y"], "odd://x/y: cannot be read"),
     ],

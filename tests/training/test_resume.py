@@ -108,7 +108,7 @@ def test_what_is_left_can_be_seen_and_cleared(parts: TrainingData, config: Confi
     stop = StopAfter(2, 2)
     run_training(parts, config(epochs=3), on_event=stop.on_event, should_stop=stop.should_stop)
     assert len(json.loads(cli("cache", "show", "--json").stdout)["unfinished_trainings"]) == 1
-    assert "1 unfinished trainings" in cli("cache", "show").stderr
+    assert "1 unfinished training takes" in cli("cache", "show").stderr
     cli("cache", "clear")
     assert len(json.loads(cli("cache", "show", "--json").stdout)["unfinished_trainings"]) == 1
     cli("cache", "clear", "--runs")

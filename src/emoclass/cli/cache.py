@@ -27,7 +27,8 @@ def show(json_: options.Json = False) -> None:
         return
     if runs:
         size = sum(size for _, size in runs) / 1e6
-        console.note(f"{len(runs)} unfinished trainings take {size:,.0f} MB; clear --runs removes them")
+        trainings = "1 unfinished training takes" if len(runs) == 1 else f"{len(runs)} unfinished trainings take"
+        console.note(f"{trainings} {size:,.0f} MB; clear --runs gives them back")
     if not files:
         console.note("there are no activation files")
         return

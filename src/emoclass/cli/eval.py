@@ -51,20 +51,19 @@ def evaluate(
     """
     from emoclass import api
     from emoclass.cli import _console as console
-    from emoclass.cli._reports import CLASS_ORDERS, print_evaluation
+    from emoclass.cli._reports import print_evaluation
     from emoclass.evaluation.scoring import KEPT_MISTAKES
     from emoclass.pages.rendering import require_packages
 
-    if sort not in CLASS_ORDERS:
-        raise ConfigError(f"--sort {sort} is not known; use {', '.join(CLASS_ORDERS)}")
-    if target_accuracy is not None and not 0 < target_accuracy <= 1:
-        raise ConfigError(f"--target-accuracy {target_accuracy} is not above 0 and at most 1")
+    _check(sort, errors, target_accuracy)
     limits = [_parse_limit(limit) for limit in fail_under or ()]
     names: list[str | None] = list(model) if model else [None]
     if len(names) > 1 and (report or predictions):
         raise ConfigError("--report and --predictions are for one model; evaluate the models one by one for them")
     if report:
         require_packages()
+    if len(names) > 1 and not json_:
+        _tell_ignored({"--sort": sort != "model", "--errors": errors > 0, "--target-accuracy": bool(target_accuracy)})
     with console.progress_bar(console.status()) as progress:
         task = progress.add_task("rows", total=None)
 
@@ -80,6 +79,7 @@ def evaluate(
             kept_mistakes=max(KEPT_MISTAKES, errors),
             predictions=predictions,
             on_rows=on_rows,
+            on_note=console.note,
         )
     if len(results) > 1:
         _show_comparison(names, results, target_accuracy, errors, json_=json_)
@@ -91,6 +91,26 @@ def evaluate(
         api.write_report(results[0], report)
     for each in results:
         _require(each.model.manifest.name, each.evaluation.metrics, limits)
+
+
+def _check(sort: str, errors: int, target_accuracy: float | None) -> None:
+    from emoclass.cli._reports import CLASS_ORDERS
+
+    if sort not in CLASS_ORDERS:
+        raise ConfigError(f"--sort {sort} is not known; use {', '.join(CLASS_ORDERS)}")
+    if errors < 0:
+        raise ConfigError(f"--errors {errors} is less than 0")
+    if target_accuracy is not None and not 0 < target_accuracy <= 1:
+        raise ConfigError(f"--target-accuracy {target_accuracy} is not above 0 and at most 1")
+
+
+def _tell_ignored(given: dict[str, bool]) -> None:
+    """What a table of several models has no place for."""
+    from emoclass.cli import _console as console
+
+    if ignored := [option for option, is_given in given.items() if is_given]:
+        verb = "is" if len(ignored) == 1 else "are"
+        console.note(f"{' and '.join(ignored)} {verb} for one model; evaluate the models one by one for that")
 
 
 def _show_comparison(

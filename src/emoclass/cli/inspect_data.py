@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emoclass.cli import _options as options
-from emoclass.errors import ConfigError, ModelError
+from emoclass.errors import ConfigError, DataError, ModelError
 
 if TYPE_CHECKING:
     from rich import table as rich_table
@@ -60,6 +60,7 @@ def inspect_data(
     from emoclass.cli import _console as console
     from emoclass.data.inspection import TOKEN_LIMIT, inspect
 
+    _check(fix=fix, report=report, label_noise=label_noise)
     reader = options.data_options(text_column, label_column, format_, encoding, delimiter)
     with console.progress_bar(console.status()) as progress:
         reading = progress.add_task("rows read", total=None)
@@ -74,7 +75,7 @@ def inspect_data(
             token_limit=TOKEN_LIMIT if tokenizer is None else tokenizer.max_content_tokens,
             on_texts=lambda texts: progress.advance(counting, texts),
         )
-    suspects = _find_suspects(parts) if label_noise else None
+    suspects, failure = _find_suspects(parts) if label_noise else (None, None)
     if json_:
         document = inspection.to_dict()
         if suspects is not None:
@@ -89,26 +90,53 @@ def inspect_data(
     if fix is not None:
         ((name, table),) = tables.items()
         _fix(table, parts[name], fix)
-    if strict and inspection.needs_decision:
-        for finding in inspection.findings:
-            if finding.severity == "decide":
-                console.warn(f"{finding.part}: {finding.code}: {finding.message}")
+    decisions = [finding for finding in inspection.findings if strict and finding.severity == "decide"]
+    for finding in decisions:
+        console.warn(f"{finding.part}: {finding.code}: {finding.message}")
+    if failure is not None:
+        raise failure
+    if decisions:
         raise typer.Exit(1)
 
 
-def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], dict[str, CleanData]]:
-    from emoclass.cli import _console as console
+def _check(*, fix: str | None, report: str | None, label_noise: bool) -> None:
+    """Refuse before the work what would be refused after it."""
+    if fix is not None:
+        from emoclass.data.fixing import check_target
 
+        check_target(fix)
+    if report is not None:
+        from emoclass.pages import rendering
+
+        rendering.require_packages()
+    if label_noise:
+        from emoclass.data import label_noise as noise
+
+        noise.require_packages()
+
+
+def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], dict[str, CleanData]]:
+    """Tables and what is kept of them, by part; several files are parts if their names say so, each another."""
+    from collections import Counter
+
+    from emoclass.cli import _console as console
+    from emoclass.data.reading import PARTS, WHOLE, part_of
+
+    read = [
+        (part_of(table.name) if part == WHOLE and len(sources) > 1 else part, table)
+        for source in sources
+        for part, table in reader.read_parts(source, PARTS).items()
+    ]
+    named = Counter(part for part, _ in read)
     tables: dict[str, Table] = {}
     parts: dict[str, CleanData] = {}
-    for source in sources:
-        for part, table in reader.read_parts(source, ("train", "val", "test")).items():
-            name = part if len(sources) == 1 else table.name
-            if name in parts:
-                raise ConfigError(f"{name} is named twice")
-            tables[name], parts[name] = table, reader.clean(table)
-            for message in (*table.notes, *parts[name].columns.notes):
-                console.note(message)
+    for part, table in read:
+        name = part if part is not None and named[part] == 1 else table.name
+        if name in parts:
+            raise ConfigError(f"{name} is named twice")
+        tables[name], parts[name] = table, reader.clean(table)
+        for message in (*table.notes, *parts[name].columns.notes):
+            console.note(message)
     return tables, parts
 
 
@@ -121,10 +149,14 @@ def _fix(table: Table, data: CleanData, path: str) -> None:
     console.note(f"{path}: {removed} rows removed, {len(changes) - removed} texts repaired; {account} says which")
 
 
-def _find_suspects(parts: dict[str, CleanData]) -> dict[str, list[Suspect]]:
+def _find_suspects(parts: dict[str, CleanData]) -> tuple[dict[str, list[Suspect]] | None, DataError | None]:
+    """Suspects by part; or why there are none, which is no reason to keep back all else."""
     from emoclass.data.label_noise import find_suspects
 
-    return {part: find_suspects(data) for part, data in parts.items()}
+    try:
+        return {part: find_suspects(data) for part, data in parts.items()}, None
+    except DataError as error:
+        return None, error
 
 
 def _find_tokenizer(base_model: str | None) -> HeadTailTokenizer | None:

@@ -73,8 +73,9 @@ def split(
             format=output_format,
         )
     console.tell_removed(result.removed, result.conflicts)
-    if result.grouping["groups"]:
-        console.note(f"{result.grouping['rows_in_groups']} rows stand in {result.grouping['groups']} groups")
+    if groups := result.grouping["groups"]:
+        named = "1 group" if groups == 1 else f"{groups} groups"
+        console.note(f"{result.grouping['rows_in_groups']} rows stand in {named}")
     worst = result.largest_deviation
     points = f"{100 * worst['deviation']:.2f} points"
     console.note(f"largest deviation from the ratios: {points} of {worst['class']} in {worst['part']}")

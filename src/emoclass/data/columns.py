@@ -88,8 +88,8 @@ def choose_columns_by(
         text = chooser.text_by_content(taken=label)
     if label is None and need_label:
         label = chooser.label_by_content(text)
-    if has_header_line and label is not None and by_name == (None, None):
-        chooser.check_header(text, label)
+    if has_header_line and by_name == (None, None):
+        chooser.check_header(text, [label] if label is not None else [name for name in columns if name != text])
     return Columns(text, label, chooser.notes(by_name, text, label))
 
 
@@ -137,13 +137,16 @@ class _Chooser:
         problem = f"{_listed(labels)} could all hold the labels" if labels else "no column looks like labels"
         raise DataError(f"{self.name}: {problem} ({self._examples()}): pass --label-column")
 
-    def check_header(self, text: str, label: str) -> None:
-        """Refuse a first line that is data: its label occurs below, its text reads like a sentence."""
-        if " " in text.strip() and cell_label(label) in self.profile(label).labels:
-            raise DataError(
-                f"{self.name}: the first line seems to be data, not column names ({text[:40]!r}, {label!r}):"
-                " add a header line such as text,label above it"
-            )
+    def check_header(self, text: str, others: Sequence[str]) -> None:
+        """Refuse a first line that is data: its text reads like a sentence, another of its values occurs below."""
+        if " " not in text.strip():
+            return
+        for other in others:
+            if cell_label(other) in self.profile(other).labels:
+                raise DataError(
+                    f"{self.name}: the first line seems to be data, not column names ({text[:40]!r}, {other!r}):"
+                    " add a header line such as text,label above it, or pass --text-column if these are names"
+                )
 
     def notes(self, by_name: tuple[str | None, str | None], text: str, label: str | None) -> tuple[str, ...]:
         notes = []
@@ -159,10 +162,10 @@ class _Chooser:
         return self._profiles[column]
 
     def given(self, role: str, given: str | None) -> str | None:
-        """The column asked for, if one is; case and outer blanks count only between several."""
+        """The column asked for, if one is; case, blanks, underscores and hyphens count only between several."""
         if given is None or given in self.columns:
             return given
-        if matches := [column for column in self.columns if _folded(column) == _folded(given)]:
+        if matches := [column for column in self.columns if _squeezed(column) == _squeezed(given)]:
             return self._only(role, matches)
         close = get_close_matches(_folded(given), [_folded(column) for column in self.columns], n=1)
         meant = next((repr(column) for column in self.columns if close and _folded(column) == close[0]), None)
@@ -182,12 +185,12 @@ class _Chooser:
 
 
 def _folded(column: str) -> str:
-    """A name without outer blanks and case: how a name given by hand may differ."""
+    """A name without outer blanks and case."""
     return column.strip("\ufeff \t\r\n").casefold()
 
 
 def _squeezed(column: str) -> str:
-    """A name without case, blanks, underscores and hyphens: how the known names are compared."""
+    """A name without case, blanks, underscores and hyphens: how names are compared."""
     return "".join(character for character in _folded(column) if character not in " _-\t")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from emoclass.data.sources import ByteReader
-from emoclass.errors import DataError
+from emoclass.errors import ConfigError, DataError, one_line
 
 # UTF-32 first: its little-endian mark begins with the one of UTF-16.
 _MARKS = (
@@ -30,7 +30,8 @@ class TextLines:
         binary: whether NUL bytes may be text.
 
     Raises:
-        DataError: the encoding is unknown, or bytes cannot be decoded.
+        ConfigError: the encoding is unknown.
+        DataError: bytes cannot be decoded.
     """
 
     def __init__(
@@ -69,14 +70,16 @@ class TextLines:
         try:
             if self.encoding.startswith("utf-8"):
                 yield from self._wrapper
+                return  # whoever asks a terminal again waits for another end
             for line in self._wrapper:
                 line.encode()  # some codecs, utf-7 for one, let half a surrogate pair through
                 yield line
         except UnicodeDecodeError as error:
             raise DataError(self._undecodable(error)) from error
         except UnicodeError as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"{self.name}: cannot be decoded as {self.encoding}: {reason}: check it") from error
+            raise DataError(
+                f"{self.name}: cannot be decoded as {self.encoding}: {one_line(error)}: check it"
+            ) from error
 
     def close(self) -> None:
         """Let go of the buffers; the stream below stays open."""
@@ -175,7 +178,7 @@ def _choose_encoding(name: str, given: str | None, marked: str | None) -> str:
         "\n".encode(given)
         codec = codecs.lookup(given).name
     except (LookupError, ValueError) as error:
-        raise DataError(f"unknown encoding {given!r}: pass a name such as utf-8, cp1252 or utf-16") from error
+        raise ConfigError(f"unknown encoding {given!r}: pass a name such as utf-8, cp1252 or utf-16") from error
     if marked is None:
         return "utf-8" if codec == "utf-8-sig" else codec
     if not marked.startswith(codec.removesuffix("-sig")):

@@ -5,7 +5,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from emoclass.errors import DataError, raise_error
+from emoclass.errors import ConfigError, DataError, raise_error
 
 # The csv module's limit holds for the whole process, so it is only ever raised. A bound stays: a quote that
 # never closes would otherwise pull the rest of the input into memory.
@@ -20,6 +20,7 @@ class DelimitedRows:
     """Rows of a delimited text, as (first line, fields); the header is read at once.
 
     Raises:
+        ConfigError: the delimiter cannot be one.
         DataError: no header, repeated names, or, unless ``on_error`` takes them, broken quotes and rows of another
             length than the header.
     """
@@ -44,7 +45,7 @@ class DelimitedRows:
         try:
             self._csv = csv.reader(all_lines, delimiter=self.delimiter, strict=True)
         except (TypeError, ValueError) as error:
-            raise DataError(f"delimiter {self.delimiter!r} cannot be used: {error}") from error
+            raise ConfigError(f"delimiter {self.delimiter!r} cannot be used: {error}") from error
         self._row = 0
         self.columns: list[str] = []
         self.columns = self._read_header()
@@ -134,7 +135,7 @@ def _parse_delimiter(given: str | None) -> str | None:
         return None
     delimiter = "\t" if given.lower() in ("tab", r"\t") else given
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise DataError(f"delimiter {given!r} cannot be used: pass one character, or tab")
+        raise ConfigError(f"delimiter {given!r} cannot be used: pass one character, or tab")
     return delimiter
 
 

@@ -1,4 +1,4 @@
-"""New directories that appear whole or not at all."""
+"""New directories, and files that belong together: they appear whole or not at all."""
 
 import secrets
 import shutil
@@ -37,18 +37,44 @@ def new_directory(target: Path, purpose: str, *, name: str | Path) -> Iterator[P
     Raises:
         DataError: it cannot be written; nothing is left behind, as after any other error.
     """
-    aside = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
-    try:
+    with _aside(target, purpose, name) as aside:
         aside.mkdir(parents=True)
         yield aside
         if target.exists():
             target.rmdir()  # empty, or this fails; Windows does not rename onto a directory
         aside.rename(target)
+
+
+@contextmanager
+def new_files(target: Path, purpose: str) -> Iterator[Path]:
+    """Give a hidden directory to write files into, and move them to the directory of ``target`` at the end.
+
+    Args:
+        target: one of the files, for messages; its directory is there.
+        purpose: what is written, for messages.
+
+    Raises:
+        DataError: they cannot be written; nothing is left behind, as after any other error.
+    """
+    with _aside(target, purpose, target) as aside:
+        aside.mkdir()
+        yield aside
+        for path in sorted(aside.iterdir()):
+            path.rename(target.with_name(path.name))
+        aside.rmdir()
+
+
+@contextmanager
+def _aside(target: Path, purpose: str, name: str | Path) -> Iterator[Path]:
+    """A free name beside ``target``; what is there after an error goes."""
+    aside = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
+    try:
+        yield aside
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise DataError(
             f"{name}: {purpose} could not be written: {error.strerror or error}: nothing was"
-            " left there; free some space or name another directory"
+            " left there; free some space or name another place"
         ) from error
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)

@@ -42,8 +42,8 @@ class Duplicates:
         folded: rows whose text equals an earlier one after Unicode, case and blanks are folded.
         near: further rows whose text is nearly that of an earlier one.
         near_examples: the largest groups of those.
-        near_conflicts: groups of texts, not all equal, that have several labels.
-        near_conflict_examples: the largest of them.
+        near_conflicts: groups of texts, not all equal, that have several labels; folded texts count as different.
+        near_conflict_examples: the largest of them, the first two rows of each with different labels.
     """
 
     folded: int
@@ -104,14 +104,18 @@ def _within(part: _Part) -> Duplicates:
 
     folded = len(set(part.data.texts)) - len(np.unique(part.exact))
     near = len(np.unique(part.exact)) - len(np.unique(part.near))
-    groups = [members for members in _members(part.near) if len(np.unique(part.exact[members])) > 1]
-    groups.sort(key=lambda members: -len(members))
-    labels = part.data.labels
-    conflicts = [members for members in groups if labels and len({labels[i] for i in members}) > 1]
+    groups = sorted(_members(part.near), key=len, reverse=True)
+    nearly = [members for members in groups if len(np.unique(part.exact[members])) > 1]
+    texts, labels = part.data.texts, part.data.labels
+    conflicts = [
+        _labels_first(labels, members)
+        for members in groups
+        if labels and len({labels[i] for i in members}) > 1 and len({texts[i] for i in members}) > 1
+    ]
     return Duplicates(
         folded=folded,
         near=near,
-        near_examples=tuple(_repetition(part.data, members) for members in groups[:_SHOWN]),
+        near_examples=tuple(_repetition(part.data, members) for members in nearly[:_SHOWN]),
         near_conflicts=len(conflicts),
         near_conflict_examples=tuple(_repetition(part.data, members) for members in conflicts[:_SHOWN]),
     )
@@ -124,6 +128,12 @@ def _members(groups: npt.NDArray[np.int64]) -> list[list[int]]:
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
     return [members.tolist() for members in np.split(order, starts[1:]) if len(members) > 1]
+
+
+def _labels_first(labels: Sequence[str], members: Sequence[int]) -> list[int]:
+    """The first row of each label, then the others."""
+    first = {labels[i]: i for i in reversed(members)}
+    return sorted(members, key=lambda i: first[labels[i]] != i)
 
 
 def _repetition(data: CleanData, members: Sequence[int]) -> Repetition:

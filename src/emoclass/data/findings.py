@@ -27,7 +27,7 @@ class Finding:
     Attributes:
         code: a fixed name of the kind of finding.
         severity: ``decide`` if a person should, ``info`` if emoclass handles it the only sensible way.
-        part: where it is; train, val, test or all.
+        part: where it is; train, val, test, all, or a file.
         message: one line with numbers and advice.
     """
 
@@ -75,21 +75,22 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
 
 
 def find_across_parts(parts: "Sequence[PartInspection]", leaks: "Sequence[Leak]") -> Iterator[Finding]:
-    """Yield what stands out when parts are compared."""
-    yield from _unseen_classes(parts)
+    """Yield what stands out when parts are compared with each other, and with train, or else the first of them."""
+    reference = next((part for part in parts if part.part == "train"), parts[0])
+    yield from _unseen_classes(parts, reference)
     yield from _leaks(leaks)
-    train = next((part for part in parts if part.part == "train"), None)
-    shares = {entry.name: entry.share for entry in train.classes} if train else {}
+    shares = {entry.name: entry.share for entry in reference.classes}
     for part in parts:
         own = {entry.name: entry.share for entry in part.classes}
         name = max(shares, key=lambda name: abs(shares[name] - own.get(name, 0.0)), default=None)
-        if part is not train and name is not None and abs(shares[name] - own.get(name, 0.0)) > SHARES_DIFFER:
+        if part is not reference and name is not None and abs(shares[name] - own.get(name, 0.0)) > SHARES_DIFFER:
             yield Finding(
                 "class_shares",
                 "decide",
                 part.part,
-                f"{name!r} is {own.get(name, 0.0):.1%} of the rows here and {shares[name]:.1%} of train's: scores here"
-                " say less about data like train's; split again if that was not meant",
+                f"{name!r} is {own.get(name, 0.0):.1%} of the rows here and {shares[name]:.1%} of"
+                f" {reference.part}'s: scores here say less about data like {reference.part}'s; split again if that was"
+                " not meant",
             )
 
 
@@ -133,17 +134,16 @@ def _traits(part: "PartInspection") -> Iterator[Finding]:
         yield Finding(trait.name, severity, part.part, message)
 
 
-def _unseen_classes(parts: "Sequence[PartInspection]") -> Iterator[Finding]:
-    train = next((part for part in parts if part.part == "train"), None)
-    known = {entry.name for entry in train.classes} if train else set()
+def _unseen_classes(parts: "Sequence[PartInspection]", reference: "PartInspection") -> Iterator[Finding]:
+    known = {entry.name for entry in reference.classes}
     for part in parts:
-        unseen = [entry.name for entry in part.classes if train and entry.name not in known]
+        unseen = [entry.name for entry in part.classes if entry.name not in known]
         if unseen:
             yield Finding(
                 "unseen_class",
                 "decide",
                 part.part,
-                f"{_named(unseen)} stand here but not in train: add them there or remove them here",
+                f"{_named(unseen)} stand here but not in {reference.part}: add them there or remove them here",
             )
 
 

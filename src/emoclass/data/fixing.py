@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from emoclass.data.cells import cell_text
 from emoclass.data.cleaning import CleanData
+from emoclass.data.directories import new_files
 from emoclass.data.near import duplicate_groups
-from emoclass.data.part_files import write_rows
+from emoclass.data.part_files import schema_of, write_rows
 from emoclass.data.sources import format_of
 from emoclass.data.traits import is_damaged, is_placeholder
 from emoclass.errors import ConfigError
@@ -54,19 +55,12 @@ def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, li
         Where the changes are written, and the changes, by row.
 
     Raises:
-        ConfigError: the name tells no format, or a file is there already.
-        OSError: a file cannot be written.
+        ConfigError: see ``check_target``.
+        DataError: a file cannot be written; neither is there then.
     """
     import pandas as pd
 
-    target = Path(path)
-    format_ = format_of(target.name)[0]
-    if format_ is None or target.suffix == ".gz":
-        raise ConfigError(f"--fix {path}: the name does not tell the format; use .csv, .tsv, .jsonl or .parquet")
-    account = target.with_name(f"{target.stem}.changes.csv")
-    for each in (target, account):
-        if each.exists():
-            raise ConfigError(f"--fix {path}: {each} is there already; name a new file")
+    target, account, format_ = check_target(path)
     changes = sorted(_changes(table, data), key=lambda change: change.row)
     gone = {change.row for change in changes if change.action == "removed"}
     frame = table.frame.copy(deep=False)
@@ -76,12 +70,30 @@ def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, li
             texts[change.row - 1] = change.new_text
     frame[data.columns.text] = pd.Series(texts, index=frame.index, dtype=object)
     kept = frame.iloc[[row - 1 for row in range(1, len(frame) + 1) if row not in gone]]
-    write_rows(target, kept, format_, whole=frame)
     rows = [(str(c.row), c.action, c.reason, c.text, c.new_text) for c in changes]
     columns = ["row", "action", "reason", "text", "new_text"]
     account_frame = pd.DataFrame(rows, columns=columns, dtype=object)
-    write_rows(account, account_frame, "csv", whole=account_frame)
+    with new_files(target, "the cleaned table") as aside:
+        write_rows(aside / target.name, kept, format_, schema=schema_of(table, format_))
+        write_rows(aside / account.name, account_frame, "csv")
     return account, changes
+
+
+def check_target(path: str | Path) -> tuple[Path, Path, str]:
+    """Return the file for the cleaned table, the one for the changes, and the format of the former.
+
+    Raises:
+        ConfigError: the name tells no format, or a file is there already.
+    """
+    target = Path(path)
+    format_, compressed = format_of(target.name)
+    if format_ is None or compressed:
+        raise ConfigError(f"--fix {path}: the name does not tell the format; use .csv, .tsv, .jsonl or .parquet")
+    account = target.with_name(f"{target.stem}.changes.csv")
+    for each in (target, account):
+        if each.exists():
+            raise ConfigError(f"--fix {path}: {each} is there already; name a new file")
+    return target, account, format_
 
 
 def _changes(table: Table, data: CleanData) -> Iterator[Change]:

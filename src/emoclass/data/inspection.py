@@ -35,7 +35,7 @@ class PartInspection:
     """One table.
 
     Attributes:
-        part: train, val, test, or all for a single table.
+        part: train, val, test, all for a single table, or the name of one of several.
         name: the input.
         rows: data rows of the input.
         kept_rows: rows that stay after cleaning.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from emoclass.data.cleaning import CleanData
 from emoclass.data.labels import LabelSet
@@ -32,6 +33,16 @@ class Suspect:
     quality: float
 
 
+def require_packages() -> None:
+    """Refuses before the work rather than after it.
+
+    Raises:
+        ConfigError: cleanlab is not installed.
+    """
+    if find_spec("cleanlab") is None:
+        raise ConfigError('--label-noise needs another package: pip install "emoclass[label-noise]"')
+
+
 def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
     """Return the rows whose label is probably wrong, the most suspicious first.
 
@@ -42,13 +53,10 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
         ConfigError: cleanlab is not installed.
         DataError: there are no labels, or a class has too few rows.
     """
+    require_packages()
     import numpy as np
-
-    try:
-        from cleanlab.filter import find_label_issues
-        from cleanlab.rank import get_label_quality_scores
-    except ImportError:
-        raise ConfigError('--label-noise needs another package: pip install "emoclass[label-noise]"') from None
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline

@@ -44,6 +44,7 @@ class LabelledReader:
     Attributes:
         name: How messages call the input.
         total_rows: Data rows of the input, where it tells; else ``None``.
+        notes: What was decided without being asked.
 
     Raises:
         DataError: It cannot be read, has no rows, or a column is missing or ambiguous; also while iterating.
@@ -61,6 +62,7 @@ class LabelledReader:
             self._columns, names = self._choose_columns()
             self._text = names.index(self._columns.text)
             self._label = names.index(self._columns.label or "")
+            self.notes = (*self._reader.notes, *self._columns.notes)
             self._stack = stack.pop_all()
 
     def __enter__(self) -> LabelledReader:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emoclass.data.sources import FORMATS, SUFFIXES, format_of
-from emoclass.errors import DataError, one_line
+from emoclass.errors import ConfigError, DataError, one_line
 
 _WILD = "*?["
 
@@ -38,10 +38,11 @@ def find_tables(sources: Sequence[str], *, format: str | None = None) -> TableFi
         format: of all files; by their names when not given.
 
     Raises:
+        ConfigError: the format is unknown.
         DataError: there is none, or they are of several formats or in several file systems.
     """
     if format is not None and format not in FORMATS:
-        raise DataError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
+        raise ConfigError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
     filesystems: list[Any] = []
     paths = set[str]()
     for source in sources:
@@ -55,16 +56,10 @@ def find_tables(sources: Sequence[str], *, format: str | None = None) -> TableFi
             raise DataError(f"{source}: is not in the same store as {sources[0]}: predict them one after the other")
         filesystems.append(filesystem)
         paths.update(found)
-    formats = {format} if format else {format_of(path)[0] for path in paths}
-    if len(formats) > 1:
-        raise DataError(
-            f"{', '.join(sources)}: {' and '.join(sorted(map(str, formats)))} files: name those of one kind"
-        )
-    if (kind := formats.pop()) is None:
-        raise DataError(
-            f"{sources[0]}: the name does not tell the format: known are {', '.join(SUFFIXES)}; pass --input-format"
-        )
-    return TableFiles(filesystems[0], tuple(sorted(paths)), kind)
+    kinds = {format or _kind(path) for path in sorted(paths)}
+    if len(kinds) > 1:
+        raise DataError(f"{', '.join(sources)}: {' and '.join(sorted(kinds))} files: name those of one kind")
+    return TableFiles(filesystems[0], tuple(sorted(paths)), kinds.pop())
 
 
 def locate(source: str) -> tuple[Any, str]:
@@ -85,6 +80,14 @@ def locate(source: str) -> tuple[Any, str]:
 def is_uri(source: str) -> bool:
     """Whether this names something that is not a local path."""
     return "://" in source
+
+
+def _kind(path: str) -> str:
+    if (kind := format_of(path)[0]) is None:
+        raise DataError(
+            f"{path}: the name does not tell the format: known are {', '.join(SUFFIXES)}; pass --input-format"
+        )
+    return kind
 
 
 def _find(source: str, format: str | None) -> tuple[Any, list[str]]:

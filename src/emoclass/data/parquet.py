@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from emoclass.errors import DataError
+from emoclass.errors import DataError, one_line
 
 # Rows in memory at a time: small enough for long texts, large enough for speed.
 _BATCH_ROWS = 8192
@@ -50,5 +50,4 @@ class ParquetRows:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> DataError:
-        reason = " ".join(str(error).split())
-        return DataError(f"{self.name}: cannot be read as parquet: {reason}: check or rewrite the file")
+        return DataError(f"{self.name}: cannot be read as parquet: {one_line(error)}: check or rewrite the file")

@@ -4,23 +4,25 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoclass.data.record_writing import record_writer
+from emoclass.data.record_writing import arrow_schema, record_writer
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from emoclass.data.reading import Table
+
 _BATCH_ROWS = 4096
 
 
-def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, whole: "pd.DataFrame") -> None:
+def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, schema: Any = None) -> None:
     """Write a new file: csv and tsv with a header line, all text in UTF-8 with line feeds.
 
     Args:
         path: of the new file.
         frame: its rows.
         format: csv, tsv, jsonl or parquet.
-        whole: the table that the rows are of, which gives all parts the same parquet types.
+        schema: pyarrow's types, for parquet; see ``schema_of``.
 
     Raises:
         DataError: the values cannot be stored as parquet.
@@ -28,7 +30,8 @@ def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, whole: "pd.Dat
     """
     try:
         with path.open("xb") as file:
-            writer = record_writer(file, format, schema=_schema(whole) if format == "parquet" else None)
+            writer = record_writer(file, format, schema=schema)
+            writer.write(list(frame.columns), [])  # a header, even without rows
             rows = zip(*(frame[column].tolist() for column in frame.columns), strict=True)
             while batch := list(islice(rows, _BATCH_ROWS)):
                 writer.write(list(frame.columns), batch)
@@ -37,14 +40,15 @@ def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, whole: "pd.Dat
         raise DataError(f"{path.name}: {error}") from error
 
 
-def _schema(whole: "pd.DataFrame") -> Any:
-    import pyarrow as pa
+def schema_of(table: "Table", format: str) -> Any:
+    """Return pyarrow's types for all files with rows of a table: its own, or those of all its values.
 
-    fields = []
-    for column in whole.columns:
-        try:
-            fields.append((column, pa.array(whole[column].tolist()).type))
-        except (pa.ArrowException, OverflowError) as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"column {column!r} cannot be stored as parquet: {reason}: use csv or jsonl") from error
-    return pa.schema(fields)
+    Only parquet has types; for other formats that is None.
+
+    Raises:
+        DataError: the values of a column are of no one type.
+    """
+    if format != "parquet" or table.schema is not None:
+        return table.schema
+    rows = list(table.frame.itertuples(index=False, name=None))
+    return arrow_schema(list(table.frame.columns), rows, {})

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from emoclass.data.records import Record, RecordReader, open_records
 from emoclass.data.sources import FORMATS, SUFFIXES, format_of
@@ -49,6 +49,7 @@ class Table:
         format: csv, tsv, jsonl or parquet.
         encoding: of the text; None for parquet.
         sha256: hex digest of the stored bytes.
+        schema: of parquet, as pyarrow has it; None for others.
         notes: what the reader decided by itself.
     """
 
@@ -58,6 +59,7 @@ class Table:
     format: str
     encoding: str | None = None
     sha256: str = ""
+    schema: Any = None
     notes: tuple[str, ...] = ()
 
 
@@ -89,6 +91,7 @@ def read_table(
             format=reader.format,
             encoding=reader.encoding,
             sha256=reader.sha256(),
+            schema=reader.schema,
             notes=tuple(reader.notes),
         )
 
@@ -117,6 +120,11 @@ def _transposed(batch: list[Record], width: int) -> Iterable[tuple[object, ...]]
     return zip(*rows, strict=True)
 
 
+def part_of(name: str | Path) -> str | None:
+    """Return the part that a file's name stands for: train, val or test."""
+    return _STEMS.get(Path(name).name.lower().split(".")[0])
+
+
 def find_parts(directory: str | Path) -> dict[str, Path]:
     """Return the train, val and test file of a directory, as far as they exist.
 
@@ -129,7 +137,7 @@ def find_parts(directory: str | Path) -> dict[str, Path]:
     except OSError as error:
         raise DataError(f"{directory}: cannot be read as a directory: {error.strerror or error}") from error
     for path in paths:
-        part = _STEMS.get(path.name.lower().split(".")[0])
+        part = part_of(path)
         if part is None or format_of(path.name)[0] is None or path.is_dir():
             continue
         if part in found:

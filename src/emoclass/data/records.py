@@ -1,6 +1,5 @@
 """Any supported input as a stream of records, in constant memory."""
 
-import hashlib
 import io
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from emoclass.data.parquet import ParquetRows
 from emoclass.data.plain import PlainRows
 from emoclass.data.sources import LINES, Source, open_source
 from emoclass.errors import DataError, raise_error
+from emoclass.fingerprint import stream_sha256
 
 _Rows = DelimitedRows | JsonRows | ParquetRows | PlainRows
 
@@ -88,7 +88,8 @@ class RecordReader:
     def sha256(self) -> str:
         """Hex digest of the stored bytes; call it after the last record."""
         if self.format == "parquet" and self._source.file.seekable():
-            return _digest(self._source.file)
+            self._source.file.seek(0)
+            return stream_sha256(self._source.file)
         return self._source.raw.sha256()
 
     def _read(self) -> Iterator[Record]:
@@ -123,6 +124,7 @@ def open_records(
         on_error: takes what is wrong with a record of csv, tsv or jsonl, which is then left out.
 
     Raises:
+        ConfigError: there is no such format or encoding, or the delimiter cannot be one.
         DataError: also while iterating; the message names the input, the row and the line.
     """
     with ExitStack() as stack:
@@ -175,11 +177,3 @@ def _seekable(source: Source) -> BinaryIO:
         source.file.seek(0)
         return source.file
     return io.BytesIO(source.content.read())
-
-
-def _digest(file: BinaryIO) -> str:
-    file.seek(0)
-    digest = hashlib.sha256()
-    while chunk := file.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()

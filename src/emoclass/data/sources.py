@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from emoclass.errors import DataError
+from emoclass.errors import ConfigError, DataError
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
@@ -115,11 +115,12 @@ def open_source(
     With ``allow_lines`` it may be plain text, a record a line: standard input, .txt and .log are taken for that.
 
     Raises:
+        ConfigError: the format is unknown.
         DataError: the input is missing, unreadable, of an unknown or foreign kind.
     """
     known = (LINES, *FORMATS) if allow_lines else FORMATS
     if format is not None and format not in known:
-        raise DataError(f"unknown format {format!r}: choose one of {', '.join(known)}")
+        raise ConfigError(f"unknown format {format!r}: choose one of {', '.join(known)}")
     suffix_format, compressed = format_of(str(source))
     if allow_lines and suffix_format is None and _is_plain(str(source)):
         suffix_format = LINES

@@ -11,7 +11,7 @@ from emoclass.data.cleaning import CleanData
 from emoclass.data.directories import free_directory, new_directory
 from emoclass.data.labels import LabelSet, sorted_names
 from emoclass.data.near import duplicate_groups, merge_groups
-from emoclass.data.part_files import write_rows
+from emoclass.data.part_files import schema_of, write_rows
 from emoclass.data.splitting import DEFAULT_RATIOS, Ratios, largest_deviation, split_indices
 from emoclass.errors import DataError
 from emoclass.fingerprint import file_sha256
@@ -160,9 +160,10 @@ def write_split(
         version=version,
     )
     frames = {part: table.frame.iloc[data.rows[rows] - 1] for part, rows in parts.items()}
+    schema = schema_of(table, format)
     with new_directory(target, "the split", name=directory) as aside:
         for part, frame in frames.items():
-            write_rows(aside / result.files[part], frame, format, whole=table.frame)
+            write_rows(aside / result.files[part], frame, format, schema=schema)
             result.sha256[part] = file_sha256(aside / result.files[part])
         record = json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n"
         (aside / SPLIT_FILE).write_text(record, encoding="utf-8", newline="\n")

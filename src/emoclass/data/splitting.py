@@ -44,9 +44,10 @@ def split_indices(
     """Divide rows into train, val and test, each class by the same ratios and with at least one text in each.
 
     A group never stands on two sides. Groups of several rows are placed first, the largest first, each where it
-    disturbs the shares of the classes least; single rows then fill up what is missing. A hash of seed and text
-    decides in which order: it needs no random generator, whose versions may differ, and few texts move when rows are
-    added or come in another order.
+    disturbs the shares of the classes least; single rows then fill up what is missing. Where that leaves a part without
+    a class, the smallest group that can be spared elsewhere moves there. A hash of seed and text decides in which
+    order: it needs no random generator, whose versions may differ, and few texts move when rows are added or come in
+    another order.
 
     Args:
         texts: one a row.
@@ -59,7 +60,7 @@ def split_indices(
         For each part whose ratio is not 0, int64[rows in the part], ascending.
 
     Raises:
-        DataError: a class stands in fewer groups than there are parts.
+        DataError: a class stands in fewer groups than there are parts, or its groups keep it out of one.
     """
     import numpy as np
 
@@ -67,7 +68,8 @@ def split_indices(
     groups = duplicate_groups(texts) if groups is None else groups
     names, label_ids = np.unique(np.array(labels, dtype=object), return_inverse=True)
     _, first, groups, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
-    _check_sizes(names.tolist(), label_ids, groups, shares)
+    pairs = np.unique(np.stack([label_ids, groups]), axis=1)
+    _check_sizes(names.tolist(), pairs, shares)
     ties = {name: [_digest(seed, f"{name}\n{part}") for part in shares] for name in names.tolist()}
     totals = np.bincount(label_ids, minlength=len(names))
     quotas = np.array(
@@ -84,6 +86,7 @@ def split_indices(
         members.sort(key=lambda group: (order_keys[group], group))
         counts = _fill(len(members), quotas[number], placed[number], ties[name])
         part_of_group[members] = np.repeat(np.arange(len(shares)), counts)
+    _spread(part_of_group, pairs, sizes, order_keys, names.tolist(), list(shares))
     part_of_row = part_of_group[groups]
     return {part: np.flatnonzero(part_of_row == number) for number, part in enumerate(shares)}
 
@@ -110,12 +113,10 @@ def _shares(ratios: Ratios) -> dict[str, float]:
     return {part: ratio / sum(ratios) for part, ratio in zip(PARTS, ratios, strict=True) if ratio > 0}
 
 
-def _check_sizes(
-    names: list[str], label_ids: "NDArray[np.int64]", groups: "NDArray[np.int64]", shares: dict[str, float]
-) -> None:
+def _check_sizes(names: list[str], pairs: "NDArray[np.int64]", shares: dict[str, float]) -> None:
+    """Refuse classes of fewer groups than parts; ``pairs`` is int64[2, …], each class with each of its groups."""
     import numpy as np
 
-    pairs = np.unique(np.stack([label_ids, groups]), axis=1)
     counts = np.bincount(pairs[0], minlength=len(names))
     small = [f"{name!r} ({count})" for name, count in zip(names, counts, strict=True) if count < len(shares)]
     if small:
@@ -160,6 +161,39 @@ def _place_large(
         part = int(growth.argmin())
         part_of_group[group] = part
         placed[labels, part] += counts
+
+
+def _spread(
+    part_of_group: "NDArray[np.int64]",
+    pairs: "NDArray[np.int64]",
+    sizes: "NDArray[np.int64]",
+    keys: list[bytes],
+    names: list[str],
+    parts: list[str],
+) -> None:
+    """Move groups, the smallest first, so that each class stands in each part."""
+    import numpy as np
+
+    label_of, group_of = pairs
+    counts = np.zeros((len(names), len(parts)), dtype=np.int64)
+    np.add.at(counts, (label_of, part_of_group[group_of]), 1)
+    while lacking := np.argwhere(counts == 0).tolist():
+        # The last group of a class in a part has to stay there.
+        stays = np.zeros(len(sizes), dtype=bool)
+        stays[group_of[counts[label_of, part_of_group[group_of]] == 1]] = True
+        movable = ((part, group_of[(label_of == label) & ~stays[group_of]].tolist()) for label, part in lacking)
+        part, groups = next((move for move in movable if move[1]), (0, []))
+        if not groups:
+            label, part = lacking[0]
+            raise DataError(
+                f"{parts[part]} gets no text of {names[label]!r}, whose texts belong together with those of other"
+                " classes: add rows of this class, merge it with another or remove it"
+            )
+        group = min(groups, key=lambda group: (sizes[group], keys[group]))
+        labels = label_of[group_of == group]
+        counts[labels, part_of_group[group]] -= 1
+        counts[labels, part] += 1
+        part_of_group[group] = part
 
 
 def _fill(singles: int, quotas: "NDArray[np.int64]", placed: "NDArray[np.int64]", ties: list[bytes]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -20,8 +20,13 @@ _SAMPLE_RECORDS = 10_000
 _ROWS, _BYTES = 8192, 1 << 20
 
 
-def table_schema(files: TableFiles, options: DataOptions) -> Any:
+def table_schema(files: TableFiles, options: DataOptions, on_note: Callable[[str], None] = lambda note: None) -> Any:
     """Return pyarrow's schema of the first file: text throughout for csv and tsv, by the first records for jsonl.
+
+    Args:
+        files: of one format.
+        options: how to read them.
+        on_note: takes what was decided of that file without being asked.
 
     Raises:
         DataError: the file cannot be read, or the values of a field are of no one type.
@@ -30,6 +35,8 @@ def table_schema(files: TableFiles, options: DataOptions) -> Any:
 
     path = files.paths[0]
     with _opened(files, path, options) as reader:
+        for note in reader.notes:
+            on_note(note)
         if files.format == "parquet":
             return reader.schema.remove_metadata()
         if files.format != "jsonl":

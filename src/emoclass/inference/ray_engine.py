@@ -105,7 +105,7 @@ def predict_tables(
         raise ConfigError(f"--device {device} does not go with --engine ray; use auto, cpu or cuda")
     options, reading = options or OutputOptions(format="parquet"), reading or DataOptions()
     files = find_tables(sources, format=reading.format)
-    schema = table_schema(files, reading)
+    schema = table_schema(files, reading, on_note)
     # Workers move it to where they compute.
     classifier = load(model, device="cpu", precision="fp32")
     with _cluster(), ExitStack() as stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -80,7 +81,9 @@ def plot(draw: Callable[[Axes], None], *, height: float = 3.2) -> str:
         "axes.spines.right": False,
         "text.parse_math": False,
     }
-    with rc_context(settings):  # type: ignore[arg-type]
+    with rc_context(settings), warnings.catch_warnings():  # type: ignore[arg-type]
+        # The page's fonts have the letters that are missing here.
+        warnings.filterwarnings("ignore", r"Glyph .* missing|Matplotlib currently does not support")
         canvas = Canvas(figsize=(5.6, height), layout="constrained")
         axes = canvas.subplots()
         axes.grid(alpha=0.15)
