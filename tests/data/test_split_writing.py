@@ -133,6 +133,30 @@ def test_an_empty_directory_is_used(write):
     assert "train.csv" in content("out")
 
 
+def test_the_directory_one_is_in_stays_the_same(write, tmp_path, monkeypatch):
+    source = Path(write(CSV)).resolve()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    split(source, ".")
+    assert sorted(path.name for path in Path.cwd().iterdir()) == ["split.json", "test.csv", "train.csv", "val.csv"]
+    assert content(".") == content(tmp_path / "here")
+
+
+def test_a_move_that_fails_leaves_an_empty_directory_empty(write, error_of, monkeypatch):
+    source = write(CSV)
+    Path("out").mkdir()
+    rename = Path.rename
+
+    def full(self, target):
+        if Path(target).name == "train.csv":
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    assert "No space left" in error_of(lambda: split(source))
+    assert content("out") == {}
+
+
 def test_a_directory_with_something_in_it_is_left_alone(write, error_of):
     name = write(CSV)
     Path("out").mkdir()

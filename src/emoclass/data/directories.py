@@ -29,6 +29,9 @@ def free_directory(directory: str | Path, purpose: str) -> Path:
 def new_directory(target: Path, purpose: str, *, name: str | Path) -> Iterator[Path]:
     """Give a hidden sibling to write into, and rename it at the end: on the same file system that happens at once.
 
+    An empty directory that is there stays the same one, for somebody may be in it, and it may be a disk of its own:
+    then the hidden one is in it, and what was written moves up.
+
     Args:
         target: as ``free_directory`` gives it; parents are made.
         purpose: what is written, for messages.
@@ -37,12 +40,14 @@ def new_directory(target: Path, purpose: str, *, name: str | Path) -> Iterator[P
     Raises:
         DataError: it cannot be written; nothing is left behind, as after any other error.
     """
-    with _aside(target, purpose, name) as aside:
+    is_there = target.exists()
+    with _aside(target / target.name if is_there else target, purpose, name) as aside:
         aside.mkdir(parents=True)
         yield aside
-        if target.exists():
-            target.rmdir()  # empty, or this fails; Windows does not rename onto a directory
-        aside.rename(target)
+        if is_there:
+            _move_content(aside, target)
+        else:
+            aside.rename(target)
 
 
 @contextmanager
@@ -59,9 +64,20 @@ def new_files(target: Path, purpose: str) -> Iterator[Path]:
     with _aside(target, purpose, target) as aside:
         aside.mkdir()
         yield aside
-        for path in sorted(aside.iterdir()):
-            path.rename(target.with_name(path.name))
-        aside.rmdir()
+        _move_content(aside, target.parent)
+
+
+def _move_content(source: Path, target: Path) -> None:
+    """Move all that is in a directory into another one on the same disk, or nothing."""
+    moved: list[Path] = []
+    try:
+        for path in sorted(source.iterdir()):
+            moved.append(path.rename(target / path.name))
+    except BaseException:
+        for path in moved:
+            path.rename(source / path.name)
+        raise
+    source.rmdir()
 
 
 @contextmanager
