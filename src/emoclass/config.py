@@ -16,7 +16,7 @@ METRICS = ("accuracy", "macro_f1")
 RECIPES: dict[str, dict[str, Any]] = {
     "reference": {},
     "fast": {"learning_rate": 1e-3, "epochs": 8, "train_pooler": True, "r_drop": 2.0},
-    "best": {"unfreeze": "all", "learning_rate": 3e-4, "layer_decay": 0.9, "epochs": 3, "batch_size": 64},
+    "best": {"unfreeze": "all", "learning_rate": 3e-4, "layer_decay": 0.9, "epochs": 3},
 }
 
 
