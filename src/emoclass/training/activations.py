@@ -213,25 +213,9 @@ class ActivationCache:
         rows = int(starts[in_memory]) // self._row_bytes
         hidden = torch.empty(rows, self._prefix.hidden_size, dtype=self._dtype, device=self._device)
         self._compute(computed, 0, min(in_memory, filed), layout, hidden, RowWriter(None))
-        file, reused = None, 0
-        if filed < count:
-            path = cache_path(self._digest, texts.take(np.arange(filed, count)))
-            size = int(starts[-1] - starts[filed])
-            file = self._open(path, size)
-            if file is None:
-                make_room(size, self._disk_limit)
-                with RowWriter(path) as writer:
-                    self._compute(computed, filed, count, layout, hidden, writer)
-                file = self._open(path, size)  # unless the disk was full, or another process removed it at once
-            else:
-                reused = count - filed
-                self._on_texts(reused)
-                first = int(layout.starts[filed])
-                for row in range(first, rows, _ROWS_AT_ONCE):
-                    end = min(row + _ROWS_AT_ONCE, rows)
-                    hidden[row:end] = file.read(np.array([row - first]), np.array([end - row])).to(self._device)
+        file = self._filed(computed, texts, filed, layout, hidden) if filed < count else None
         read = count if file is None else max(in_memory, filed)
-        self.use += CacheUse(in_memory, count - read, read - in_memory, reused)
+        self.use += CacheUse(memory=in_memory, disk=count - read, recomputed=read - in_memory)
 
         depth, lengths = self._prefix.depth, texts.lengths
         sources: list[ActivationSource] = []
@@ -245,6 +229,29 @@ class ActivationCache:
         places = np.empty(count, dtype=np.int64)
         places[order] = np.arange(count)
         return ChosenActivations(sources[0] if len(sources) == 1 else JoinedActivations(sources), places)
+
+    def _filed(
+        self, source: ActivationSource, texts: TokenizedTexts, start: int, layout: RowLayout, hidden: Tensor
+    ) -> RowFile | None:
+        """The file with the rows of the texts from ``start`` on, read or written, and their rows in ``hidden`` filled.
+
+        There is none if the disk was full, or if another process removed it at once.
+        """
+        first, end = int(layout.starts[start]), int(layout.rows.sum())
+        size = (end - first) * self._row_bytes
+        path = cache_path(self._digest, texts.take(np.arange(start, len(texts))))
+        file = self._open(path, size)
+        if file is None:
+            make_room(size, self._disk_limit)
+            with RowWriter(path) as writer:
+                self._compute(source, start, len(texts), layout, hidden, writer)
+            return self._open(path, size)
+        self.use += CacheUse(reused=len(texts) - start)
+        self._on_texts(len(texts) - start)
+        for row in range(first, len(hidden), _ROWS_AT_ONCE):
+            count = min(_ROWS_AT_ONCE, len(hidden) - row)
+            hidden[row : row + count] = file.read(np.array([row - first]), np.array([count]))
+        return file
 
     def _open(self, path: Path, size: int) -> RowFile | None:
         if not is_complete(path, size):
