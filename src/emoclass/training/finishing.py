@@ -78,7 +78,7 @@ class FinishedModel:
         setup, data, best = self.setup, self.setup.data, self.learning.best
         parts = {"train": data.train, "val": data.val, "test": data.test}
         epoch = {key: value for key, value in asdict(best).items() if key not in ("epoch", "seconds")}
-        epoch |= {key: value for key, value in (self._found["averaged"] or {}).items() if key in epoch}
+        epoch |= {key: value for key, value in (self._found.get("averaged") or {}).items() if key in epoch}
         parameters = count_parameters(self.model)
         return Manifest(
             name=name,

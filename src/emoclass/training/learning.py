@@ -105,20 +105,19 @@ class Learning:
                 self.model, self.sources["train"], labels, self.config, evaluate=self.evaluate, state=state
             ):
                 self.setup.on_event(event)
-                at_epoch_end = isinstance(event, EpochDone)
-                if isinstance(event, EpochDone):
-                    self._end_epoch(event)
+                epoch = event if isinstance(event, EpochDone) else None
+                if epoch:
+                    self._end_epoch(epoch)
                 at_end = len(self.history) == self.config.epochs
                 if ranks.size > 1 and isinstance(event, StepDone) and event.step % _ASK_STEPS != 1:
                     continue
                 now = time.monotonic()
                 stop, save = ranks.any(self.setup.should_stop() or now > deadline, now - saved_at > _SAVE_SECONDS)
                 self.stopped = not at_end and stop
-                if at_epoch_end or self.stopped or save:
+                if epoch or self.stopped or save:
                     self._save_state(state)
                     saved_at = time.monotonic()
-                at_end = self._is_patient_no_more(patience) or (isinstance(event, EpochDone) and should_end(event))
-                if self.stopped or at_end:
+                if self.stopped or self._is_patient_no_more(patience) or (epoch and should_end(epoch)):
                     break
         except LossError as error:
             if not self.history:

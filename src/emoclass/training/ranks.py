@@ -82,10 +82,9 @@ class Ranks:
         if self.size == 1:
             return content
         size = int(self.total(torch.tensor([len(content) if self.is_first else 0], dtype=torch.int64)))
-        data = torch.frombuffer(bytearray(content if self.is_first else size), dtype=torch.uint8) if size else None
-        if data is None:
+        if not size:
             return b""
-        data = data.to(self._device)
+        data = torch.frombuffer(bytearray(content if self.is_first else size), dtype=torch.uint8).to(self._device)
         with _told_when_another_ends():
             distributed.broadcast(data, src=0)
         return content if self.is_first else data.cpu().numpy().tobytes()

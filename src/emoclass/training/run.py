@@ -112,7 +112,8 @@ def train_together(
 ) -> TrainResult | None:
     """Trains a classifier, keeps its best epoch, scores it on the test part and saves it.
 
-    In each of the processes that torchrun started; the first one gets the result, the others ``None``.
+    Of the processes that torchrun started the first one gets the result, the others ``None``; ``run_training`` is for
+    one process.
 
     Args:
         data: Clean parts.
@@ -129,7 +130,7 @@ def train_together(
         tune: Search for better settings in so many trials.
         fixed: Settings that a search leaves as they are.
         on_event: Called with whatever happens.
-        should_stop: Asked after every step; what is best so far is then saved.
+        should_stop: Asked after every step, by several processes every ten; what is best so far is then saved.
 
     Raises:
         EmoclassError: Of some kind, with what to do about it.
@@ -159,7 +160,7 @@ def train_together(
             model, notes = setup.new_model(config)
             require_space(model)
             setup.tokenize(model, notes)
-            tuning, averaged, is_over = None, None, True
+            tuning = averaged = None
             if tune is None:
                 learning = Learning(setup, model, config, states, {"probes": [probe.to_dict() for probe in probes]})
                 learning.learn(saved, patience=patience, deadline=deadline)
@@ -170,7 +171,6 @@ def train_together(
                 search = tuner.run(tune, saved=saved, deadline=deadline, patience=patience)
                 learning = tuner.learned(search.best)
                 learning.stopped = len(search.trials) < tune and should_stop()
-                is_over = len(search.trials) == tune
                 tuning = Tuning(search, *tuner.gain(learning))
             logits = learning.val_logits()
             if not ranks.is_first:
@@ -184,7 +184,8 @@ def train_together(
         overwrite = overwrite and name is not None
         name = name or interim or f"{_stem(data.source)}-{_stem(base.name)}"
         stored = _save(finished, name, overwrite=overwrite or name == interim)
-        if learning.stopped or not is_over:  # a search that is out of time has ended well, and can go on
+        # A search that is out of time has ended well, and can go on.
+        if learning.stopped or (tuning is not None and len(tuning.search.trials) < (tune or 0)):
             states.note(interim=[stored.manifest.name, stored.manifest.created_at])
         else:
             states.clear()
