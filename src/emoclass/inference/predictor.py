@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -66,15 +65,11 @@ class Classifier:
         self.labels = tuple(labels)
         self.tokenizer = tokenizer
         self._model, self._device = model.to(device).eval(), device
-        self._dtype = dtype
-
-    @cached_property
-    def _prefix(self) -> FrozenPrefix:
-        # Its copies of the weights are not needed where the model's logits are computed in another way.
-        return FrozenPrefix(self._model, self._model.config.num_hidden_layers - 1, self._dtype)
+        # Now, and not when the first text waits for it.
+        self._prefix = FrozenPrefix(model, model.config.num_hidden_layers - 1, dtype)
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self._model, self.tokenizer, self.labels, self._device, self._dtype
+        return self._model, self.tokenizer, self.labels, self._device, self._prefix.dtype
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         model, tokenizer, labels, device, dtype = state
