@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -140,6 +141,17 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ConfigError(f"{text!r} is not a size; write it like 4GB, 500MB or 0")
     return int(float(match[1]) * _UNITS[match[2] or ""])
+
+
+def require_packages(option: str, extra: str, *names: str) -> None:
+    """Refuses before the work rather than after it.
+
+    Raises:
+        ConfigError: Packages of an extra, which the option needs, are not installed.
+    """
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f'{option} needs more packages ({", ".join(missing)}): pip install "emoclass[{extra}]"')
 
 
 def free_disk(directory: Path) -> int:

@@ -188,9 +188,8 @@ def test_what_cannot_be_written_is_refused_before_anything_is_read(
     for path, words in (("there.csv", "is there already"), ("fixed.txt", "does not tell the format")):
         result = cli("inspect-data", "nowhere.csv", "--fix", tmp_path / path)
         assert (result.exit_code, words in result.stderr) == (2, True)
-    monkeypatch.setattr("emoclass.pages.rendering.find_spec", lambda name: None)
+    monkeypatch.setattr("emoclass.runtime.find_spec", lambda name: None)
     assert "emoclass[report]" in cli("inspect-data", "nowhere.csv", "--report", "x.html").stderr
-    monkeypatch.setattr("emoclass.data.label_noise.find_spec", lambda name: None)
     assert "emoclass[label-noise]" in cli("inspect-data", "nowhere.csv", "--label-noise").stderr
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
+from emoclass import runtime
 from emoclass.data.cleaning import CleanData
 from emoclass.data.labels import LabelSet
 from emoclass.data.tfidf import tfidf_vectorizer
-from emoclass.errors import ConfigError, DataError
+from emoclass.errors import DataError
 
 _FOLDS = 5
 _MOST_FEATURES = 100_000
@@ -39,8 +39,7 @@ def require_packages() -> None:
     Raises:
         ConfigError: cleanlab is not installed.
     """
-    if find_spec("cleanlab") is None:
-        raise ConfigError('--label-noise needs another package: pip install "emoclass[label-noise]"')
+    runtime.require_packages("--label-noise", "label-noise", "cleanlab")
 
 
 def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:

@@ -6,10 +6,9 @@ import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from emoclass.errors import ConfigError
+from emoclass import runtime
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,9 +59,7 @@ def require_packages() -> None:
     Raises:
         ConfigError: The packages for pages are not installed.
     """
-    missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
-    if missing:
-        raise ConfigError(f'--report needs more packages ({", ".join(missing)}): pip install "emoclass[report]"')
+    runtime.require_packages("--report", "report", "jinja2", "matplotlib")
 
 
 def plot(draw: Callable[[Axes], None], *, height: float = 3.2) -> str:
