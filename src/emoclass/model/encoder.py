@@ -371,7 +371,7 @@ class BertLayer(nn.Module):
         written_out = qkv.is_cpu and torch.is_grad_enabled() and (dropout > 0 or qkv.dtype != torch.float32)
         attend = self._attend_written_out if written_out else functional.scaled_dot_product_attention
         contexts = []
-        min_fill = _MIN_FILL_WITH_GRADIENTS if written_out or (qkv.is_cuda and torch.is_grad_enabled()) else _MIN_FILL
+        min_fill = _MIN_FILL_WITH_GRADIENTS if torch.is_grad_enabled() else _MIN_FILL
         for padding in _paddings(tuple(lengths), min_fill, qkv.device):
             query, key, value = (
                 padding.pad(qkv).view(padding.texts, padding.longest, 3, heads, size).permute(2, 0, 3, 1, 4).unbind()
