@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -117,8 +118,6 @@ def _check(*, fix: str | None, report: str | None, label_noise: bool) -> None:
 
 def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], dict[str, CleanData]]:
     """Tables and what is kept of them, by part; several files are parts if their names say so, each another."""
-    from collections import Counter
-
     from emoclass.cli import _console as console
     from emoclass.data.reading import PARTS, WHOLE, part_of
 
