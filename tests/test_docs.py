@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 
 
 def test_the_command_line_page_is_current() -> None:
+    pinned = (PROJECT / "constraints.txt").read_text().splitlines()
+    if not {f"{package}=={version(package)}" for package in ("rich", "typer")} <= set(pinned):
+        pytest.skip("other releases of rich and typer lay the page out otherwise")
     code = "import sys; sys.path.insert(0, 'docs'); import generate_cli; sys.stdout.write(generate_cli.render())"
     made = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True, timeout=120)
     current = (PROJECT / "docs" / "cli.md").read_bytes()

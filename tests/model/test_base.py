@@ -38,8 +38,8 @@ def test_the_seed_decides_the_new_weights(tiny_base: Path) -> None:
     assert not torch.equal(first, other)
 
 
-def test_names_of_old_checkpoints_are_understood(copy: Path) -> None:
-    tensors = load_file(copy / "model.safetensors")
+def test_names_of_old_checkpoints_are_understood(copy: Path, tiny_base: Path) -> None:
+    tensors = load_file(tiny_base / "model.safetensors")
     renamed = {
         "bert." + name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): t
         for name, t in tensors.items()

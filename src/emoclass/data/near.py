@@ -120,6 +120,8 @@ def _connect(texts: int, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    graph = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(texts, texts))
+    # Older releases of scipy print an error and go on where indices have 64 bits.
+    rows, columns = pairs.T.astype(np.int32)
+    graph = coo_array((np.ones(len(pairs), dtype=np.int8), (rows, columns)), shape=(texts, texts))
     components: npt.NDArray[np.int64] = connected_components(graph, directed=False)[1]
     return components
