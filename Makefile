@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := .demo
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test lint format soak demo docs clean
+.PHONY: test lint format soak lowest demo docs clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -28,6 +28,14 @@ format: $(INSTALLED)
 soak: $(INSTALLED)
 	EMOCLASS_SOAK=1 $(BIN)/python -m pytest tests/faults
 
+# The tests with the oldest of each dependency that pyproject.toml admits; torch is then a build for CUDA, of gigabytes.
+lowest:
+	test -x $(VENV)-lowest/bin/python || $(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet uv
+	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python \
+		--resolution lowest-direct --editable '.[dev,offline]'
+	$(VENV)-lowest/bin/python -m pytest -W ignore::DeprecationWarning
+
 docs: $(INSTALLED)
 	$(BIN)/python docs/generate_cli.py
 
@@ -45,4 +53,4 @@ demo: $(INSTALLED)
 		"One more lap, then I sleep; this medal is mine." | $(BIN)/emoclass predict
 
 clean:
-	rm -rf $(VENV) $(DEMO) dist build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest $(DEMO) dist build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
