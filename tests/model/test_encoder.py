@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from emoclass.errors import ModelError
-from emoclass.model import encoder
+from emoclass.model import attention
+from emoclass.model.attention import attention_groups
 from emoclass.model.base import resolve_base
-from emoclass.model.encoder import EncoderConfig, PackedBert, attention_groups
+from emoclass.model.encoder import EncoderConfig, PackedBert
 from emoclass.model.freezing import freeze, frozen_depth
 from emoclass.model.prefix import FrozenPrefix, token_chunks
 from tests.conftest import TINY, random_tensors
@@ -126,7 +127,7 @@ def test_a_kernel_for_packed_texts_gives_the_same(monkeypatch: pytest.MonkeyPatc
 
     model, input_ids = make_model().eval(), make_ids(LENGTHS)
     expected = model(input_ids, LENGTHS)
-    monkeypatch.setattr(encoder, "_varlen_kernel", lambda qkv, head_size: kernel)
+    monkeypatch.setattr(attention, "_varlen_kernel", lambda qkv, head_size: kernel)
     torch.testing.assert_close(model(input_ids, LENGTHS), expected, rtol=1e-5, atol=1e-6)
 
 

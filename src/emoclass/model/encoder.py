@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -18,12 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from emoclass.errors import ModelError
+from emoclass.model.attention import AttentionGroup, Padding, attend
+from emoclass.model.dropout import dropout
 
-# In a padded attention group the shortest text fills at least this share of the longest; a run of at least so many
-# texts of one length is a group of its own, without padding.
-_MIN_FILL, _MIN_RUN = 0.75, 8
-# With gradients more operations cost more than more padding (measured on the CPU).
-_MIN_FILL_WITH_GRADIENTS = 0.4
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
     "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
@@ -111,104 +106,6 @@ class EncoderConfig:
     def head_size(self) -> int:
         """Width of one attention head."""
         return self.hidden_size // self.num_attention_heads
-
-
-class AttentionGroup(NamedTuple):
-    """Consecutive texts of a packed batch that go through attention together.
-
-    Attributes:
-        start: Position of its first token in the batch.
-        lengths: Tokens of each text. If all are equal the group is a view; otherwise it is padded.
-    """
-
-    start: int
-    lengths: list[int]
-
-
-def attention_groups(lengths: Sequence[int], min_fill: float = _MIN_FILL) -> list[AttentionGroup]:
-    """Cuts a packed batch into groups of texts of equal length, or nearly equal where such runs are short."""
-    groups: list[list[int]] = []
-    open_group = False
-    for length, run in groupby(lengths):
-        texts = list(run)
-        if len(texts) >= _MIN_RUN:
-            groups.append(texts)
-            open_group = False
-        elif open_group and min(length, *groups[-1]) >= min_fill * max(length, *groups[-1]):
-            groups[-1] += texts
-        else:
-            groups.append(texts)
-            open_group = True
-    starts = accumulate((sum(group) for group in groups), initial=0)
-    return [AttentionGroup(start, group) for start, group in zip(starts, groups, strict=False)]
-
-
-class _Padding:
-    """How a group's tokens move to ``[texts, longest, …]`` and back; a view when all lengths are equal."""
-
-    def __init__(self, group: AttentionGroup, device: torch.device) -> None:
-        self.texts, self.longest = len(group.lengths), max(group.lengths)
-        self.tokens = slice(group.start, group.start + sum(group.lengths))
-        self.mask: Tensor | None = None
-        if min(group.lengths) < self.longest:
-            # Made on the CPU: a GPU would have to be waited for.
-            lengths, places = torch.tensor(group.lengths), torch.arange(self.longest)
-            mask = places < lengths[:, None]
-            starts = lengths.cumsum(0) - lengths
-            self._padded = (starts[:, None] + places).where(mask, 0).flatten().to(device)
-            self._packed = mask.flatten().nonzero().flatten().to(device)
-            self.mask = mask.to(device)
-
-    def pad(self, packed: Tensor) -> Tensor:
-        """``[tokens of the batch, width] -> [texts, longest, width]``."""
-        packed = packed[self.tokens]
-        if self.mask is None:
-            return packed.view(self.texts, self.longest, -1)
-        return packed.index_select(0, self._padded).view(self.texts, self.longest, -1)
-
-    def unpad(self, padded: Tensor) -> Tensor:
-        """``[texts, longest, width] -> [tokens of the group, width]``."""
-        padded = padded.flatten(0, 1)
-        return padded if self.mask is None else padded.index_select(0, self._packed)
-
-
-# All layers of a batch need the same.
-@lru_cache(maxsize=4)
-def _paddings(lengths: tuple[int, ...], min_fill: float, device: torch.device) -> list[_Padding]:
-    with torch.inference_mode(False):
-        return [_Padding(group, device) for group in attention_groups(lengths, min_fill)]
-
-
-@lru_cache(maxsize=4)
-def _bounds(lengths: tuple[int, ...], device: torch.device) -> Tensor:
-    """Where each text begins and the last one ends, ``int32[texts + 1]``."""
-    with torch.inference_mode(False):
-        return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
-
-
-def _varlen_kernel(qkv: Tensor, head_size: int) -> Callable[..., Any] | None:
-    """Torch's attention over texts end to end, where it has one: in 16 bits, on CUDA from Ampere on, no dropout."""
-    if not qkv.is_cuda or qkv.dtype == torch.float32 or head_size % 8 or head_size > 256:
-        return None
-    try:
-        from torch.nn.attention.varlen import varlen_attn
-    except ImportError:  # before torch 2.10
-        return None
-    return varlen_attn if torch.cuda.get_device_capability(qkv.device) >= (8, 0) else None
-
-
-def _dropout(hidden: Tensor, probability: float, training: bool) -> Tensor:
-    """Dropout; on the CPU 16 random bits decide on an element, where torch draws 64 of them one after the other.
-
-    What is dropped is right to 1 in 131,072.
-    """
-    if not training or not probability or not hidden.is_cpu:
-        return functional.dropout(hidden, probability, training)
-    drawn = torch.empty(-(-hidden.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-    bits = drawn.view(torch.int16)[: hidden.numel()].view(hidden.shape)
-    dropped = min(round(2**16 * probability), 2**16 - 1)
-    kept = (bits >= dropped - 2**15).to(hidden.dtype)
-    return hidden * kept.mul_(2**16 / (2**16 - dropped))
 
 
 class LayerTensors(NamedTuple):
@@ -310,7 +207,9 @@ class BertLayer(nn.Module):
             ``[tokens, hidden_size]``.
         """
         t = self.tensors(hidden.dtype) if tensors is None else tensors
-        context = self._attend(functional.linear(hidden, t.qkv_weight, t.qkv_bias), lengths)
+        share = self.config.attention_probs_dropout_prob if self.training else 0.0
+        qkv = functional.linear(hidden, t.qkv_weight, t.qkv_bias)
+        context = attend(qkv, lengths, self.config.num_attention_heads, share)
         attended = functional.linear(context, t.attention_weight, t.attention_bias)
         hidden = self._norm(self._drop(attended) + hidden, t.attention_norm_weight, t.attention_norm_bias)
         return self._feed_forward(hidden, t)
@@ -329,7 +228,7 @@ class BertLayer(nn.Module):
             ``[texts, hidden_size]``.
         """
         # One padded group: at one query a text, padding costs less than more and smaller products.
-        context, first = self._attend_first(hidden, _Padding(AttentionGroup(0, list(lengths)), hidden.device))
+        context, first = self._attend_first(hidden, Padding(AttentionGroup(0, list(lengths)), hidden.device))
         output = self.attention.output
         attended = self._drop(output.dense(context))
         return self._feed_forward(output.LayerNorm(attended + first), self._own_tensors())
@@ -341,7 +240,7 @@ class BertLayer(nn.Module):
         inner = self.intermediate.dense
         return LayerTensors(*(empty,) * 6, inner.weight, inner.bias, dense.weight, dense.bias, norm.weight, norm.bias)
 
-    def _attend_first(self, hidden: Tensor, padding: _Padding) -> tuple[Tensor, Tensor]:
+    def _attend_first(self, hidden: Tensor, padding: Padding) -> tuple[Tensor, Tensor]:
         own, heads, size = self.attention.self, self.config.num_attention_heads, self.config.head_size
         inputs = padding.pad(hidden).to(own.key.weight.dtype)
         first = inputs[:, 0]
@@ -358,36 +257,6 @@ class BertLayer(nn.Module):
         unused = 0 * own.key.bias if own.key.bias.requires_grad else 0
         return (values + bias).transpose(0, 1).flatten(1) + unused, first
 
-    def _attend(self, qkv: Tensor, lengths: Sequence[int]) -> Tensor:
-        heads, size = self.config.num_attention_heads, self.config.head_size
-        dropout = self.config.attention_probs_dropout_prob if self.training else 0.0
-        kernel = None if dropout else _varlen_kernel(qkv, size)
-        if kernel is not None:
-            bounds = _bounds(tuple(lengths), qkv.device)
-            packed = qkv.view(-1, 3, heads, size).unbind(1)
-            context: Tensor = kernel(*packed, bounds, bounds, max(lengths), max(lengths))
-            return context.flatten(1)
-        # Torch's own attention on the CPU is slow with dropout and, backwards, in bf16.
-        written_out = qkv.is_cpu and torch.is_grad_enabled() and (dropout > 0 or qkv.dtype != torch.float32)
-        attend = self._attend_written_out if written_out else functional.scaled_dot_product_attention
-        contexts = []
-        min_fill = _MIN_FILL_WITH_GRADIENTS if torch.is_grad_enabled() else _MIN_FILL
-        for padding in _paddings(tuple(lengths), min_fill, qkv.device):
-            query, key, value = (
-                padding.pad(qkv).view(padding.texts, padding.longest, 3, heads, size).permute(2, 0, 3, 1, 4).unbind()
-            )
-            mask = None if padding.mask is None else padding.mask[:, None, None]
-            context = attend(query, key, value, mask, dropout)
-            contexts.append(padding.unpad(context.transpose(1, 2).flatten(2)))
-        return torch.cat(contexts)
-
-    @staticmethod
-    def _attend_written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
-        scores = query / math.sqrt(query.shape[-1]) @ key.transpose(-1, -2)
-        if mask is not None:
-            scores = scores.masked_fill(~mask, -torch.inf)
-        return _dropout(scores.softmax(-1), dropout, True) @ value
-
     def _feed_forward(self, hidden: Tensor, t: LayerTensors) -> Tensor:
         activation = _ACTIVATIONS[self.config.hidden_act]
         inner = activation(functional.linear(hidden, t.intermediate_weight, t.intermediate_bias))
@@ -398,10 +267,10 @@ class BertLayer(nn.Module):
         return functional.layer_norm(hidden, (self.config.hidden_size,), weight, bias, self.config.layer_norm_eps)
 
     def _drop(self, hidden: Tensor) -> Tensor:
-        return _dropout(hidden, self.config.hidden_dropout_prob, self.training)
+        return dropout(hidden, self.config.hidden_dropout_prob, self.training)
 
     def _drop_attention(self, probabilities: Tensor) -> Tensor:
-        return _dropout(probabilities, self.config.attention_probs_dropout_prob, self.training)
+        return dropout(probabilities, self.config.attention_probs_dropout_prob, self.training)
 
 
 class _Embeddings(nn.Module):
@@ -419,7 +288,7 @@ class _Embeddings(nn.Module):
         positions = torch.arange(len(input_ids), device=input_ids.device) - starts
         embedded = self.word_embeddings(input_ids) + self.token_type_embeddings.weight[0]
         hidden: Tensor = self.LayerNorm(embedded + self.position_embeddings(positions))
-        return _dropout(hidden, self.dropout, self.training)
+        return dropout(hidden, self.dropout, self.training)
 
 
 class _Encoder(nn.Module):
@@ -506,7 +375,7 @@ class PackedBert(nn.Module):
             hidden, lengths = hidden.repeat(passes, 1), list(lengths) * passes
         first = layers[-1].forward_first(hidden, lengths) if layers else hidden
         pooled = torch.tanh(self.bert.pooler.dense(first.float()))
-        dropout = self.config.classifier_dropout
-        dropout = self.config.hidden_dropout_prob if dropout is None else dropout
-        logits: Tensor = self.classifier(_dropout(pooled, dropout, self.training))
+        share = self.config.classifier_dropout
+        share = self.config.hidden_dropout_prob if share is None else share
+        logits: Tensor = self.classifier(dropout(pooled, share, self.training))
         return logits

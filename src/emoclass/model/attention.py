@@ -1,0 +1,259 @@
+"""Attention over packed texts: those of like length side by side, and a way of its own where gradients are wanted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import accumulate, groupby
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from emoclass.model.dropout import dropout_factors
+
+# In a padded group the shortest text fills at least this share of the longest; a run of at least so many texts of one
+# length is a group of its own, without padding.
+_MIN_FILL, _MIN_RUN = 0.75, 8
+# With gradients a group has so many texts, and its padded length is a multiple of this: kernels are made anew for each
+# shape, and so few shapes come again (measured on the CPU).
+_TEXTS, _MULTIPLE = 8, 4
+
+
+class AttentionGroup(NamedTuple):
+    """Consecutive texts of a packed batch that go through attention together.
+
+    Attributes:
+        start: Position of its first token in the batch.
+        lengths: Tokens of each text. If all are equal the group is a view; otherwise it is padded.
+    """
+
+    start: int
+    lengths: list[int]
+
+
+def attention_groups(lengths: Sequence[int]) -> list[AttentionGroup]:
+    """Cuts a packed batch into groups of texts of equal length, or nearly equal where such runs are short."""
+    groups: list[list[int]] = []
+    open_group = False
+    for length, run in groupby(lengths):
+        texts = list(run)
+        if len(texts) >= _MIN_RUN:
+            groups.append(texts)
+            open_group = False
+        elif open_group and min(length, *groups[-1]) >= _MIN_FILL * max(length, *groups[-1]):
+            groups[-1] += texts
+        else:
+            groups.append(texts)
+            open_group = True
+    starts = accumulate((sum(group) for group in groups), initial=0)
+    return [AttentionGroup(start, group) for start, group in zip(starts, groups, strict=False)]
+
+
+class Padding:
+    """How a group's tokens move to ``[texts, longest, …]`` and back; a view when all lengths are that of the longest.
+
+    Args:
+        group: The texts.
+        device: Where they are.
+        longest: What they are padded to, if not to the longest of them.
+
+    Attributes:
+        texts: How many there are.
+        longest: Their padded length.
+        mask: Where there is a token, ``bool[texts, longest]``; ``None`` if everywhere.
+    """
+
+    def __init__(self, group: AttentionGroup, device: torch.device, longest: int | None = None) -> None:
+        self.texts, self.longest = len(group.lengths), longest or max(group.lengths)
+        self.tokens = slice(group.start, group.start + sum(group.lengths))
+        self.mask: Tensor | None = None
+        if min(group.lengths) < self.longest:
+            # Made on the CPU: a GPU would have to be waited for.
+            lengths, places = torch.tensor(group.lengths), torch.arange(self.longest)
+            mask = places < lengths[:, None]
+            starts = lengths.cumsum(0) - lengths
+            self._padded = (starts[:, None] + places).where(mask, 0).flatten().to(device)
+            self._packed = mask.flatten().nonzero().flatten().to(device)
+            self.mask = mask.to(device)
+
+    def pad(self, packed: Tensor) -> Tensor:
+        """``[tokens of the batch, width] -> [texts, longest, width]``."""
+        packed = packed[self.tokens]
+        if self.mask is None:
+            return packed.view(self.texts, self.longest, -1)
+        return packed.index_select(0, self._padded).view(self.texts, self.longest, -1)
+
+    def unpad(self, padded: Tensor) -> Tensor:
+        """``[texts, longest, width] -> [tokens of the group, width]``."""
+        padded = padded.flatten(0, 1)
+        return padded if self.mask is None else padded.index_select(0, self._packed)
+
+
+# All layers of a batch need the same.
+@lru_cache(maxsize=4)
+def _paddings(lengths: tuple[int, ...], device: torch.device) -> list[Padding]:
+    with torch.inference_mode(False):
+        return [Padding(group, device) for group in attention_groups(lengths)]
+
+
+@lru_cache(maxsize=4)
+def _bounds(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """Where each text begins and the last one ends, ``int32[texts + 1]``."""
+    with torch.inference_mode(False):
+        return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
+
+
+def _varlen_kernel(qkv: Tensor, head_size: int) -> Callable[..., Any] | None:
+    """Torch's attention over texts end to end, where it has one: in 16 bits, on CUDA from Ampere on, no dropout."""
+    if not qkv.is_cuda or qkv.dtype == torch.float32 or head_size % 8 or head_size > 256:
+        return None
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:  # before torch 2.10
+        return None
+    return varlen_attn if torch.cuda.get_device_capability(qkv.device) >= (8, 0) else None
+
+
+def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0) -> Tensor:
+    """Softmax attention of each text's tokens over that text (Vaswani et al. 2017).
+
+    Args:
+        qkv: Queries, keys and values side by side, ``[tokens, 3 * hidden_size]``.
+        lengths: Tokens of each text.
+        heads: Number of heads.
+        dropout: Share of the attention probabilities that are dropped.
+
+    Returns:
+        ``[tokens, hidden_size]``.
+    """
+    size = qkv.shape[1] // (3 * heads)
+    kernel = None if dropout else _varlen_kernel(qkv, size)
+    if kernel is not None:
+        bounds = _bounds(tuple(lengths), qkv.device)
+        packed = qkv.view(-1, 3, heads, size).unbind(1)
+        packed_context: Tensor = kernel(*packed, bounds, bounds, max(lengths), max(lengths))
+        return packed_context.flatten(1)
+    if qkv.is_cpu and torch.is_grad_enabled():
+        # Torch's own attention on the CPU is slow with dropout and, backwards, in bf16.
+        learned: Tensor = _AttentionThatLearns.apply(qkv, _plan(tuple(lengths)), heads, dropout)  # type: ignore[no-untyped-call]
+        return learned
+    contexts = []
+    for padding in _paddings(tuple(lengths), qkv.device):
+        shape = (padding.texts, padding.longest, 3, heads, size)
+        query, key, value = padding.pad(qkv).view(shape).permute(2, 0, 3, 1, 4).unbind()
+        mask = None if padding.mask is None else padding.mask[:, None, None]
+        context = functional.scaled_dot_product_attention(query, key, value, mask, dropout)
+        contexts.append(padding.unpad(context.transpose(1, 2).flatten(2)))
+    return torch.cat(contexts)
+
+
+class _PaddedGroup(NamedTuple):
+    """Texts that are padded to one length.
+
+    Attributes:
+        rows: Their rows among the padded tokens of the batch.
+        texts: How many they are.
+        longest: Their padded length.
+        mask: What to add to scores, ``float32[texts, 1, 1, longest]``: 0, or minus infinity where there is no token.
+    """
+
+    rows: slice
+    texts: int
+    longest: int
+    mask: Tensor | None
+
+    def split_heads(self, padded: Tensor, parts: int, heads: int) -> Tensor:
+        """``[padded tokens of the batch, parts * hidden_size] -> [parts, texts * heads, longest, head_size]``."""
+        heads_last = padded[self.rows].view(self.texts, self.longest, parts, heads, -1)
+        return heads_last.permute(2, 0, 3, 1, 4).reshape(parts, self.texts * heads, self.longest, -1)
+
+    def join_heads(self, heads_first: Tensor, out: Tensor) -> None:
+        """The way back, into the rows of ``out``."""
+        parts, size = len(heads_first), heads_first.shape[-1]
+        by_text = heads_first.view(parts, self.texts, -1, self.longest, size).permute(1, 3, 0, 2, 4)
+        out[self.rows].view(by_text.shape).copy_(by_text)
+
+
+class _Plan(NamedTuple):
+    """How the tokens of a batch are padded.
+
+    Attributes:
+        groups: What goes through attention together.
+        padded: The token that stands in each padded place, any where there is none, ``int64[places]``.
+        packed: The place of each token, ``int64[tokens]``.
+        empty: The places without a token, ``int64[…]``.
+    """
+
+    groups: list[_PaddedGroup]
+    padded: Tensor
+    packed: Tensor
+    empty: Tensor
+
+
+@lru_cache(maxsize=4)
+def _plan(lengths: tuple[int, ...]) -> _Plan:
+    groups, padded, full = [], [], []
+    starts = torch.tensor([0, *accumulate(lengths)])
+    places = 0
+    for first in range(0, len(lengths), _TEXTS):
+        own = torch.tensor(lengths[first : first + _TEXTS])
+        longest = math.ceil(int(own.max()) / _MULTIPLE) * _MULTIPLE
+        within = torch.arange(longest)
+        is_token = within < own[:, None]
+        padded.append((starts[first : first + len(own), None] + within.where(is_token, 0)).flatten())
+        full.append(is_token.flatten())
+        mask = None
+        if int(own.min()) < longest:
+            mask = torch.zeros(len(own), 1, 1, longest).masked_fill_(~is_token[:, None, None], -torch.inf)
+        groups.append(_PaddedGroup(slice(places, places := places + is_token.numel()), len(own), longest, mask))
+    is_full = torch.cat(full)
+    return _Plan(groups, torch.cat(padded), is_full.nonzero().flatten(), (~is_full).nonzero().flatten())
+
+
+class _AttentionThatLearns(torch.autograd.Function):
+    """Forward and backward with as few and as large operations as can be; scores and softmax in float32."""
+
+    @staticmethod
+    def forward(ctx: Any, qkv: Tensor, plan: _Plan, heads: int, dropout: float) -> Tensor:
+        padded = qkv.index_select(0, plan.padded)
+        contexts = qkv.new_empty(len(padded), qkv.shape[1] // 3)
+        kept = []
+        for group in plan.groups:
+            split = group.split_heads(padded, 3, heads)
+            query, key, value = split
+            scores = torch.bmm(query, key.transpose(1, 2)).float().mul_(query.shape[-1] ** -0.5)
+            if group.mask is not None:
+                scores.view(group.texts, heads, group.longest, -1).add_(group.mask)
+            probabilities = scores.softmax(-1).to(qkv.dtype)
+            factors = dropout_factors(probabilities, dropout) if dropout else None
+            context = torch.bmm(probabilities if factors is None else probabilities * factors, value)
+            group.join_heads(context[None], contexts)
+            kept.append((split, probabilities, factors))
+        ctx.plan, ctx.heads, ctx.kept = plan, heads, kept
+        return contexts.index_select(0, plan.packed)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        plan, heads = ctx.plan, ctx.heads
+        # A place without a token asks nothing of the others.
+        padded = gradient.index_select(0, plan.padded).index_fill_(0, plan.empty, 0)
+        result = gradient.new_empty(len(padded), 3 * gradient.shape[1])
+        for group, (split, probabilities, factors) in zip(plan.groups, ctx.kept, strict=True):
+            query, key, value = split
+            (above,) = group.split_heads(padded, 1, heads)
+            below = torch.empty_like(split)
+            dropped = probabilities if factors is None else probabilities * factors
+            torch.bmm(dropped.transpose(1, 2), above, out=below[2])
+            through = torch.bmm(above, value.transpose(1, 2)).float()
+            if factors is not None:
+                through.mul_(factors)
+            # p (g - Σ p g), and the scale of the scores
+            through = torch._softmax_backward_data(through, probabilities.float(), -1, torch.float32)
+            scores = through.mul_(query.shape[-1] ** -0.5).to(gradient.dtype)
+            torch.bmm(scores, key, out=below[0])
+            torch.bmm(scores.transpose(1, 2), query, out=below[1])
+            group.join_heads(below, result)
+        return result.index_select(0, plan.packed), None, None, None
