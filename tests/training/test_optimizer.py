@@ -86,3 +86,22 @@ def test_class_weights_lift_rare_classes_and_leave_the_size_of_the_loss(kind: st
         "sqrt": 100 * np.sqrt([90, 9, 1]) / np.sqrt([90, 9, 1]).sum(),
     }
     np.testing.assert_allclose(sums, expected[kind], rtol=1e-5)
+
+
+def test_gradients_of_word_embeddings_are_whole_after_each_step() -> None:
+    model = PackedBert(CONFIG, 3)
+    model.load_state_dict(random_tensors(model))
+    freeze(model, "all")
+    state = LoopState(model, 4, TrainConfig(learning_rate=1e-3, warmup_ratio=0.0, max_grad_norm=1e9))
+    weight = model.bert.embeddings.word_embeddings.weight
+    for input_ids in (torch.arange(sum(LENGTHS)), torch.arange(sum(LENGTHS)) % 7 + 20):
+        rows = weight.detach()[input_ids].requires_grad_()  # each token with a row of its own
+        embedded = rows + model.bert.embeddings.token_type_embeddings.weight[0]
+        places = torch.cat([torch.arange(length) for length in LENGTHS])
+        embedded = model.bert.embeddings.LayerNorm(embedded + model.bert.embeddings.position_embeddings(places))
+        labels = torch.tensor([0, 1, 2, 0])
+        (by_token,) = torch.autograd.grad(functional.cross_entropy(model.suffix(embedded, LENGTHS, 0), labels), rows)
+        expected = torch.zeros_like(weight).index_add_(0, input_ids, by_token)
+        state.optimizer.step(functional.cross_entropy(model(input_ids, LENGTHS), labels))
+        assert weight.grad is not None
+        torch.testing.assert_close(weight.grad, expected, rtol=1e-4, atol=1e-6)

@@ -286,7 +286,9 @@ class _Embeddings(nn.Module):
         ends = torch.tensor(lengths, device=input_ids.device)
         starts = (ends.cumsum(0) - ends).repeat_interleave(ends, output_size=len(input_ids))
         positions = torch.arange(len(input_ids), device=input_ids.device) - starts
-        embedded = self.word_embeddings(input_ids) + self.token_type_embeddings.weight[0]
+        # A gradient of the rows that were read, where it would be of the whole vocabulary.
+        words = functional.embedding(input_ids, self.word_embeddings.weight, sparse=input_ids.device.type != "mps")
+        embedded = words + self.token_type_embeddings.weight[0]
         hidden: Tensor = self.LayerNorm(embedded + self.position_embeddings(positions))
         return dropout(hidden, self.dropout, self.training)
 

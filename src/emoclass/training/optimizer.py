@@ -87,6 +87,8 @@ class Optimizer:
         self._peak, self._total = config.learning_rate, total_steps
         self._warmup = int(total_steps * config.warmup_ratio)
         self._steps = 0
+        # The gradient of the word embeddings, and the rows of it that are not 0.
+        self._dense, self._rows = torch.empty(0), torch.empty(0)
 
     @property
     def learning_rate(self) -> float:
@@ -104,12 +106,24 @@ class Optimizer:
             parameter.grad = None
         if loss is not None:
             loss.backward()  # type: ignore[no-untyped-call]
+        for parameter in self._own_gradients:
+            if parameter.grad is not None and parameter.grad.is_sparse:
+                parameter.grad = self._filled_in(parameter.grad)
         self._working.hand_over_gradients()
         self._ranks.sum_gradients(self._parameters)
         torch.nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
         self._adamw.step()
         self._working.refresh()
         self._steps += 1
+
+    def _filled_in(self, sparse: Tensor) -> Tensor:
+        """A sparse gradient as a dense one, in memory that is kept: to clear all of it takes longer than the rest."""
+        if self._dense.shape != sparse.shape:
+            self._dense = torch.zeros(sparse.shape, device=sparse.device)
+        else:
+            self._dense.index_fill_(0, self._rows, 0)
+        self._rows = sparse._indices()[0]
+        return self._dense.index_add_(0, self._rows, sparse._values())
 
     def tensors(self) -> dict[str, Tensor]:
         """The moments of each parameter, by name; none before the first step."""
