@@ -17,9 +17,12 @@ from emoclass.model.dropout import dropout_factors
 # In a padded group the shortest text fills at least this share of the longest; a run of at least so many texts of one
 # length is a group of its own, without padding.
 _MIN_FILL, _MIN_RUN = 0.75, 8
-# With gradients a group has so many texts, and its padded length is a multiple of this: kernels are made anew for each
-# shape, and so few shapes come again (measured on the CPU).
-_TEXTS, _MULTIPLE = 8, 4
+# Where attention is written out a group has at most so many texts with gradients, its padded length is a multiple of
+# this, and it has at most so many scores, if it has two texts. Kernels are made anew for each shape, so that few shapes
+# are to come again; and what is computed in several steps is to stay in the CPU's caches (measured).
+_MOST_TEXTS, _MULTIPLE, _MOST_SCORES = 8, 4, 1 << 19
+# Torch's own attention on the CPU is slower than that in bf16 up to this length, with dropout, and backwards.
+_SHORT = 128
 
 
 class AttentionGroup(NamedTuple):
@@ -137,17 +140,52 @@ def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0
         packed_context: Tensor = kernel(*packed, bounds, bounds, max(lengths), max(lengths))
         return packed_context.flatten(1)
     if qkv.is_cpu and torch.is_grad_enabled():
-        # Torch's own attention on the CPU is slow with dropout and, backwards, in bf16.
-        learned: Tensor = _AttentionThatLearns.apply(qkv, _plan(tuple(lengths)), heads, dropout)  # type: ignore[no-untyped-call]
+        learned: Tensor = _AttentionThatLearns.apply(qkv, _plan(tuple(lengths), heads), heads, dropout)  # type: ignore[no-untyped-call]
         return learned
     contexts = []
     for padding in _paddings(tuple(lengths), qkv.device):
-        shape = (padding.texts, padding.longest, 3, heads, size)
-        query, key, value = padding.pad(qkv).view(shape).permute(2, 0, 3, 1, 4).unbind()
-        mask = None if padding.mask is None else padding.mask[:, None, None]
-        context = functional.scaled_dot_product_attention(query, key, value, mask, dropout)
+        parts = padding.pad(qkv).view(padding.texts, padding.longest, 3, heads, size).permute(2, 0, 3, 1, 4)
+        if qkv.is_cpu and qkv.dtype == torch.bfloat16 and padding.longest <= _SHORT:
+            context = _written_out(parts, padding.mask)
+        else:
+            mask = None if padding.mask is None else padding.mask[:, None, None]
+            query, key, value = parts
+            context = functional.scaled_dot_product_attention(query, key, value, mask, dropout)
         contexts.append(padding.unpad(context.transpose(1, 2).flatten(2)))
     return torch.cat(contexts)
+
+
+def _most_texts(heads: int, longest: int) -> int:
+    return max(1, _MOST_SCORES // (heads * longest**2))
+
+
+def _probabilities(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
+    """``[texts * heads, longest, longest]`` in the dtype of ``query``, scores and softmax in float32.
+
+    ``mask`` is added to the scores of a text: ``float32[texts, 1, 1, longest]``.
+    """
+    scores = torch.bmm(query, key.transpose(1, 2)).float().mul_(query.shape[-1] ** -0.5)
+    if mask is not None:
+        scores.view(len(mask), -1, *scores.shape[1:]).add_(mask)
+    return scores.softmax(-1).to(query.dtype)
+
+
+def _added_to_scores(is_token: Tensor) -> Tensor:
+    """0 where there is a token, else minus infinity: ``bool[texts, longest] -> float32[texts, 1, 1, longest]``."""
+    return torch.zeros(is_token.shape).masked_fill_(~is_token, -torch.inf)[:, None, None]
+
+
+def _written_out(parts: Tensor, is_token: Tensor | None) -> Tensor:
+    """``[3, texts, heads, longest, head_size] -> [texts, heads, longest, head_size]``."""
+    texts, heads, longest, size = parts.shape[1:]
+    mask = None if is_token is None else _added_to_scores(is_token)
+    most = _most_texts(heads, longest)
+    contexts = []
+    for first in range(0, texts, most):
+        some = slice(first, first + most)
+        query, key, value = parts[:, some].reshape(3, -1, longest, size)
+        contexts.append(torch.bmm(_probabilities(query, key, None if mask is None else mask[some]), value))
+    return torch.cat(contexts).view(texts, heads, longest, size)
 
 
 class _PaddedGroup(NamedTuple):
@@ -157,7 +195,7 @@ class _PaddedGroup(NamedTuple):
         rows: Their rows among the padded tokens of the batch.
         texts: How many they are.
         longest: Their padded length.
-        mask: What to add to scores, ``float32[texts, 1, 1, longest]``: 0, or minus infinity where there is no token.
+        mask: What to add to scores, ``float32[texts, 1, 1, longest]``; ``None`` if there is a token everywhere.
     """
 
     rows: slice
@@ -193,46 +231,52 @@ class _Plan(NamedTuple):
     empty: Tensor
 
 
+def _runs(lengths: Sequence[int], heads: int) -> list[slice]:
+    """Which texts go together."""
+    runs, start = [], 0
+    while start < len(lengths):
+        longest = max(lengths[start : start + _MOST_TEXTS])
+        end = min(start + _MOST_TEXTS, start + _most_texts(heads, longest), len(lengths))
+        runs.append(slice(start, end))
+        start = end
+    return runs
+
+
 @lru_cache(maxsize=4)
-def _plan(lengths: tuple[int, ...]) -> _Plan:
+def _plan(lengths: tuple[int, ...], heads: int) -> _Plan:
     groups, padded, full = [], [], []
-    starts = torch.tensor([0, *accumulate(lengths)])
-    places = 0
-    for first in range(0, len(lengths), _TEXTS):
-        own = torch.tensor(lengths[first : first + _TEXTS])
-        longest = math.ceil(int(own.max()) / _MULTIPLE) * _MULTIPLE
-        within = torch.arange(longest)
-        is_token = within < own[:, None]
-        padded.append((starts[first : first + len(own), None] + within.where(is_token, 0)).flatten())
-        full.append(is_token.flatten())
-        mask = None
-        if int(own.min()) < longest:
-            mask = torch.zeros(len(own), 1, 1, longest).masked_fill_(~is_token[:, None, None], -torch.inf)
-        groups.append(_PaddedGroup(slice(places, places := places + is_token.numel()), len(own), longest, mask))
-    is_full = torch.cat(full)
-    return _Plan(groups, torch.cat(padded), is_full.nonzero().flatten(), (~is_full).nonzero().flatten())
+    with torch.inference_mode(False):
+        starts = torch.tensor([0, *accumulate(lengths)])
+        places = 0
+        for run in _runs(lengths, heads):
+            own = torch.tensor(lengths[run])
+            longest = math.ceil(int(own.max()) / _MULTIPLE) * _MULTIPLE
+            within = torch.arange(longest)
+            is_token = within < own[:, None]
+            padded.append((starts[:-1][run, None] + within.where(is_token, 0)).flatten())
+            full.append(is_token.flatten())
+            mask = _added_to_scores(is_token) if int(own.min()) < longest else None
+            groups.append(_PaddedGroup(slice(places, places := places + is_token.numel()), len(own), longest, mask))
+        is_full = torch.cat(full)
+        return _Plan(groups, torch.cat(padded), is_full.nonzero().flatten(), (~is_full).nonzero().flatten())
 
 
 class _AttentionThatLearns(torch.autograd.Function):
-    """Forward and backward with as few and as large operations as can be; scores and softmax in float32."""
+    """Attention written out, forward and backward, in as few and as large operations as can be; softmax in float32."""
 
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, plan: _Plan, heads: int, dropout: float) -> Tensor:
+        ctx.plan, ctx.heads, ctx.kept = plan, heads, []
         padded = qkv.index_select(0, plan.padded)
         contexts = qkv.new_empty(len(padded), qkv.shape[1] // 3)
-        kept = []
         for group in plan.groups:
             split = group.split_heads(padded, 3, heads)
             query, key, value = split
-            scores = torch.bmm(query, key.transpose(1, 2)).float().mul_(query.shape[-1] ** -0.5)
-            if group.mask is not None:
-                scores.view(group.texts, heads, group.longest, -1).add_(group.mask)
-            probabilities = scores.softmax(-1).to(qkv.dtype)
+            probabilities = _probabilities(query, key, group.mask)
             factors = dropout_factors(probabilities, dropout) if dropout else None
             context = torch.bmm(probabilities if factors is None else probabilities * factors, value)
             group.join_heads(context[None], contexts)
-            kept.append((split, probabilities, factors))
-        ctx.plan, ctx.heads, ctx.kept = plan, heads, kept
+            ctx.kept.append((split, probabilities, factors))
         return contexts.index_select(0, plan.packed)
 
     @staticmethod
