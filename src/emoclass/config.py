@@ -9,14 +9,21 @@ from typing import Any, Literal
 
 from emoclass.errors import ConfigError
 
-Unfreeze = int | Literal["all", "auto"]
+Unfreeze = int | Literal["encoder", "all", "auto"]
 CLASS_WEIGHTS = ("none", "sqrt", "balanced")
 METRICS = ("accuracy", "macro_f1")
 # What each recipe changes; docs/experiments.md has the reasons.
 RECIPES: dict[str, dict[str, Any]] = {
     "reference": {},
     "fast": {"learning_rate": 1e-3, "epochs": 8, "train_pooler": True, "r_drop": 2.0},
-    "best": {"unfreeze": "all", "learning_rate": 3e-4, "layer_decay": 0.9, "epochs": 3},
+    "best": {
+        "unfreeze": "encoder",
+        "train_pooler": True,
+        "learning_rate": 3e-4,
+        "layer_decay": 0.9,
+        "batch_size": 64,
+        "epochs": 3,
+    },
 }
 
 
@@ -51,9 +58,9 @@ class TrainConfig:
     Attributes:
         base_model: Hub id, directory, or ``minilm``.
         truncation: The length limit.
-        unfreeze: Number of encoder layers that train, counted from the last one, or ``"all"`` for the whole
-            model with its embeddings and its pooler; or ``"auto"`` for what does best in short trainings before the
-            real one. The classifier always trains.
+        unfreeze: Number of encoder layers that train, counted from the last one; ``"encoder"`` for all of them,
+            ``"all"`` for the whole model with its embeddings and its pooler; or ``"auto"`` for what does best in short
+            trainings before the real one. The classifier always trains.
         train_pooler: Whether the pooler trains as well.
         epochs: Passes over the training part.
         batch_size: Texts per optimizer step.
@@ -95,9 +102,11 @@ class TrainConfig:
     seeds: int = 1
 
     def __post_init__(self) -> None:
-        valid_unfreeze = self.unfreeze in ("all", "auto") or (isinstance(self.unfreeze, int) and self.unfreeze >= 0)
+        valid_unfreeze = self.unfreeze in ("encoder", "all", "auto") or (
+            isinstance(self.unfreeze, int) and self.unfreeze >= 0
+        )
         _require(bool(self.base_model.strip()), "--base-model is empty")
-        _require(valid_unfreeze, f"--unfreeze {self.unfreeze} is neither a number of layers nor 'all' nor 'auto'")
+        _require(valid_unfreeze, f"--unfreeze {self.unfreeze} is neither a number of layers nor encoder, all or auto")
         _require(self.epochs >= 1, f"--epochs {self.epochs} is less than 1")
         _require(self.batch_size >= 1, f"--batch-size {self.batch_size} is less than 1")
         _require(

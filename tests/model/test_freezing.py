@@ -30,6 +30,7 @@ def trained(model: PackedBert) -> set[str]:
         (0, True, {"classifier", "pooler"}, 2),
         (1, False, {"classifier", "encoder", "layer 1"}, 1),
         (2, True, {"classifier", "pooler", "encoder", "layer 0", "layer 1"}, 0),
+        ("encoder", False, {"classifier", "encoder", "layer 0", "layer 1"}, 0),
         ("all", False, {"classifier", "pooler", "embeddings", "encoder", "layer 0", "layer 1"}, None),
     ],
 )

@@ -22,7 +22,7 @@ Config = Callable[..., TrainConfig]
 
 def test_the_training_is_that_of_the_chosen_depth(parts: TrainingData, config: Config) -> None:
     found = run_training(parts, config(unfreeze="auto"))
-    assert [probe.unfreeze for probe in found.probes] == [1, "all"]
+    assert [probe.unfreeze for probe in found.probes] == [1, "encoder"]
     assert all(0 <= probe.score <= 1 and probe.seconds > 0 for probe in found.probes)
     (chosen,) = (probe for probe in found.probes if probe.chosen)
     recipe = found.model.manifest.recipe
@@ -44,7 +44,9 @@ def test_the_training_is_that_of_the_chosen_depth(parts: TrainingData, config: C
     ],
 )
 def test_the_best_that_ends_in_time_is_chosen(scores: list[float], left: float, expected: int) -> None:
-    probes = [Probe(k, s, 0.01, 10.0 * (i + 1)) for i, (k, s) in enumerate(zip((1, 2, 4, "all"), scores, strict=True))]
+    probes = [
+        Probe(k, s, 0.01, 10.0 * (i + 1)) for i, (k, s) in enumerate(zip((1, 2, 4, "encoder"), scores, strict=True))
+    ]
     assert best_probe(probes, left) == expected
 
 
@@ -91,7 +93,7 @@ def test_a_depth_that_fails_is_left_out(parts: TrainingData, config: Config, mon
         yield from original(model, source, labels, recipe, **more)
 
     monkeypatch.setattr(learning_module, "training_loop", failing)
-    refused: list[Any] = ["all"]
+    refused: list[Any] = ["encoder"]
     assert [probe.unfreeze for probe in run_training(parts, config(unfreeze="auto")).probes] == [1]
     refused.append(1)
     with pytest.raises(LossError, match="with any number of layers"):
@@ -110,4 +112,4 @@ def test_command(tiny_train: Callable[..., Any]) -> None:
     assert "a probe with all layers: val score" in result.stderr
     refused = tiny_train("--unfreeze", "most")
     assert refused.exit_code == 2
-    assert "--unfreeze most is neither a number of layers nor 'all' nor 'auto'" in refused.stderr
+    assert "--unfreeze most is neither a number of layers nor encoder, all or auto" in refused.stderr

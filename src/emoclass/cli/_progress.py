@@ -122,7 +122,7 @@ class TrainingDisplay:
             self._history = []
             console.note(f"training {event.number} of {event.seeds}")
             return
-        layers = {"all": "all layers", 1: "1 layer"}.get(event.unfreeze, f"{event.unfreeze} layers")
+        layers = {"encoder": "all layers", 1: "1 layer"}.get(event.unfreeze, f"{event.unfreeze} layers")
         time = f"{event.seconds / 60:.1f} minutes"
         console.note(f"a probe with {layers}: val score {event.score:.4f}; the whole training would take {time}")
 

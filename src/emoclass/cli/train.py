@@ -54,7 +54,7 @@ def train(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     unfreeze: Annotated[
-        str | None, _recipe("unfreeze", "K|all|auto", "How many of the last encoder layers learn.")
+        str | None, _recipe("unfreeze", "K|encoder|all|auto", "How many of the last encoder layers learn.")
     ] = None,
     train_pooler: Annotated[
         bool | None,

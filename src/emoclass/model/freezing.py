@@ -26,7 +26,7 @@ def freeze(model: PackedBert, unfreeze: Unfreeze, *, train_pooler: bool = False)
 
     Args:
         model: The model, changed in place.
-        unfreeze: Number of layers, or ``"all"`` for everything, embeddings and pooler included.
+        unfreeze: Number of layers; ``"encoder"`` for all of them, ``"all"`` for embeddings and pooler as well.
         train_pooler: Whether the pooler trains too.
 
     Raises:
@@ -38,9 +38,10 @@ def freeze(model: PackedBert, unfreeze: Unfreeze, *, train_pooler: bool = False)
         return
     if unfreeze == "auto":
         raise ConfigError("--unfreeze auto must be decided before a model is frozen")
-    if unfreeze > len(layers):
-        raise ConfigError(f"--unfreeze {unfreeze}: the base model has {len(layers)} layers; use at most that or 'all'")
-    for layer in layers[len(layers) - unfreeze :]:
+    count = len(layers) if unfreeze == "encoder" else unfreeze
+    if count > len(layers):
+        raise ConfigError(f"--unfreeze {count}: the base model has {len(layers)} layers; use at most that or 'all'")
+    for layer in layers[len(layers) - count :]:
         layer.requires_grad_(True)
     model.bert.pooler.requires_grad_(train_pooler)
     model.classifier.requires_grad_(True)

@@ -73,10 +73,10 @@ class TrainingSetup:
 
     @property
     def depths_to_try(self) -> list[Unfreeze]:
-        """Numbers of layers that are worth comparing: 1, 2, 4 and all; in fp16 1."""
+        """Numbers of layers that are worth comparing: 1, 2, 4 and all, without the embeddings; in fp16 1."""
         if self.dtype == torch.float16:
             return [1]
-        return [*(k for k in (1, 2, 4) if k < self.base.config.num_hidden_layers), "all"]
+        return [*(k for k in (1, 2, 4) if k < self.base.config.num_hidden_layers), "encoder"]
 
     def new_model(self, config: TrainConfig) -> tuple[PackedBert, tuple[str, ...]]:
         """The base model with a new classifier, frozen as wanted, and notes on what is not from the base.
