@@ -124,7 +124,8 @@ def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0
     """Softmax attention of each text's tokens over that text (Vaswani et al. 2017).
 
     Args:
-        qkv: Queries, keys and values side by side, ``[tokens, 3 * hidden_size]``.
+        qkv: Queries, keys and values side by side, ``[tokens, 3 * hidden_size]``; on the CPU with gradients more rows
+            may follow.
         lengths: Tokens of each text.
         heads: Number of heads.
         dropout: Share of the attention probabilities that are dropped.
@@ -261,6 +262,15 @@ def _plan(lengths: tuple[int, ...], heads: int) -> _Plan:
         return _Plan(groups, torch.cat(padded), is_full.nonzero().flatten(), (~is_full).nonzero().flatten())
 
 
+def _packed(padded: Tensor, plan: _Plan, rows: int) -> Tensor:
+    """Tokens end to end, and then rows of zeros."""
+    tokens = len(plan.packed)
+    packed = padded.new_empty(rows, padded.shape[1])
+    torch.index_select(padded, 0, plan.packed, out=packed[:tokens])
+    packed[tokens:] = 0
+    return packed
+
+
 class _AttentionThatLearns(torch.autograd.Function):
     """Attention written out, forward and backward, in as few and as large operations as can be; softmax in float32."""
 
@@ -277,7 +287,7 @@ class _AttentionThatLearns(torch.autograd.Function):
             context = torch.bmm(probabilities if factors is None else probabilities * factors, value)
             group.join_heads(context[None], contexts)
             ctx.kept.append((split, probabilities, factors))
-        return contexts.index_select(0, plan.packed)
+        return _packed(contexts, plan, len(qkv))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
@@ -300,4 +310,4 @@ class _AttentionThatLearns(torch.autograd.Function):
             torch.bmm(scores, key, out=below[0])
             torch.bmm(scores.transpose(1, 2), query, out=below[1])
             group.join_heads(below, result)
-        return result.index_select(0, plan.packed), None, None, None
+        return _packed(result, plan, len(gradient)), None, None, None

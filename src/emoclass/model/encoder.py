@@ -19,6 +19,8 @@ from emoclass.errors import ModelError
 from emoclass.model.attention import AttentionGroup, Padding, attend
 from emoclass.model.dropout import dropout
 
+# What a batch's rows are a multiple of, where layers learn on the CPU.
+_ROWS = 64
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
     "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
@@ -371,10 +373,13 @@ class PackedBert(nn.Module):
             ``float32[passes * texts, classes]``, one pass after the other.
         """
         layers = self.layers[start:] if layers is None else layers
+        if len(layers) > 1 and hidden.is_cpu and torch.is_grad_enabled():
+            # Kernels are made anew for each number of rows; rows of no text are cheaper.
+            hidden = functional.pad(hidden, (0, 0, 0, -len(hidden) % _ROWS))
         for layer in layers[:-1]:
             hidden = layer(hidden, lengths)
         if passes > 1:
-            hidden, lengths = hidden.repeat(passes, 1), list(lengths) * passes
+            hidden, lengths = hidden[: sum(lengths)].repeat(passes, 1), list(lengths) * passes
         first = layers[-1].forward_first(hidden, lengths) if layers else hidden
         pooled = torch.tanh(self.bert.pooler.dense(first.float()))
         share = self.config.classifier_dropout
