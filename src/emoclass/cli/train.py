@@ -54,7 +54,12 @@ def train(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     unfreeze: Annotated[
-        str | None, _recipe("unfreeze", "K|encoder|all|auto", "How many of the last encoder layers learn.")
+        str | None,
+        _recipe(
+            "unfreeze",
+            "K",
+            "How many of the last encoder layers learn: a number, encoder (every one), all (embeddings too) or auto.",
+        ),
     ] = None,
     train_pooler: Annotated[
         bool | None,
