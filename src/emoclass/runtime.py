@@ -119,7 +119,8 @@ def cpu_has(flag: str) -> bool:
 
 def limit_kernel_cache() -> None:
     """Call before torch computes: oneDNN keeps what it makes for each size of a batch, and packed batches have many."""
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8")  # by its default memory would grow by 50 MB
+    # Its default is 1,024, with which memory would grow for long; the layers of one window need some 30 each.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
