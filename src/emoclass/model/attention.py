@@ -56,12 +56,11 @@ def attention_groups(lengths: Sequence[int]) -> list[AttentionGroup]:
 
 
 class Padding:
-    """How a group's tokens move to ``[texts, longest, …]`` and back; a view when all lengths are that of the longest.
+    """How a group's tokens move to ``[texts, longest, …]`` and back; a view when all lengths are equal.
 
     Args:
         group: The texts.
         device: Where they are.
-        longest: What they are padded to, if not to the longest of them.
 
     Attributes:
         texts: How many there are.
@@ -69,8 +68,8 @@ class Padding:
         mask: Where there is a token, ``bool[texts, longest]``; ``None`` if everywhere.
     """
 
-    def __init__(self, group: AttentionGroup, device: torch.device, longest: int | None = None) -> None:
-        self.texts, self.longest = len(group.lengths), longest or max(group.lengths)
+    def __init__(self, group: AttentionGroup, device: torch.device) -> None:
+        self.texts, self.longest = len(group.lengths), max(group.lengths)
         self.tokens = slice(group.start, group.start + sum(group.lengths))
         self.mask: Tensor | None = None
         if min(group.lengths) < self.longest:
