@@ -12,6 +12,7 @@ from emoclass.errors import ConfigError
 Unfreeze = int | Literal["encoder", "all", "auto"]
 CLASS_WEIGHTS = ("none", "sqrt", "balanced")
 METRICS = ("accuracy", "macro_f1")
+KEEP = ("best", "latest")
 # What each recipe changes; docs/experiments.md has the reasons.
 RECIPES: dict[str, dict[str, Any]] = {
     "reference": {},
@@ -19,10 +20,10 @@ RECIPES: dict[str, dict[str, Any]] = {
     "best": {
         "unfreeze": "encoder",
         "train_pooler": True,
-        "learning_rate": 3e-4,
+        "learning_rate": 1e-4,
         "layer_decay": 0.9,
-        "batch_size": 64,
         "epochs": 3,
+        "keep": "latest",
     },
 }
 
@@ -78,6 +79,8 @@ class TrainConfig:
         class_weights: Weight of each class in the loss: ``none``; ``balanced``, so that all classes weigh the
             same in sum; or ``sqrt``, the square root of that.
         metric: Validation score that decides which epoch is the best, ``accuracy`` or ``macro_f1``.
+        keep: Whose weights are kept: those of the ``best`` epoch, or of the ``latest`` that scores at most a
+            standard error less.
         seed: Seeds the split, the new weights, the order of texts and dropout.
         seeds: Trainings from one beginning, with other orders of texts and dropout; their weights are averaged.
     """
@@ -98,6 +101,7 @@ class TrainConfig:
     r_drop: float = 0.0
     class_weights: str = "none"
     metric: str = "accuracy"
+    keep: str = "best"
     seed: int = 42
     seeds: int = 1
 
@@ -125,6 +129,7 @@ class TrainConfig:
             f"--class-weights {self.class_weights} is not one of {', '.join(CLASS_WEIGHTS)}",
         )
         _require(self.metric in METRICS, f"--metric {self.metric} is not one of {', '.join(METRICS)}")
+        _require(self.keep in KEEP, f"--keep {self.keep} is not one of {', '.join(KEEP)}")
         _require(1 <= self.seeds <= 1000, f"--seeds {self.seeds} is not between 1 and 1000")
         _require(0 <= self.seed < 2**32, f"--seed {self.seed} is not between 0 and 4294967295")
 

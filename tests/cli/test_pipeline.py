@@ -22,7 +22,7 @@ def test_version(cli: Run) -> None:
 def test_train_reports_epochs_test_scores_and_where_the_model_is(tiny_train: Run) -> None:
     result = tiny_train("--name", "first")
     assert result.exit_code == 0, result.output
-    for part in ("Epochs", "train loss", "val accuracy", "(best)", "macro", "weighted", "Confusion matrix", "anger"):
+    for part in ("Epochs", "train loss", "val accuracy", "(kept)", "macro", "weighted", "Confusion matrix", "anger"):
         assert part in result.stdout
     assert f"model first: {models_dir() / 'first'}" in result.stdout
     assert "parameters learn" in result.stderr

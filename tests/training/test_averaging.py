@@ -37,7 +37,7 @@ def test_weights_are_the_mean_of_all_trainings(
     class Watched(Learning):
         def learn(self, *args: Any, **more: Any) -> None:
             super().learn(*args, **more)
-            others.append(self.best_tensors[LAYER])
+            others.append(self.kept_tensors[LAYER])
 
     monkeypatch.setattr(averaging, "Learning", Watched)
     three = run_training(parts, config(seeds=3))

@@ -27,6 +27,7 @@ def test_defaults_are_the_reference_recipe() -> None:
         "r_drop": 0.0,
         "class_weights": "none",
         "metric": "accuracy",
+        "keep": "best",
         "seed": 42,
         "seeds": 1,
     }
@@ -55,6 +56,7 @@ def test_survives_json() -> None:
         ({"r_drop": -1}, "--r-drop -1"),
         ({"class_weights": "auto"}, "--class-weights auto"),
         ({"metric": "f1"}, "--metric f1"),
+        ({"keep": "last"}, "--keep last"),
         ({"seed": -1}, "--seed -1"),
         ({"base_model": " "}, "--base-model"),
     ],

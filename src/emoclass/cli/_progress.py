@@ -50,14 +50,14 @@ def trial_table(trials: Sequence[tuple[Mapping[str, Any], TrialDone | None]], be
     return console.table(title, columns, rows, text_columns=2)
 
 
-def epoch_table(epochs: list[EpochDone], best_epoch: int | None = None) -> Table:
+def epoch_table(epochs: list[EpochDone], kept: int | None = None) -> Table:
     """One row per epoch."""
     return console.table(
         "Epochs",
         ["epoch", "train loss", "train accuracy", "val loss", "val accuracy", "val macro F1", "seconds"],
         [
             [
-                f"{e.epoch}{' (best)' if e.epoch == best_epoch else ''}",
+                f"{e.epoch}{' (kept)' if e.epoch == kept else ''}",
                 f"{e.train_loss:.4f}",
                 f"{e.train_accuracy:.4f}",
                 f"{e.val_loss:.4f}",

@@ -28,10 +28,10 @@ def print_training(result: TrainResult) -> None:
         _print_tuning(result.tuning)
     console.print_table(out, epoch_table(list(result.history), result.best_epoch))
     if result.averaged is not None:
-        mean, best = result.averaged, result.history[result.best_epoch - 1]
+        mean, kept = result.averaged, result.history[result.best_epoch - 1]
         out.print(
             f"weights of {mean.seeds} trainings averaged: val accuracy {mean.val_accuracy:.4f}, macro F1 "
-            f"{mean.val_macro_f1:.4f}; of the first alone {best.val_accuracy:.4f} and {best.val_macro_f1:.4f}",
+            f"{mean.val_macro_f1:.4f}; of the first alone {kept.val_accuracy:.4f} and {kept.val_macro_f1:.4f}",
             soft_wrap=True,
         )
     if result.test is not None:

@@ -94,6 +94,10 @@ def train(
     metric: Annotated[
         str | None, _recipe("metric", "NAME", "Validation score that chooses the best: accuracy or macro_f1.")
     ] = None,
+    keep: Annotated[
+        str | None,
+        _recipe("keep", "EPOCH", "Epoch to keep: the best, or the latest that is not clearly worse: best, latest."),
+    ] = None,
     max_length: Annotated[
         int, typer.Option(metavar="N", help="Tokens per text; longer texts keep their head and tail.")
     ] = REFERENCE.truncation.max_length,
@@ -131,7 +135,7 @@ def train(
     delimiter: options.Delimiter = None,
     json_: options.Json = False,
 ) -> None:
-    """Train a classifier on DATA, keep its best epoch, and report on the test part.
+    """Train a classifier on DATA, keep one of its epochs, and report on the test part.
 
     One file is cleaned and split into train, validation and test. The defaults are the reference recipe: the
     last layer of bert-base-uncased and a classifier learn for 4 epochs. Ctrl-C saves the best epoch so far, and
@@ -159,6 +163,7 @@ def train(
         "r_drop": r_drop,
         "class_weights": class_weights,
         "metric": metric,
+        "keep": keep,
         "seeds": seeds,
     }
     truncation = TruncationConfig(max_length=max_length, head_tokens=head_tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -85,6 +86,11 @@ def log_losses(probabilities: npt.NDArray[np.float32], true: npt.NDArray[np.inte
     likelihood = probabilities[np.arange(len(true)), true].astype(np.float64)
     result: npt.NDArray[np.float64] = -np.log(np.maximum(likelihood, np.finfo(np.float32).tiny))
     return result
+
+
+def standard_error(score: float, texts: int) -> float:
+    """Standard error of a share of so many texts that are right; near that of an F1, too."""
+    return math.sqrt(max(score * (1 - score), 0.0) / texts)
 
 
 def confusion_matrix(

@@ -30,8 +30,8 @@ class Averaged:
 def average_seeds(first: Learning, *, patience: int | None = None, deadline: float = math.inf) -> Averaged:
     """Trains again from where ``first`` began, with other orders of texts, and gives it the mean of all weights.
 
-    All weights are those of the best epoch. A mean of weights, unlike one of probabilities, is a single model
-    (Wortsman et al. 2022, "Model soups", arXiv:2203.05482).
+    All weights are those of the epoch that a training keeps. A mean of weights, unlike one of probabilities, is one
+    model (Wortsman et al. 2022, "Model soups", arXiv:2203.05482).
 
     Args:
         first: A learning that is over; ``stopped`` is set where it came to fewer seeds than its recipe says.
@@ -39,7 +39,7 @@ def average_seeds(first: Learning, *, patience: int | None = None, deadline: flo
         deadline: When to stop, on the monotonic clock.
     """
     setup, config = first.setup, first.config
-    mean, count = {name: tensor.clone() for name, tensor in first.best_tensors.items()}, 1
+    mean, count = {name: tensor.clone() for name, tensor in first.kept_tensors.items()}, 1
     for number in range(1, config.seeds):
         setup.on_event(SeedStarted(number + 1, config.seeds))
         model, _ = setup.new_model(config)
@@ -54,7 +54,7 @@ def average_seeds(first: Learning, *, patience: int | None = None, deadline: flo
             first.stopped = True
             break
         count += 1
-        for name, tensor in other.best_tensors.items():
+        for name, tensor in other.kept_tensors.items():
             mean[name] += (tensor - mean[name]) / count
     first.recall(first.history, mean)
     loss, accuracy, macro_f1 = first.evaluate()

@@ -75,9 +75,9 @@ class FinishedModel:
         return evaluation
 
     def _manifest(self, name: str) -> Manifest:
-        setup, data, best = self.setup, self.setup.data, self.learning.best
+        setup, data, kept = self.setup, self.setup.data, self.learning.kept
         parts = {"train": data.train, "val": data.val, "test": data.test}
-        epoch = {key: value for key, value in asdict(best).items() if key not in ("epoch", "seconds")}
+        epoch = {key: value for key, value in asdict(kept).items() if key not in ("epoch", "seconds")}
         epoch |= {key: value for key, value in (self._found.get("averaged") or {}).items() if key in epoch}
         parameters = count_parameters(self.model)
         return Manifest(
@@ -89,7 +89,7 @@ class FinishedModel:
             truncation=setup.tokenizer.truncation,
             parameters={"trainable_parameters": parameters.trainable, "total_parameters": parameters.total},
             metrics={
-                "best_epoch": best.epoch,
+                "best_epoch": kept.epoch,
                 **epoch,
                 "test": None if self.test is None else self.test.to_dict(),
                 **self._found,

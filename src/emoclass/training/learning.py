@@ -1,4 +1,4 @@
-"""One model that learns by one recipe, and remembers its best epoch."""
+"""One model that learns by one recipe, and remembers the epoch that is to be kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from emoclass.config import TrainConfig
 from emoclass.errors import LossError, StoppedError
-from emoclass.evaluation.metrics import compute_metrics, confusion_matrix
+from emoclass.evaluation.metrics import compute_metrics, confusion_matrix, standard_error
 from emoclass.model.encoder import PackedBert
 from emoclass.model.prefix import ActivationSource, compute_logits
 from emoclass.training.events import Resumed, StateNotSaved
@@ -41,7 +41,7 @@ class Learning:
     Attributes:
         sources: Input of the first layer that trains, by part.
         history: All epochs so far.
-        best_tensors: The trained weights of the best epoch, by name.
+        kept_tensors: The trained weights of the epoch that is kept, by name.
         stopped: Whether it was stopped before the last epoch.
         failure: Why it ended early, if it failed.
         interim: Name and time of the model in which an earlier run saved what was best so far.
@@ -58,7 +58,7 @@ class Learning:
         self.setup, self.model, self.config, self._states, self._facts = setup, model, config, states, facts or {}
         self.sources: dict[str, ActivationSource] = setup.sources(model)
         self.history: list[EpochDone] = []
-        self.best_tensors: dict[str, Tensor] = {}
+        self.kept_tensors: dict[str, Tensor] = {}
         self.stopped = False
         self.failure: str | None = None
         self.interim: list[str] | None = None
@@ -67,6 +67,15 @@ class Learning:
     def best(self) -> EpochDone:
         """The epoch with the best validation score, the earliest on a tie."""
         return max(self.history, key=self.score)
+
+    @property
+    def kept(self) -> EpochDone:
+        """The epoch whose weights are kept: the best one, or the latest that may be as good."""
+        if self.config.keep == "best":
+            return self.best
+        best = self.score(self.best)
+        least = best - standard_error(best, len(self.setup.data.val))
+        return next(epoch for epoch in reversed(self.history) if self.score(epoch) >= least)
 
     def score(self, epoch: EpochDone) -> float:
         """What decides which epoch is the best."""
@@ -80,7 +89,7 @@ class Learning:
         deadline: float = math.inf,
         should_end: Callable[[EpochDone], bool] = lambda epoch: False,
     ) -> None:
-        """Trains; afterwards the model has the weights of its best epoch.
+        """Trains; afterwards the model has the weights of the epoch that is kept.
 
         Args:
             saved: A state to go on from.
@@ -127,11 +136,11 @@ class Learning:
             goes_on = self._states is not None and not self._states.problem
             then = "run the same command with --resume to go on from there" if goes_on else "nothing was saved"
             raise StoppedError(f"stopped before the first epoch was over; {then}")
-        self.recall(self.history, self.best_tensors)
+        self.recall(self.history, self.kept_tensors)
 
     def recall(self, history: Iterable[EpochDone], tensors: dict[str, Tensor]) -> None:
-        """Takes over the epochs and the best weights of the same learning done before."""
-        self.history, self.best_tensors = list(history), tensors
+        """Takes over the epochs and the kept weights of the same learning done before."""
+        self.history, self.kept_tensors = list(history), tensors
         self.model.load_state_dict(tensors, strict=False)
         self.model.eval()
 
@@ -151,9 +160,9 @@ class Learning:
 
     def _end_epoch(self, event: EpochDone) -> None:
         self.history.append(event)
-        if self.best is event:
+        if self.kept is event:
             trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
-            self.best_tensors = {n: p.detach().clone() for n, p in trained.items()}
+            self.kept_tensors = {n: p.detach().clone() for n, p in trained.items()}
 
     def _is_patient_no_more(self, patience: int | None) -> bool:
         return patience is not None and bool(self.history) and len(self.history) - self.best.epoch >= patience
@@ -162,9 +171,9 @@ class Learning:
         if self._states is None:
             return
         tensors = state.tensors()
-        # Right after the best epoch the best weights are the current ones.
-        if self.history and not (self.best is self.history[-1] and state.step == 0):
-            tensors |= {f"best.{name}": tensor for name, tensor in self.best_tensors.items()}
+        # Right after an epoch that is kept its weights are the current ones.
+        if self.history and not (self.kept is self.history[-1] and state.step == 0):
+            tensors |= {f"kept.{name}": tensor for name, tensor in self.kept_tensors.items()}
         if not self.setup.ranks.is_first:
             return
         history = [asdict(epoch) for epoch in self.history]
@@ -179,7 +188,7 @@ class Learning:
         state.restore(saved.tensors, saved.facts)
         self.history = [EpochDone(**epoch) for epoch in saved.facts["history"]]
         self.interim = saved.facts["interim"]
-        kept = "best." if any(name.startswith("best.") for name in saved.tensors) else "model."
-        found = {n.removeprefix(kept): t for n, t in saved.tensors.items() if n.startswith(kept)}
-        self.best_tensors = {n: t.to(self.setup.device) for n, t in found.items()} if self.history else {}
+        prefix = "kept." if any(name.startswith("kept.") for name in saved.tensors) else "model."
+        found = {n.removeprefix(prefix): t for n, t in saved.tensors.items() if n.startswith(prefix)}
+        self.kept_tensors = {n: t.to(self.setup.device) for n, t in found.items()} if self.history else {}
         self.setup.on_event(Resumed(state.epoch, state.step, tuple(self.history)))

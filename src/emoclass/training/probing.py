@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +13,7 @@ from emoclass.config import TrainConfig, Unfreeze
 from emoclass.data.cleaning import CleanData
 from emoclass.data.preparation import select
 from emoclass.errors import LossError
+from emoclass.evaluation.metrics import standard_error
 from emoclass.training.events import Probed
 from emoclass.training.learning import Learning
 from emoclass.training.setup import TrainingSetup
@@ -90,8 +90,7 @@ def probe_depths(setup: TrainingSetup, config: TrainConfig, deadline: float) -> 
         score = learning.score(learning.best)
         took = time.perf_counter() - start
         seconds = scale * (ready - start + config.seeds * config.epochs * (time.perf_counter() - ready))
-        error = math.sqrt(max(score * (1 - score), 0.0) / len(few.val))
-        probes.append(Probe(unfreeze, score, error, seconds))
+        probes.append(Probe(unfreeze, score, standard_error(score, len(few.val)), seconds))
         small.free()
         setup.on_event(Probed(unfreeze, score, seconds))
     if not probes:

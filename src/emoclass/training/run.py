@@ -44,7 +44,7 @@ class TrainResult:
     Attributes:
         model: The saved model.
         history: All epochs.
-        best_epoch: The one that was kept: best validation score, the earlier one on a tie.
+        best_epoch: The one that was kept, by the recipe's ``keep``; the earlier one on a tie of the best.
         parameters: How many parameters trained.
         test: Scores on the test part, if there is one.
         stopped: Whether it was stopped before the last epoch; it can be resumed.
@@ -110,7 +110,7 @@ def train_together(
     on_event: Callable[[RunEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainResult | None:
-    """Trains a classifier, keeps its best epoch, scores it on the test part and saves it.
+    """Trains a classifier, keeps one of its epochs, scores it on the test part and saves it.
 
     Of the processes that torchrun started the first one gets the result, the others ``None``; ``run_training`` is for
     one process.
@@ -192,7 +192,7 @@ def train_together(
     return TrainResult(
         stored,
         tuple(learning.history),
-        learning.best.epoch,
+        learning.kept.epoch,
         count_parameters(learning.model),
         finished.test,
         learning.stopped,

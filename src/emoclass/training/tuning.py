@@ -38,7 +38,7 @@ class Trial:
         number: Counted from 1.
         settings: What was searched, and its values.
         history: Its epochs.
-        score: The best validation score.
+        score: The validation score of the epoch that is kept.
         best_epoch: When that was.
         seconds: Time that it took, the frozen layers' included.
         state: ``complete``, ``pruned`` (ended early, being worse than others at that time) or ``failed``.
@@ -184,7 +184,7 @@ class Tuner:
         return replace(self.config, **settings)
 
     def learned(self, trial: Trial) -> Learning:
-        """The first or the best trial's model with the weights of its best epoch."""
+        """The first or the best trial's model with the weights of the epoch that it keeps."""
         config = self.recipe(trial.settings)
         model, _ = self.setup.new_model(config)
         learning = Learning(self.setup, model, config)
@@ -236,11 +236,11 @@ class Tuner:
             return False
         if learning.stopped:  # out of time
             state = "pruned"
-        score, best = (learning.score(learning.best), learning.best.epoch) if learning.history else (0.0, 0)
-        trial = Trial(number, settings, tuple(learning.history), score, best, time.perf_counter() - start, state)
+        score, epoch = (learning.score(learning.kept), learning.kept.epoch) if learning.history else (0.0, 0)
+        trial = Trial(number, settings, tuple(learning.history), score, epoch, time.perf_counter() - start, state)
         self.trials.append(trial)
         if self.best is trial or number == 1:
-            self.tensors = {n: kept for n, kept in self.tensors.items() if n == 1} | {number: learning.best_tensors}
+            self.tensors = {n: kept for n, kept in self.tensors.items() if n == 1} | {number: learning.kept_tensors}
         self._save()
         self.setup.on_event(TrialDone(trial.number, trial.score, trial.best_epoch, trial.seconds, trial.state))
         return True
