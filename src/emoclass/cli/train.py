@@ -135,7 +135,7 @@ def train(
     delimiter: options.Delimiter = None,
     json_: options.Json = False,
 ) -> None:
-    """Train a classifier on DATA, keep one of its epochs, and report on the test part.
+    """Train a classifier on DATA, keep its best epoch, and report on the test part.
 
     One file is cleaned and split into train, validation and test. The defaults are the reference recipe: the
     last layer of bert-base-uncased and a classifier learn for 4 epochs. Ctrl-C saves the best epoch so far, and
