@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from emoclass.errors import ConfigError
@@ -23,6 +23,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-4,
         "layer_decay": 0.9,
         "epochs": 3,
+        "min_steps": 300,
         "keep": "latest",
     },
 }
@@ -64,6 +65,8 @@ class TrainConfig:
             trainings before the real one. The classifier always trains.
         train_pooler: Whether the pooler trains as well.
         epochs: Passes over the training part.
+        min_steps: Least number of optimizer steps; where so many epochs have fewer, there are more of them. Few texts
+            need about as many steps as many do (Mosbach et al. 2021, arXiv:2006.04884).
         batch_size: Texts per optimizer step.
         learning_rate: Peak learning rate of AdamW.
         weight_decay: AdamW's decoupled weight decay, on every trainable parameter.
@@ -90,6 +93,7 @@ class TrainConfig:
     unfreeze: Unfreeze = 1
     train_pooler: bool = False
     epochs: int = 4
+    min_steps: int = 0
     batch_size: int = 32
     learning_rate: float = 2e-5
     weight_decay: float = 0.01
@@ -112,6 +116,7 @@ class TrainConfig:
         _require(bool(self.base_model.strip()), "--base-model is empty")
         _require(valid_unfreeze, f"--unfreeze {self.unfreeze} is neither a number of layers nor encoder, all or auto")
         _require(self.epochs >= 1, f"--epochs {self.epochs} is less than 1")
+        _require(self.min_steps >= 0, f"--min-steps {self.min_steps} is negative")
         _require(self.batch_size >= 1, f"--batch-size {self.batch_size} is less than 1")
         _require(
             math.isfinite(self.learning_rate) and self.learning_rate > 0,
@@ -137,14 +142,23 @@ class TrainConfig:
     def named(cls, recipe: str, **settings: Any) -> TrainConfig:
         """One of ``RECIPES`` with other settings; what is ``None`` stays as the recipe has it.
 
+        Epochs that are given are not raised by the recipe's ``min_steps``.
+
         Raises:
             ConfigError: There is no such recipe or setting, or a value is out of range.
         """
         _require(recipe in RECIPES, f"--recipe {recipe} is not one of {', '.join(RECIPES)}")
+        given = {name: value for name, value in settings.items() if value is not None}
+        exact = {"min_steps": 0} if "epochs" in given else {}
         try:
-            return cls(**RECIPES[recipe] | {name: value for name, value in settings.items() if value is not None})
+            return cls(**RECIPES[recipe] | exact | given)
         except TypeError as error:
             raise ConfigError(f"train: {error}") from None
+
+    def for_texts(self, texts: int) -> TrainConfig:
+        """The recipe for a training part of so many texts: as many epochs as ``min_steps`` asks for."""
+        epochs = math.ceil(self.min_steps / math.ceil(texts / self.batch_size))
+        return replace(self, epochs=max(self.epochs, epochs), min_steps=0)
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON values."""

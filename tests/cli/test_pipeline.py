@@ -62,6 +62,12 @@ def test_what_is_given_goes_before_the_recipe(tiny_train: Run, cli: Run) -> None
     assert "val macro F1" in result.stdout
 
 
+def test_few_texts_get_more_epochs_where_steps_are_asked_for(tiny_train: Run) -> None:
+    result = tiny_train("--min-steps", "31", "--batch-size", "8")  # 48 texts: six steps an epoch
+    assert result.exit_code == 0, result.output
+    assert "epoch 6/6: train loss" in result.stderr
+
+
 def test_a_recipe_that_there_is_not_names_those_that_there_are(tiny_train: Run) -> None:
     result = tiny_train("--recipe", "slow")
     assert result.exit_code == 2

@@ -16,6 +16,7 @@ def test_defaults_are_the_reference_recipe() -> None:
         "unfreeze": 1,
         "train_pooler": False,
         "epochs": 4,
+        "min_steps": 0,
         "batch_size": 32,
         "learning_rate": 2e-5,
         "weight_decay": 0.01,
@@ -44,6 +45,7 @@ def test_survives_json() -> None:
         ({"unfreeze": -1}, "--unfreeze -1"),
         ({"unfreeze": "most"}, "--unfreeze most"),
         ({"epochs": 0}, "--epochs 0"),
+        ({"min_steps": -1}, "--min-steps -1"),
         ({"batch_size": 0}, "--batch-size 0"),
         ({"learning_rate": 0}, "--learning-rate 0"),
         ({"learning_rate": float("nan")}, "--learning-rate nan"),
@@ -64,6 +66,27 @@ def test_survives_json() -> None:
 def test_nonsense_is_refused(settings: dict[str, Any], option: str) -> None:
     with pytest.raises(ConfigError, match=option):
         TrainConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("texts", "settings", "epochs"),
+    [
+        (64, {}, 3),
+        (30, {}, 6),  # steps of 10, 10 and 10 texts
+        (1, {}, 16),
+        (30, {"min_steps": 0}, 3),
+    ],
+)
+def test_few_texts_are_passed_over_more_often(texts: int, settings: dict[str, Any], epochs: int) -> None:
+    config = TrainConfig(**{"epochs": 3, "batch_size": 10, "min_steps": 16, **settings})
+    assert config.for_texts(texts).epochs == epochs
+    assert config.for_texts(texts).for_texts(1) == config.for_texts(texts)
+
+
+def test_epochs_that_are_given_stand() -> None:
+    assert TrainConfig.named("best").for_texts(200).epochs > TrainConfig.named("best").epochs
+    assert TrainConfig.named("best", epochs=2).for_texts(200).epochs == 2
+    assert TrainConfig.named("best", epochs=2, min_steps=21).for_texts(200).epochs == 3
 
 
 def test_unknown_settings_are_named() -> None:

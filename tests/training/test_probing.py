@@ -13,7 +13,7 @@ from emoclass.data.preparation import TrainingData
 from emoclass.errors import ConfigError, LossError
 from emoclass.training import learning as learning_module
 from emoclass.training.events import Probed
-from emoclass.training.loop import EpochDone
+from emoclass.training.loop import EpochDone, StepDone
 from emoclass.training.probing import Probe, best_probe
 from emoclass.training.run import run_training
 
@@ -82,6 +82,22 @@ def test_who_resumes_is_not_probed_again(parts: TrainingData, config: Config) ->
     assert not any(isinstance(event, Probed) for event in events)
     assert rest.probes == first.probes
     assert [replace(e, seconds=0) for e in rest.history] == [replace(e, seconds=0) for e in whole.history]
+
+
+def test_few_texts_are_probed_for_more_than_a_few_steps(
+    parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = learning_module.training_loop
+    steps: list[int] = []
+
+    def counting(model: Any, source: Any, labels: Any, recipe: TrainConfig, **more: Any) -> Any:
+        events = list(original(model, source, labels, recipe, **more))
+        steps.append(sum(isinstance(event, StepDone) for event in events))
+        yield from events
+
+    monkeypatch.setattr(learning_module, "training_loop", counting)
+    run_training(parts, config(unfreeze="auto", epochs=2, batch_size=16))
+    assert steps == [60, 60, 6]
 
 
 def test_a_depth_that_fails_is_left_out(parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

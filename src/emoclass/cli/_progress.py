@@ -73,9 +73,9 @@ def epoch_table(epochs: list[EpochDone], kept: int | None = None) -> Table:
 class TrainingDisplay:
     """Shows events on standard error: a live table and a bar on a terminal, else a line per epoch."""
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self) -> None:
         self._console = console.status()
-        self._epochs, self._history = epochs, list[EpochDone]()
+        self._epochs, self._history = 0, list[EpochDone]()
         self._trials: list[tuple[Mapping[str, Any], TrialDone | None]] = []
         self._progress = console.progress_bar(self._console)
         self._task: TaskID | None = None
@@ -129,7 +129,7 @@ class TrainingDisplay:
     def _show_prepared(self, event: Prepared) -> None:
         rows = ", ".join(f"{count} {part}" for part, count in event.rows.items())
         counts = event.parameters
-        self._total = event.rows["train"]
+        self._epochs, self._total = event.epochs, event.rows["train"]
         lines = [
             f"base model {event.base} on {event.device}, {event.precision}; {rows} texts",
             f"{counts.trainable:,} of {counts.total:,} parameters learn ({counts.share:.2%})",

@@ -37,7 +37,9 @@ def print_training(result: TrainResult) -> None:
     if result.test is not None:
         print_evaluation(result.test)
     if result.still_learning:
-        console.note("the model was still learning when training ended; try --recipe fast, more --epochs, or --tune 20")
+        console.note(
+            "the model was still learning when training ended; try --recipe fast or best, more --epochs, or --tune 20"
+        )
     counts = result.parameters
     out.print(f"{counts.trainable:,} of {counts.total:,} parameters learned ({counts.share:.2%})", soft_wrap=True)
     name = result.model.manifest.name
@@ -272,8 +274,7 @@ def _print_qualifications(evaluation: Evaluation) -> None:
         best = max(evaluation.baselines, key=lambda each: each.accuracy)
         console.warn(
             f"not better than {best.name} ({metrics.accuracy:.4f} against {best.accuracy:.4f}, p"
-            f" {_p(best.test.p_value)}): try a higher --learning-rate such as 1e-3 with --epochs 8 --train-pooler, more"
-            " layers (--unfreeze 4), or more data"
+            f" {_p(best.test.p_value)}): train with --recipe fast, or best, which takes longer, or on more data"
         )
     if metrics.absent_labels:
         console.warn(f"classes without a row, left out of the macro averages: {', '.join(metrics.absent_labels)}")

@@ -66,6 +66,9 @@ def train(
         typer.Option(help="Let the pooler learn too.", show_default="no"),
     ] = None,
     epochs: Annotated[int | None, _recipe("epochs", "N", "Passes over the training part.")] = None,
+    min_steps: Annotated[
+        int | None, _recipe("min_steps", "N", "Steps at least: with few texts more epochs, unless --epochs is given.")
+    ] = None,
     batch_size: Annotated[int | None, _recipe("batch_size", "N", "Texts per step.")] = None,
     learning_rate: Annotated[float | None, _recipe("learning_rate", "RATE", "Peak learning rate of AdamW.")] = None,
     layer_decay: Annotated[
@@ -152,6 +155,7 @@ def train(
         "unfreeze": None if unfreeze is None else _parse_unfreeze(unfreeze),
         "train_pooler": train_pooler,
         "epochs": epochs,
+        "min_steps": min_steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "layer_decay": layer_decay,
@@ -197,20 +201,20 @@ def train(
         print_training(result)
     if result.stopped:
         console.warn(
-            f"stopped {_where(result, config, tune)}; what was best so far was saved; the same command with --resume "
-            "goes on"
+            f"stopped {_where(result, tune)}; what was best so far was saved; the same command with --resume goes on"
         )
         raise typer.Exit(130)
     if result.failure:
         raise EmoclassError(f"{result.failure}; the best epoch before that was saved as {result.model.manifest.name}")
 
 
-def _where(result: TrainResult, config: TrainConfig, tune: int | None) -> str:
+def _where(result: TrainResult, tune: int | None) -> str:
+    recipe = result.model.manifest.recipe
     if result.tuning is not None:
         return f"after {len(result.tuning.search.trials)} of {tune} trials"
     if result.averaged is not None:
-        return f"after {result.averaged.seeds} of {config.seeds} trainings"
-    return f"in epoch {len(result.history) + 1} of {config.epochs}"
+        return f"after {result.averaged.seeds} of {recipe.seeds} trainings"
+    return f"in epoch {len(result.history) + 1} of {recipe.epochs}"
 
 
 def _parse_unfreeze(value: str) -> Any:
@@ -229,7 +233,7 @@ def _run(parts: TrainingData, config: TrainConfig, **settings: Any) -> TrainResu
     from emoclass.cli._progress import TrainingDisplay
     from emoclass.training.run import train_together
 
-    with _stop_on_interrupt() as stop, TrainingDisplay(config.epochs) as display:
+    with _stop_on_interrupt() as stop, TrainingDisplay() as display:
         return train_together(parts, config, on_event=display, should_stop=stop.is_set, **settings)
 
 

@@ -41,7 +41,7 @@ def model_card(manifest: Manifest) -> str:
         "",
         f"{data['rows']['train']} texts; {manifest.parameters['trainable_parameters']:,} of "
         f"{manifest.parameters['total_parameters']:,} parameters trained; epoch {metrics['best_epoch']} of "
-        f"{recipe.epochs} was best on the validation part.",
+        f"{recipe.epochs} was kept, chosen on the validation part.",
         "",
         "```json",
         json.dumps(recipe.to_dict(), indent=2),

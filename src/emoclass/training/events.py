@@ -17,6 +17,7 @@ class Prepared:
 
     Attributes:
         parameters: How many parameters train.
+        epochs: Of the recipe.
         rows: Texts in each part.
         truncated: Texts of all parts that are longer than the length limit.
         device: Where the computing is done.
@@ -26,6 +27,7 @@ class Prepared:
     """
 
     parameters: ParameterCounts
+    epochs: int
     rows: dict[str, int]
     truncated: int
     device: str

@@ -18,8 +18,8 @@ from emoclass.training.events import Probed
 from emoclass.training.learning import Learning
 from emoclass.training.setup import TrainingSetup
 
-# Texts to learn from in a probe, and to score it on.
-_TEXTS = 2000
+# Texts to learn from in a probe, and to score it on; and its least number of steps, in which few texts come again.
+_TEXTS, _STEPS = 2000, 60
 # A deeper probe takes about this many times as long as the one before it; it may take this share of the time left.
 _GROWTH, _SHARE = 2.0, 0.25
 
@@ -30,7 +30,7 @@ class Probe:
 
     Attributes:
         unfreeze: How many of the last layers learned.
-        score: The validation score after one epoch of some of the texts.
+        score: The validation score after a few steps on some of the texts.
         error: Standard error of ``score`` as a share of texts that are right.
         seconds: What the whole training would take, as far as one can tell.
         chosen: Whether the training goes on with this.
@@ -77,7 +77,7 @@ def probe_depths(setup: TrainingSetup, config: TrainConfig, deadline: float) -> 
         left = deadline - time.monotonic()
         if probes and setup.ranks.any(probes[-1].seconds > left or _GROWTH * took > _SHARE * left)[0]:
             break
-        short = replace(config, unfreeze=unfreeze, epochs=1)
+        short = replace(config, unfreeze=unfreeze, epochs=1, min_steps=_STEPS).for_texts(len(few.train))
         start = time.perf_counter()
         model, _ = small.new_model(short)
         small.tokenize(model)
@@ -89,7 +89,8 @@ def probe_depths(setup: TrainingSetup, config: TrainConfig, deadline: float) -> 
             continue
         score = learning.score(learning.best)
         took = time.perf_counter() - start
-        seconds = scale * (ready - start + config.seeds * config.epochs * (time.perf_counter() - ready))
+        epoch_seconds = (time.perf_counter() - ready) / short.epochs
+        seconds = scale * (ready - start + config.seeds * config.epochs * epoch_seconds)
         probes.append(Probe(unfreeze, score, standard_error(score, len(few.val)), seconds))
         small.free()
         setup.on_event(Probed(unfreeze, score, seconds))

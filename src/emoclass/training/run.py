@@ -139,6 +139,7 @@ def train_together(
     base = resolve_base(config.base_model)
     torch_device = resolve_device(device)
     dtype = resolve_precision(precision, torch_device)
+    config = config.for_texts(len(data.train))
     _check_limits(config, patience, max_minutes, tune)
     searched = None if tune is None else sorted(fixed)
     key = _key(data, config, base, torch_device, dtype, searched)

@@ -104,6 +104,7 @@ class TrainingSetup:
         self.on_event(
             Prepared(
                 parameters=count_parameters(model),
+                epochs=self._config.epochs,
                 rows={part: len(texts) for part, texts in parts.items()},
                 truncated=int(self.ranks.total(torch.tensor(truncated))),
                 device=str(self.device),
