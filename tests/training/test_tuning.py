@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from emoclass.config import TrainConfig
+from emoclass.config import RECIPES, TrainConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.errors import ConfigError, DeviceError
 from emoclass.evaluation.significance import bootstrap_gain
@@ -49,6 +49,19 @@ def test_the_best_trial_is_kept_and_compared_with_the_first(parts: TrainingData,
     assert result.model.manifest.metrics["tuning"]["best"] == search.best.number
     seconds = [trial.seconds for trial in search.frontier]
     assert seconds == sorted(seconds)
+
+
+def test_the_recipes_that_are_known_to_be_good_are_tried_first(parts: TrainingData, config: Config) -> None:
+    found = run_training(parts, config(epochs=1), tune=3, fixed=["weight_decay"]).tuning
+    assert found is not None
+    own, fast, best = (trial.settings for trial in found.search.trials)
+    assert (own["learning_rate"], own["epochs"], own["unfreeze"]) == (2e-2, 1, 1)
+    assert (fast["learning_rate"], fast["r_drop"], fast["unfreeze"]) == (1e-3, 2.0, 1)
+    assert (best["learning_rate"], best["layer_decay"], best["unfreeze"]) == (1e-4, 0.9, "encoder")
+    assert best["epochs"] == 50  # 300 steps
+    again = run_training(parts, config(**RECIPES["fast"]), tune=2).tuning
+    assert again is not None
+    assert again.search.trials[1].settings["unfreeze"] == "encoder"
 
 
 def test_what_is_given_stays(parts: TrainingData, config: Config) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from emoclass.config import CLASS_WEIGHTS, RECIPES, TrainConfig
+from emoclass.config import CLASS_WEIGHTS, TrainConfig, Unfreeze
 from emoclass.errors import ConfigError, LossError, StoppedError
 from emoclass.evaluation.significance import Gain, bootstrap_gain
 from emoclass.model.prefix import compute_logits
@@ -128,8 +128,13 @@ class Tuner:
     """
 
     def __init__(self, setup: TrainingSetup, config: TrainConfig, fixed: Iterable[str], states: RunStates) -> None:
+        fixed = set(fixed)
         self.setup, self.config, self._states = setup, config, states
-        self._space = {name: suggest for name, suggest in _space(setup, config).items() if name not in set(fixed)}
+        depths = [config.unfreeze] if "unfreeze" in fixed else setup.depths_to_try
+        starts = _starts(config, len(setup.data.train), depths)
+        self._space = {name: suggest for name, suggest in _space(starts, depths).items() if name not in fixed}
+        first = [{name: getattr(start, name) for name in self._space} for start in starts]
+        self._starts = [values for number, values in enumerate(first) if values not in first[:number]]
         if not self._space:
             raise ConfigError("--tune: every setting that could be tried is given; leave out some")
         self.trials: list[Trial] = []
@@ -164,7 +169,7 @@ class Tuner:
             study.sampler = optuna.samplers.TPESampler(
                 n_startup_trials=_STARTUP_TRIALS, multivariate=True, seed=self.config.seed + number
             )
-            for start in self._starts()[number - 1 : number]:
+            for start in self._starts[number - 1 : number]:
                 study.enqueue_trial(start)
             asked = study.ask()
             settings = {name: suggest(asked, name) for name, suggest in self._space.items()}
@@ -203,11 +208,6 @@ class Tuner:
             compute_logits(each.model, setup.source(each.model, texts)).argmax(-1).numpy() for each in (first, best)
         )
         return bootstrap_gain(labels, old, new, len(data.labels), self.config.metric), part
-
-    def _starts(self) -> list[dict[str, Any]]:
-        """Settings to begin with: the recipe itself, then the known good ones that leave the layers as they are."""
-        known = [asdict(replace(self.config, **RECIPES["fast"]))]
-        return [{name: values[name] for name in self._space} for values in (asdict(self.config), *known)]
 
     def _try(
         self, number: int, settings: dict[str, Any], asked: optuna.Trial, *, deadline: float, patience: int | None
@@ -289,33 +289,44 @@ class Tuner:
             self.setup.on_event(TrialDone(trial.number, trial.score, trial.best_epoch, trial.seconds, trial.state))
 
 
+def _starts(config: TrainConfig, texts: int, depths: Sequence[Unfreeze]) -> list[TrainConfig]:
+    """What to begin with: the recipe itself, and those that are known to be good."""
+    names = ["fast", "best"] if {"encoder", "all"} & set(depths) else ["fast"]
+    known = [TrainConfig.named(name, batch_size=config.batch_size).for_texts(texts) for name in names]
+    return [config, *known]
+
+
 _Suggest = Callable[[Any, str], Any]
 
 
-def _space(setup: TrainingSetup, config: TrainConfig) -> dict[str, _Suggest]:
-    """How a value of each setting is found; the recipe's own values are among those to be found."""
+def _space(starts: Sequence[TrainConfig], depths: Sequence[Unfreeze]) -> dict[str, _Suggest]:
+    """How a value of each setting is found; those that it begins with are among those to be found."""
 
     def among(values: list[Any], trial: optuna.Trial, name: str) -> Any:
-        own = getattr(config, name)
-        return trial.suggest_categorical(name, values if own in values else [*values, own])
+        own = [getattr(start, name) for start in starts]
+        return trial.suggest_categorical(name, list(dict.fromkeys([*values, *own])))
 
     def between(low: float, high: float, trial: optuna.Trial, name: str) -> float:
-        return trial.suggest_float(name, low, high, log=True)
+        own = [value for value in (getattr(start, name) for start in starts) if value > 0]
+        return trial.suggest_float(name, min(low, *own), max(high, *own), log=True)
 
     def epochs(trial: optuna.Trial, name: str) -> int:
-        return trial.suggest_int(name, min(2, config.epochs), max(16, config.epochs))
+        own = [start.epochs for start in starts]
+        return trial.suggest_int(name, min(2, *own), max(16, *own))
 
     space: dict[str, _Suggest] = {
-        "learning_rate": partial(between, min(3e-5, config.learning_rate), max(5e-3, config.learning_rate)),
+        "learning_rate": partial(between, 3e-5, 5e-3),
         "epochs": epochs,
         "weight_decay": partial(between, 1e-3, 0.3),
         "dropout": partial(among, [None, 0.0, 0.2, 0.3]),
         "label_smoothing": partial(among, [0.0, 0.05, 0.1]),
         "r_drop": partial(among, [0.0, 0.5, 1.0, 2.0]),
         "train_pooler": partial(among, [False, True]),
-        "unfreeze": partial(among, setup.depths_to_try),
+        "unfreeze": partial(among, list(depths)),
     }
-    if config.metric == "macro_f1":
+    if set(depths) - {0, 1}:
+        space["layer_decay"] = partial(among, [1.0, 0.9])
+    if starts[0].metric == "macro_f1":
         space["class_weights"] = partial(among, list(CLASS_WEIGHTS))
     return space
 
