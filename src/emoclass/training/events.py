@@ -17,7 +17,7 @@ class Prepared:
 
     Attributes:
         parameters: How many parameters train.
-        epochs: Of the recipe.
+        epochs: Passes over the training part, by the recipe.
         rows: Texts in each part.
         truncated: Texts of all parts that are longer than the length limit.
         device: Where the computing is done.

@@ -302,17 +302,18 @@ _Suggest = Callable[[Any, str], Any]
 def _space(starts: Sequence[TrainConfig], depths: Sequence[Unfreeze]) -> dict[str, _Suggest]:
     """How a value of each setting is found; those that it begins with are among those to be found."""
 
+    def own(name: str) -> list[Any]:
+        return [getattr(start, name) for start in starts]
+
     def among(values: list[Any], trial: optuna.Trial, name: str) -> Any:
-        own = [getattr(start, name) for start in starts]
-        return trial.suggest_categorical(name, list(dict.fromkeys([*values, *own])))
+        return trial.suggest_categorical(name, list(dict.fromkeys([*values, *own(name)])))
 
     def between(low: float, high: float, trial: optuna.Trial, name: str) -> float:
-        own = [value for value in (getattr(start, name) for start in starts) if value > 0]
-        return trial.suggest_float(name, min(low, *own), max(high, *own), log=True)
+        positive = [value for value in own(name) if value > 0]
+        return trial.suggest_float(name, min(low, *positive), max(high, *positive), log=True)
 
     def epochs(trial: optuna.Trial, name: str) -> int:
-        own = [start.epochs for start in starts]
-        return trial.suggest_int(name, min(2, *own), max(16, *own))
+        return trial.suggest_int(name, min(2, *own(name)), max(16, *own(name)))
 
     space: dict[str, _Suggest] = {
         "learning_rate": partial(between, 3e-5, 5e-3),
