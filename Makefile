@@ -45,8 +45,7 @@ demo: $(INSTALLED)
 	rm -rf $(DEMO)
 	$(BIN)/emoclass inspect-data examples/emotions.csv --base-model minilm
 	$(BIN)/emoclass split examples/emotions.csv --output-dir $(DEMO)/parts
-	$(BIN)/emoclass train $(DEMO)/parts --base-model minilm --name demo \
-		--train-pooler --learning-rate 1e-3 --epochs 8 --batch-size 16
+	$(BIN)/emoclass train $(DEMO)/parts --base-model minilm --name demo --recipe fast
 	$(BIN)/emoclass eval $(DEMO)/parts
 	printf '%s\n' "The lift opened and there stood a horse." \
 		"Nobody has called since I moved here." \
