@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from emoclass.model.dropout import dropout_factors
+from emoclass.runtime import cpu_has
 
 # In a padded group the shortest text fills at least this share of the longest; a run of at least so many texts of one
 # length is a group of its own, without padding.
@@ -22,7 +23,7 @@ _MIN_FILL, _MIN_RUN = 0.75, 8
 # are to come again; and what is computed in several steps is to stay in the CPU's caches (measured).
 _MOST_TEXTS, _MULTIPLE, _MOST_SCORES = 8, 4, 1 << 19
 # Torch's own attention on the CPU is slower than that in bf16 up to this length, with dropout, and backwards.
-_SHORT = 128
+_SHORT, _SHORT_WITH_AMX = 128, 48
 
 
 class AttentionGroup(NamedTuple):
@@ -123,14 +124,14 @@ def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0
     """Softmax attention of each text's tokens over that text (Vaswani et al. 2017).
 
     Args:
-        qkv: Queries, keys and values side by side, ``[tokens, 3 * hidden_size]``; on the CPU with gradients more rows
-            may follow.
+        qkv: Queries, keys and values side by side, ``[rows, 3 * hidden_size]``; on the CPU there may be more rows than
+            tokens.
         lengths: Tokens of each text.
         heads: Number of heads.
         dropout: Share of the attention probabilities that are dropped.
 
     Returns:
-        ``[tokens, hidden_size]``.
+        ``[rows, hidden_size]``; zeros where there is no token.
     """
     size = qkv.shape[1] // (3 * heads)
     kernel = None if dropout else _varlen_kernel(qkv, size)
@@ -145,14 +146,20 @@ def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0
     contexts = []
     for padding in _paddings(tuple(lengths), qkv.device):
         parts = padding.pad(qkv).view(padding.texts, padding.longest, 3, heads, size).permute(2, 0, 3, 1, 4)
-        if qkv.is_cpu and qkv.dtype == torch.bfloat16 and padding.longest <= _SHORT:
+        if qkv.is_cpu and qkv.dtype == torch.bfloat16 and padding.longest <= _short():
             context = _written_out(parts, padding.mask)
         else:
             mask = None if padding.mask is None else padding.mask[:, None, None]
             query, key, value = parts
             context = functional.scaled_dot_product_attention(query, key, value, mask, dropout)
         contexts.append(padding.unpad(context.transpose(1, 2).flatten(2)))
-    return torch.cat(contexts)
+    without_token = qkv.new_zeros(len(qkv) - sum(lengths), heads * size)
+    return torch.cat([*contexts, without_token])
+
+
+@lru_cache(maxsize=1)
+def _short() -> int:
+    return _SHORT_WITH_AMX if cpu_has("amx_bf16") else _SHORT
 
 
 def _most_texts(heads: int, longest: int) -> int:

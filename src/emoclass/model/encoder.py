@@ -7,7 +7,7 @@ see tokens only; attention alone looks at lengths. It is fastest when texts are 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -18,17 +18,10 @@ from torch.nn import functional
 from emoclass.errors import ModelError
 from emoclass.model.attention import AttentionGroup, Padding, attend
 from emoclass.model.dropout import dropout
+from emoclass.model.linear import ACTIVATIONS, linear, linear_activation, linear_add
 
-# What a batch's rows are a multiple of, where layers learn on the CPU.
+# On the CPU a batch's rows are a multiple of this, or of less where that would be more than an eighth of them.
 _ROWS = 64
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": functional.gelu,
-    "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
-    "gelu_pytorch_tanh": lambda x: functional.gelu(x, approximate="tanh"),
-    "relu": functional.relu,
-    "silu": functional.silu,
-    "swish": functional.silu,
-}
 # A size beyond these is a damaged file, not a BERT; the largest published ones stay far below.
 _SIZE_LIMITS = {
     "vocab_size": 5_000_000,
@@ -89,8 +82,8 @@ class EncoderConfig:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int | float) and 0 <= value < 1):
                 problems.append(f"{name} is {value!r}; a number from 0 to 1 is needed")
-        if not isinstance(self.hidden_act, str) or self.hidden_act not in _ACTIVATIONS:
-            problems.append(f"hidden_act {self.hidden_act!r} is not supported; use {', '.join(_ACTIVATIONS)}")
+        if not isinstance(self.hidden_act, str) or self.hidden_act not in ACTIVATIONS:
+            problems.append(f"hidden_act {self.hidden_act!r} is not supported; use {', '.join(ACTIVATIONS)}")
         if not isinstance(self.layer_norm_eps, float) or not 0 < self.layer_norm_eps < 1:
             problems.append(f"layer_norm_eps is {self.layer_norm_eps!r}; a number from 0 to 1 is needed")
         position_type = values.get("position_embedding_type", "absolute")
@@ -108,6 +101,17 @@ class EncoderConfig:
     def head_size(self) -> int:
         """Width of one attention head."""
         return self.hidden_size // self.num_attention_heads
+
+
+def with_more_rows(hidden: Tensor) -> Tensor:
+    """``[tokens, hidden_size]`` and, on the CPU, rows of zeros: oneDNN makes kernels anew for each number of rows.
+
+    With AMX those for the products of one layer take as long as the products themselves, up to 70 ms.
+    """
+    if not hidden.is_cpu:
+        return hidden
+    multiple = min(_ROWS, 1 << max(0, (len(hidden) // 8).bit_length() - 1))
+    return functional.pad(hidden, (0, 0, 0, -len(hidden) % multiple))
 
 
 class LayerTensors(NamedTuple):
@@ -201,19 +205,19 @@ class BertLayer(nn.Module):
         """All tokens through the layer, in the dtype of ``hidden``.
 
         Args:
-            hidden: ``[tokens, hidden_size]``.
+            hidden: ``[rows, hidden_size]``: the tokens of the texts; on the CPU more rows may follow.
             lengths: Tokens of each text.
             tensors: The weights, where they were prepared before.
 
         Returns:
-            ``[tokens, hidden_size]``.
+            ``[rows, hidden_size]``.
         """
         t = self.tensors(hidden.dtype) if tensors is None else tensors
         share = self.config.attention_probs_dropout_prob if self.training else 0.0
-        qkv = functional.linear(hidden, t.qkv_weight, t.qkv_bias)
+        qkv = linear(hidden, t.qkv_weight, t.qkv_bias)
         context = attend(qkv, lengths, self.config.num_attention_heads, share)
-        attended = functional.linear(context, t.attention_weight, t.attention_bias)
-        hidden = self._norm(self._drop(attended) + hidden, t.attention_norm_weight, t.attention_norm_bias)
+        attended = self._drop_and_add(context, t.attention_weight, t.attention_bias, hidden)
+        hidden = self._norm(attended, t.attention_norm_weight, t.attention_norm_bias)
         return self._feed_forward(hidden, t)
 
     def forward_first(self, hidden: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -260,10 +264,14 @@ class BertLayer(nn.Module):
         return (values + bias).transpose(0, 1).flatten(1) + unused, first
 
     def _feed_forward(self, hidden: Tensor, t: LayerTensors) -> Tensor:
-        activation = _ACTIVATIONS[self.config.hidden_act]
-        inner = activation(functional.linear(hidden, t.intermediate_weight, t.intermediate_bias))
-        outer = functional.linear(inner, t.output_weight, t.output_bias)
-        return self._norm(self._drop(outer) + hidden, t.output_norm_weight, t.output_norm_bias)
+        inner = linear_activation(hidden, t.intermediate_weight, t.intermediate_bias, self.config.hidden_act)
+        outer = self._drop_and_add(inner, t.output_weight, t.output_bias, hidden)
+        return self._norm(outer, t.output_norm_weight, t.output_norm_bias)
+
+    def _drop_and_add(self, inputs: Tensor, weight: Tensor, bias: Tensor, residual: Tensor) -> Tensor:
+        if self.training:
+            return self._drop(functional.linear(inputs, weight, bias)) + residual
+        return linear_add(inputs, weight, bias, residual)
 
     def _norm(self, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return functional.layer_norm(hidden, (self.config.hidden_size,), weight, bias, self.config.layer_norm_eps)
@@ -373,9 +381,8 @@ class PackedBert(nn.Module):
             ``float32[passes * texts, classes]``, one pass after the other.
         """
         layers = self.layers[start:] if layers is None else layers
-        if len(layers) > 1 and hidden.is_cpu and torch.is_grad_enabled():
-            # Kernels are made anew for each number of rows; rows of no text are cheaper.
-            hidden = functional.pad(hidden, (0, 0, 0, -len(hidden) % _ROWS))
+        if len(layers) > 1:
+            hidden = with_more_rows(hidden)
         for layer in layers[:-1]:
             hidden = layer(hidden, lengths)
         if passes > 1:

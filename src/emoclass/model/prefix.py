@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from emoclass.model.encoder import PackedBert
+from emoclass.model.encoder import PackedBert, with_more_rows
 from emoclass.model.tokenization import TokenizedTexts
 from emoclass.runtime import is_out_of_memory
 
@@ -58,9 +58,10 @@ class FrozenPrefix:
             lengths: Tokens of each text.
         """
         hidden = inputs if self.start else self.model.bert.embeddings(inputs, lengths).to(self.dtype)
+        tokens, hidden = len(hidden), with_more_rows(hidden)
         for layer, tensors in zip(self._whole, self._tensors, strict=True):
             hidden = layer(hidden, lengths, tensors)
-        return self.model.layers[-1].forward_first(hidden, lengths) if self.only_first else hidden
+        return self.model.layers[-1].forward_first(hidden, lengths) if self.only_first else hidden[:tokens]
 
 
 def token_chunks(lengths: Sequence[int], budget: int) -> list[slice]:
