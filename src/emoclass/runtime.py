@@ -119,8 +119,9 @@ def cpu_has(flag: str) -> bool:
 
 def limit_kernel_cache() -> None:
     """Call before torch computes: oneDNN keeps what it makes for each size of a batch, and packed batches have many."""
-    # Its default is 1,024, with which memory would grow for long; the layers of one window need some 30 each.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
+    # Its default is 1,024, with which memory would grow for long. The layers of one window need some 30, of which
+    # all but 5 are for attention; with AMX that is torch's own, which needs none.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16" if cpu_has("amx_bf16") else "32")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

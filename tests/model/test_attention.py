@@ -41,6 +41,17 @@ def test_output_and_gradient_are_those_of_the_textbook(share: float, monkeypatch
     torch.testing.assert_close(ours.grad, theirs.grad)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("with_gradients", [False, True])
+def test_rows_of_no_text_change_nothing(dtype: torch.dtype, with_gradients: bool) -> None:
+    tokens = torch.randn(sum(LENGTHS), 3 * HEADS * SIZE).to(dtype)
+    rows = torch.cat([tokens, torch.randn(5, tokens.shape[1]).to(dtype)])
+    with torch.set_grad_enabled(with_gradients):
+        context = attention.attend(rows, LENGTHS, HEADS)
+        assert torch.equal(context[:-5], attention.attend(tokens, LENGTHS, HEADS))
+    assert not context[-5:].any()
+
+
 def test_what_is_dropped_is_as_much_as_asked_for() -> None:
     torch.manual_seed(1)
     for dtype in (torch.float32, torch.bfloat16):

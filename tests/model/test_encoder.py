@@ -107,7 +107,9 @@ def test_a_text_gets_the_same_logits_alone_and_in_company() -> None:
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
 
 
-def test_bfloat16_stays_near_float32() -> None:
+@pytest.mark.parametrize("longest_written_out", [0, 128])
+def test_bfloat16_stays_near_float32(longest_written_out: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "_longest_written_out", lambda: longest_written_out)  # with AMX, and without
     model = make_model().eval()
     input_ids = make_ids(LENGTHS)
     exact, rounded = model(input_ids, LENGTHS), model(input_ids, LENGTHS, torch.bfloat16)

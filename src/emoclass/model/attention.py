@@ -22,8 +22,9 @@ _MIN_FILL, _MIN_RUN = 0.75, 8
 # this, and it has at most so many scores, if it has two texts. Kernels are made anew for each shape, so that few shapes
 # are to come again; and what is computed in several steps is to stay in the CPU's caches (measured).
 _MOST_TEXTS, _MULTIPLE, _MOST_SCORES = 8, 4, 1 << 19
-# Torch's own attention on the CPU is slower than that in bf16 up to this length, with dropout, and backwards.
-_SHORT, _SHORT_WITH_AMX = 128, 48
+# Torch's own attention on the CPU is slower than that in bf16 up to this length, if the CPU has no AMX; with dropout;
+# and backwards.
+_SHORT = 128
 
 
 class AttentionGroup(NamedTuple):
@@ -146,7 +147,7 @@ def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0
     contexts = []
     for padding in _paddings(tuple(lengths), qkv.device):
         parts = padding.pad(qkv).view(padding.texts, padding.longest, 3, heads, size).permute(2, 0, 3, 1, 4)
-        if qkv.is_cpu and qkv.dtype == torch.bfloat16 and padding.longest <= _short():
+        if qkv.is_cpu and qkv.dtype == torch.bfloat16 and padding.longest <= _longest_written_out():
             context = _written_out(parts, padding.mask)
         else:
             mask = None if padding.mask is None else padding.mask[:, None, None]
@@ -158,8 +159,8 @@ def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0
 
 
 @lru_cache(maxsize=1)
-def _short() -> int:
-    return _SHORT_WITH_AMX if cpu_has("amx_bf16") else _SHORT
+def _longest_written_out() -> int:
+    return 0 if cpu_has("amx_bf16") else _SHORT
 
 
 def _most_texts(heads: int, longest: int) -> int:

@@ -21,7 +21,7 @@ from emoclass.model.dropout import dropout
 from emoclass.model.linear import ACTIVATIONS, linear, linear_activation, linear_add
 
 # On the CPU a batch's rows are a multiple of this, or of less where that would be more than an eighth of them.
-_ROWS = 64
+_ROWS = 256
 # A size beyond these is a damaged file, not a BERT; the largest published ones stay far below.
 _SIZE_LIMITS = {
     "vocab_size": 5_000_000,
