@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from contextlib import suppress
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,10 +112,16 @@ def _has_native_bfloat16(device: torch.device) -> bool:
 
 def cpu_has(flag: str) -> bool:
     """Whether the CPU lists this feature (Linux; elsewhere False)."""
+    return flag in _cpu_flags()
+
+
+@lru_cache(maxsize=1)
+def _cpu_flags() -> frozenset[str]:
+    # Once: with a hundred cores it is a long file.
     try:
-        return flag in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
+        return frozenset(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split())
     except OSError:
-        return False
+        return frozenset()
 
 
 def limit_kernel_cache() -> None:

@@ -130,8 +130,8 @@ def test_without_dropout_deeper_unfreezing_begins_like_the_whole_model(parts: Tr
 @pytest.mark.parametrize("unfreeze", [0, 1, "all"])
 def test_r_drop_asks_two_passes_to_agree(parts: TrainingData, config: Config, unfreeze: Any) -> None:
     def train(dropout: float, r_drop: float, seed: int = 2) -> TrainResult:
-        fixed = {"unfreeze": unfreeze, "learning_rate": 5e-3, "class_weights": "sqrt"}
-        return run_training(parts, config(dropout=dropout, r_drop=r_drop, seed=seed, **fixed))
+        settings = config(unfreeze=unfreeze, dropout=dropout, r_drop=r_drop, class_weights="sqrt", seed=seed)
+        return run_training(parts, settings)
 
     without = [[epoch.train_loss for epoch in train(0.0, weight).history] for weight in (100.0, 0.0)]
     np.testing.assert_allclose(*without, rtol=1e-4)  # without dropout they do
@@ -141,8 +141,8 @@ def test_r_drop_asks_two_passes_to_agree(parts: TrainingData, config: Config, un
         return norm * result.model.manifest.calibration["temperature"]
 
     # With it, they agree most where the classifier hardly looks at its input. One seed may show the opposite.
-    ratios = [attention_to_input(train(0.5, 100.0, n)) / attention_to_input(train(0.5, 0.0, n)) for n in (1, 2, 3)]
-    assert np.median(ratios) < 0.9, ratios
+    ratios = [attention_to_input(train(0.5, 100.0, n)) / attention_to_input(train(0.5, 0.0, n)) for n in range(5)]
+    assert np.median(ratios) < 0.8, ratios
 
 
 @pytest.mark.parametrize(

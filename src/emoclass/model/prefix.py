@@ -58,7 +58,9 @@ class FrozenPrefix:
             lengths: Tokens of each text.
         """
         hidden = inputs if self.start else self.model.bert.embeddings(inputs, lengths).to(self.dtype)
-        tokens, hidden = len(hidden), with_more_rows(hidden)
+        tokens = len(hidden)
+        if self._whole:
+            hidden = with_more_rows(hidden)
         for layer, tensors in zip(self._whole, self._tensors, strict=True):
             hidden = layer(hidden, lengths, tensors)
         return self.model.layers[-1].forward_first(hidden, lengths) if self.only_first else hidden[:tokens]
