@@ -10,6 +10,7 @@ import pytest
 
 from emoclass import __version__
 from emoclass.runtime import models_dir
+from emoclass.training.run import TrainResult
 from tests.conftest import emotion_rows, in_models_dir
 
 Run = Callable[..., Any]
@@ -51,6 +52,21 @@ def test_options_reach_the_recipe(tiny_train: Run, cli: Run) -> None:
     assert manifest["truncation"] == {"max_length": 40, "head_tokens": 7}
     assert manifest["data"]["rows"] == {"train": 36, "val": 12, "test": 12}
     assert manifest["parameters"]["trainable_parameters"] == manifest["parameters"]["total_parameters"]
+
+
+@pytest.mark.parametrize(
+    ("options", "ways"),
+    [
+        (("--learning-rate", "1e-4"), "--recipe fast or best, more --epochs or --tune 20"),
+        (("--recipe", "fast", "--learning-rate", "1e-3"), "--recipe best, more --epochs or --tune 20"),
+        (("--recipe", "best", "--learning-rate", "1e-4"), "more --epochs or --tune 20"),
+    ],
+)
+def test_a_model_that_still_learns_is_told_what_it_has_not_tried(
+    tiny_train: Run, options: tuple[str, ...], ways: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TrainResult, "still_learning", True)
+    assert f"still learning when training ended; try {ways}\n" in tiny_train(*options).stderr
 
 
 def test_what_is_given_goes_before_the_recipe(tiny_train: Run, cli: Run) -> None:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from emoclass.cli import _console as console
 from emoclass.cli._progress import epoch_table, trial_table
+from emoclass.config import RECIPES
 from emoclass.evaluation.comparison import Comparison
 from emoclass.evaluation.metrics import ClassScores, Metrics
 from emoclass.evaluation.report import Evaluation
@@ -37,13 +38,22 @@ def print_training(result: TrainResult) -> None:
     if result.test is not None:
         print_evaluation(result.test)
     if result.still_learning:
-        console.note(
-            "the model was still learning when training ended; try --recipe fast or best, more --epochs, or --tune 20"
-        )
+        console.note(f"the model was still learning when training ended; try {_ways_to_learn_more(result)}")
     counts = result.parameters
     out.print(f"{counts.trainable:,} of {counts.total:,} parameters learned ({counts.share:.2%})", soft_wrap=True)
     name = result.model.manifest.name
     out.print(Text(f"model {name}: {console.clean_text(str(result.model.directory))}"), soft_wrap=True)
+
+
+def _ways_to_learn_more(result: TrainResult) -> str:
+    recipe = result.model.manifest.recipe
+    ways = ["more --epochs"]
+    if recipe.unfreeze == 1:
+        is_slow = recipe.learning_rate < RECIPES["fast"]["learning_rate"]
+        ways.insert(0, "--recipe fast or best" if is_slow else "--recipe best")
+    if result.tuning is None:
+        ways.append("--tune 20")
+    return ", ".join(ways[:-1]) + f" or {ways[-1]}" if ways[1:] else ways[0]
 
 
 def print_evaluation(
