@@ -6,7 +6,7 @@ from torch import Tensor
 
 from emoclass.model import attention, dropout
 
-LENGTHS = [21, 20, 20, 17, 9, 9, 8, 8, 8, 3, 2, 1, 1]
+LENGTHS = [90, 21, 20, 71, 20, 17, 9, 9, 8, 8, 8, 3, 2, 1, 1]
 HEADS, SIZE = 3, 4
 
 
@@ -23,15 +23,24 @@ def test_output_and_gradient_are_those_of_the_textbook(share: float, monkeypatch
     ours = torch.randn(sum(LENGTHS), 3 * HEADS * SIZE, requires_grad=True)
     theirs = ours.detach().clone().requires_grad_()
     context = attention.attend(ours, LENGTHS, HEADS, share)
-    factors = [text for group in drawn for text in group.unflatten(0, (-1, HEADS))]
-    assert len(factors) == (len(LENGTHS) if share else 0)
+    plan = attention._plan(tuple(LENGTHS), HEADS, torch.float32)
+
+    def factors_of(place: int, length: int) -> Tensor:
+        run, factors = next(
+            (r, f) for r, f in zip(plan.runs, drawn, strict=True) if r.rows.start <= place < r.rows.stop
+        )
+        block, first = divmod(place - run.rows.start, run.length)
+        own = slice(first, first + length)
+        return factors.unflatten(0, (-1, HEADS))[block, :, own, own]
+
+    assert len(drawn) == (len(plan.runs) if share else 0)
 
     contexts = []
-    for number, text in enumerate(theirs.split(LENGTHS)):
+    for text, places in zip(theirs.split(LENGTHS), plan.places.split(LENGTHS), strict=True):
         query, key, value = text.view(len(text), 3, HEADS, SIZE).permute(1, 2, 0, 3)
         probabilities = (query @ key.transpose(1, 2) / SIZE**0.5).softmax(-1)
         if share:
-            probabilities = probabilities * factors[number][:, : len(text), : len(text)]
+            probabilities = probabilities * factors_of(int(places[0]), len(text))
         contexts.append((probabilities @ value).transpose(0, 1).flatten(1))
     torch.testing.assert_close(context, torch.cat(contexts))
 

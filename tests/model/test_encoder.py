@@ -87,6 +87,7 @@ def test_real_weights_give_the_logits_of_transformers() -> None:
 
 
 @pytest.mark.parametrize("unfreeze", [0, 1, 2, 3])
+@torch.no_grad()
 def test_prefix_and_suffix_together_are_the_model(unfreeze: int) -> None:
     model = make_model(CONFIG).eval()
     input_ids = make_ids(LENGTHS)

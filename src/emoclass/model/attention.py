@@ -18,10 +18,11 @@ from emoclass.runtime import cpu_has
 # In a padded group the shortest text fills at least this share of the longest; a run of at least so many texts of one
 # length is a group of its own, without padding.
 _MIN_FILL, _MIN_RUN = 0.75, 8
-# Where attention is written out a group has at most so many texts with gradients, its padded length is a multiple of
-# this, and it has at most so many scores, if it has two texts. Kernels are made anew for each shape, so that few shapes
-# are to come again; and what is computed in several steps is to stay in the CPU's caches (measured).
-_MOST_TEXTS, _MULTIPLE, _MOST_SCORES = 8, 4, 1 << 19
+# Where attention is written out texts up to this many tokens share blocks of this length with gradients; of longer ones
+# at most so many go together, each in a block whose length is a multiple of this; and there are at most so many scores,
+# if there are two blocks. Kernels are made anew for each shape, so that few shapes are to come again; and what is
+# computed in several steps is to stay in the CPU's caches (measured).
+_BLOCK, _MOST_TEXTS, _MULTIPLE, _MOST_SCORES = 64, 8, 4, 1 << 19
 # Torch's own attention on the CPU is slower than that in bf16 up to this length, if the CPU has no AMX; with dropout;
 # and backwards.
 _SHORT = 128
@@ -142,7 +143,7 @@ def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0
         packed_context: Tensor = kernel(*packed, bounds, bounds, max(lengths), max(lengths))
         return packed_context.flatten(1)
     if qkv.is_cpu and torch.is_grad_enabled():
-        learned: Tensor = _AttentionThatLearns.apply(qkv, _plan(tuple(lengths), heads), heads, dropout)  # type: ignore[no-untyped-call]
+        learned: Tensor = _AttentionThatLearns.apply(qkv, _plan(tuple(lengths), heads, qkv.dtype), heads, dropout)  # type: ignore[no-untyped-call]
         return learned
     contexts = []
     for padding in _paddings(tuple(lengths), qkv.device):
@@ -196,103 +197,127 @@ def _written_out(parts: Tensor, is_token: Tensor | None) -> Tensor:
     return torch.cat(contexts).view(texts, heads, longest, size)
 
 
-class _PaddedGroup(NamedTuple):
-    """Texts that are padded to one length.
+class _Run(NamedTuple):
+    """Blocks of one length that go through attention together. A block holds texts that do not see each other.
 
     Attributes:
-        rows: Their rows among the padded tokens of the batch.
-        texts: How many they are.
-        longest: Their padded length.
-        mask: What to add to scores, ``float32[texts, 1, 1, longest]``; ``None`` if there is a token everywhere.
+        rows: Their rows among the places of the batch.
+        blocks: How many they are.
+        length: Places of each.
+        mask: What to add to scores: 0 where a place may see another, ``[blocks, 1, length or 1, length]``; ``None`` if
+            all may see all.
     """
 
     rows: slice
-    texts: int
-    longest: int
+    blocks: int
+    length: int
     mask: Tensor | None
 
-    def split_heads(self, padded: Tensor, parts: int, heads: int) -> Tensor:
-        """``[padded tokens of the batch, parts * hidden_size] -> [parts, texts * heads, longest, head_size]``."""
-        heads_last = padded[self.rows].view(self.texts, self.longest, parts, heads, -1)
-        return heads_last.permute(2, 0, 3, 1, 4).reshape(parts, self.texts * heads, self.longest, -1)
+    def split_heads(self, placed: Tensor, parts: int, heads: int) -> Tensor:
+        """``[places of the batch, parts * hidden_size] -> [parts, blocks * heads, length, head_size]``."""
+        heads_last = placed[self.rows].view(self.blocks, self.length, parts, heads, -1)
+        return heads_last.permute(2, 0, 3, 1, 4).reshape(parts, self.blocks * heads, self.length, -1)
 
     def join_heads(self, heads_first: Tensor, out: Tensor) -> None:
         """The way back, into the rows of ``out``."""
         parts, size = len(heads_first), heads_first.shape[-1]
-        by_text = heads_first.view(parts, self.texts, -1, self.longest, size).permute(1, 3, 0, 2, 4)
-        out[self.rows].view(by_text.shape).copy_(by_text)
+        by_block = heads_first.view(parts, self.blocks, -1, self.length, size).permute(1, 3, 0, 2, 4)
+        out[self.rows].view(by_block.shape).copy_(by_block)
 
 
 class _Plan(NamedTuple):
-    """How the tokens of a batch are padded.
+    """Where the tokens of a batch have their places.
 
     Attributes:
-        groups: What goes through attention together.
-        padded: The token that stands in each padded place, any where there is none, ``int64[places]``.
-        packed: The place of each token, ``int64[tokens]``.
+        runs: What goes through attention together.
+        tokens: The token that stands in each place, any where there is none, ``int64[places]``.
+        places: The place of each token, ``int64[tokens]``.
         empty: The places without a token, ``int64[…]``.
     """
 
-    groups: list[_PaddedGroup]
-    padded: Tensor
-    packed: Tensor
+    runs: list[_Run]
+    tokens: Tensor
+    places: Tensor
     empty: Tensor
 
 
-def _runs(lengths: Sequence[int], heads: int) -> list[slice]:
-    """Which texts go together."""
-    runs, start = [], 0
-    while start < len(lengths):
-        longest = max(lengths[start : start + _MOST_TEXTS])
-        end = min(start + _MOST_TEXTS, start + _most_texts(heads, longest), len(lengths))
-        runs.append(slice(start, end))
-        start = end
-    return runs
+def _blocks(lengths: Sequence[int], heads: int) -> list[tuple[int, list[list[int]]]]:
+    """Runs of blocks: their length, and the numbers of the texts in each. Few lengths, so that kernels come again."""
+    by_length = sorted(range(len(lengths)), key=lambda number: -lengths[number])
+    alone = [[number] for number in by_length if lengths[number] > _BLOCK]
+    shared: list[list[int]] = []
+    room: list[int] = []
+    for number in by_length[len(alone) :]:  # the first block that has room for it
+        block = next((block for block, places in enumerate(room) if places >= lengths[number]), len(room))
+        if block == len(room):
+            shared.append([])
+            room.append(_BLOCK)
+        shared[block].append(number)
+        room[block] -= lengths[number]
+    runs = []
+    while alone:
+        longest = math.ceil(lengths[alone[0][0]] / _MULTIPLE) * _MULTIPLE
+        some = min(_MOST_TEXTS, _most_texts(heads, longest))
+        runs.append((longest, alone[:some]))
+        alone = alone[some:]
+    some = _most_texts(heads, _BLOCK)
+    return runs + [(_BLOCK, shared[first : first + some]) for first in range(0, len(shared), some)]
 
 
 @lru_cache(maxsize=4)
-def _plan(lengths: tuple[int, ...], heads: int) -> _Plan:
-    groups, padded, full = [], [], []
+def _plan(lengths: tuple[int, ...], heads: int, dtype: torch.dtype) -> _Plan:
+    runs, tokens, owners = [], [], []
     with torch.inference_mode(False):
-        starts = torch.tensor([0, *accumulate(lengths)])
-        places = 0
-        for run in _runs(lengths, heads):
-            own = torch.tensor(lengths[run])
-            longest = math.ceil(int(own.max()) / _MULTIPLE) * _MULTIPLE
-            within = torch.arange(longest)
-            is_token = within < own[:, None]
-            padded.append((starts[:-1][run, None] + within.where(is_token, 0)).flatten())
-            full.append(is_token.flatten())
-            mask = _added_to_scores(is_token) if int(own.min()) < longest else None
-            groups.append(_PaddedGroup(slice(places, places := places + is_token.numel()), len(own), longest, mask))
-        is_full = torch.cat(full)
-        return _Plan(groups, torch.cat(padded), is_full.nonzero().flatten(), (~is_full).nonzero().flatten())
+        starts = [0, *accumulate(lengths)]
+        places = torch.empty(starts[-1], dtype=torch.int64)
+        first = 0
+        for length, blocks in _blocks(lengths, heads):
+            token, owner = (torch.full((len(blocks), length), fill) for fill in (0, -1))
+            for row, block in enumerate(blocks):
+                place = 0
+                for number in block:
+                    own = torch.arange(starts[number], starts[number + 1])
+                    token[row, place : place + len(own)] = own
+                    owner[row, place : place + len(own)] = number
+                    places[own] = torch.arange(len(own)) + (first + row * length + place)
+                    place += len(own)
+            keys = owner[:, None, None]
+            # A place without a token sees others of its kind, or a text, so that its scores are numbers.
+            seen = keys == keys.transpose(2, 3) if length == _BLOCK else keys >= 0
+            mask = None if seen.all() else torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, -torch.inf)
+            runs.append(_Run(slice(first, first := first + token.numel()), len(blocks), length, mask))
+            tokens.append(token.flatten())
+            owners.append(owner.flatten())
+        return _Plan(runs, torch.cat(tokens), places, (torch.cat(owners) < 0).nonzero().flatten())
 
 
-def _packed(padded: Tensor, plan: _Plan, rows: int) -> Tensor:
+def _packed(placed: Tensor, plan: _Plan, rows: int) -> Tensor:
     """Tokens end to end, and then rows of zeros."""
-    tokens = len(plan.packed)
-    packed = padded.new_empty(rows, padded.shape[1])
-    torch.index_select(padded, 0, plan.packed, out=packed[:tokens])
+    tokens = len(plan.places)
+    packed = placed.new_empty(rows, placed.shape[1])
+    torch.index_select(placed, 0, plan.places, out=packed[:tokens])
     packed[tokens:] = 0
     return packed
 
 
 class _AttentionThatLearns(torch.autograd.Function):
-    """Attention written out, forward and backward, in as few and as large operations as can be; softmax in float32."""
+    """Attention written out, forward and backward, in as few and as large operations as can be."""
 
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, plan: _Plan, heads: int, dropout: float) -> Tensor:
         ctx.plan, ctx.heads, ctx.kept = plan, heads, []
-        padded = qkv.index_select(0, plan.padded)
-        contexts = qkv.new_empty(len(padded), qkv.shape[1] // 3)
-        for group in plan.groups:
-            split = group.split_heads(padded, 3, heads)
+        placed = qkv.index_select(0, plan.tokens)
+        contexts = qkv.new_empty(len(placed), qkv.shape[1] // 3)
+        for run in plan.runs:
+            split = run.split_heads(placed, 3, heads)
             query, key, value = split
-            probabilities = _probabilities(query, key, group.mask)
+            scores = torch.bmm(query, key.transpose(1, 2)).mul_(query.shape[-1] ** -0.5)
+            if run.mask is not None:
+                scores.view(run.blocks, heads, run.length, run.length).add_(run.mask)
+            probabilities = scores.softmax(-1)
             factors = dropout_factors(probabilities, dropout) if dropout else None
             context = torch.bmm(probabilities if factors is None else probabilities * factors, value)
-            group.join_heads(context[None], contexts)
+            run.join_heads(context[None], contexts)
             ctx.kept.append((split, probabilities, factors))
         return _packed(contexts, plan, len(qkv))
 
@@ -300,21 +325,21 @@ class _AttentionThatLearns(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         plan, heads = ctx.plan, ctx.heads
         # A place without a token asks nothing of the others.
-        padded = gradient.index_select(0, plan.padded).index_fill_(0, plan.empty, 0)
-        result = gradient.new_empty(len(padded), 3 * gradient.shape[1])
-        for group, (split, probabilities, factors) in zip(plan.groups, ctx.kept, strict=True):
+        placed = gradient.index_select(0, plan.tokens).index_fill_(0, plan.empty, 0)
+        result = gradient.new_empty(len(placed), 3 * gradient.shape[1])
+        for run, (split, probabilities, factors) in zip(plan.runs, ctx.kept, strict=True):
             query, key, value = split
-            (above,) = group.split_heads(padded, 1, heads)
+            (above,) = run.split_heads(placed, 1, heads)
             below = torch.empty_like(split)
             dropped = probabilities if factors is None else probabilities * factors
             torch.bmm(dropped.transpose(1, 2), above, out=below[2])
-            through = torch.bmm(above, value.transpose(1, 2)).float()
+            through = torch.bmm(above, value.transpose(1, 2))
             if factors is not None:
                 through.mul_(factors)
             # p (g - Σ p g), and the scale of the scores
-            through = torch._softmax_backward_data(through, probabilities.float(), -1, torch.float32)
-            scores = through.mul_(query.shape[-1] ** -0.5).to(gradient.dtype)
+            scores = torch._softmax_backward_data(through, probabilities, -1, probabilities.dtype)
+            scores.mul_(query.shape[-1] ** -0.5)
             torch.bmm(scores, key, out=below[0])
             torch.bmm(scores.transpose(1, 2), query, out=below[1])
-            group.join_heads(below, result)
+            run.join_heads(below, result)
         return _packed(result, plan, len(gradient)), None, None, None
