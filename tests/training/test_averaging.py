@@ -15,7 +15,8 @@ from emoclass.errors import ConfigError, LossError
 from emoclass.inference.predictor import load
 from emoclass.model.weights import read_tensors
 from emoclass.training import averaging
-from emoclass.training.events import SeedStarted
+from emoclass.training.cache_directory import unfinished_runs
+from emoclass.training.events import Resumed, SeedStarted
 from emoclass.training.learning import Learning
 from emoclass.training.loop import EpochDone
 from emoclass.training.run import TrainResult, run_training
@@ -69,8 +70,13 @@ def test_who_stops_gets_what_is_there_and_can_go_on(parts: TrainingData, config:
     assert part.averaged is not None
     assert part.averaged.seeds == 1
     assert not torch.equal(weight(part), weight(whole))
-    rest = run_training(parts, recipe, name="part", resume=True)
+    went_on: list[Any] = []
+    rest = run_training(parts, recipe, name="part", resume=True, on_event=went_on.append)
     assert not rest.stopped
+    # The first training is over, and the second goes on after the epoch that it had done.
+    assert [len(event.history) for event in went_on if isinstance(event, Resumed)] == [recipe.epochs, 1]
+    assert sum(isinstance(event, EpochDone) for event in went_on) == 2 * recipe.epochs - 1
+    assert not unfinished_runs()
     assert rest.model.directory == part.model.directory
     assert torch.equal(weight(rest), weight(whole))
 
@@ -96,5 +102,5 @@ def test_command(tiny_train: Callable[..., Any], parts: TrainingData, config: Co
     assert "training 2 of 2" in result.stderr
     assert "weights of 2 trainings averaged: val accuracy" in result.stdout
     with pytest.raises(ConfigError, match="leave out --seeds"):
-        run_training(parts, config(seeds=2), tune=2)
+        run_training(parts, config(seeds=2), tune=2, fixed=["seeds"])
     assert tiny_train("--seeds", "0").exit_code == 2

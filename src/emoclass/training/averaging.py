@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from emoclass.errors import LossError, StoppedError
 from emoclass.training.events import SeedStarted
 from emoclass.training.learning import Learning
+from emoclass.training.resume import RunStates, parse_state
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,9 @@ class Averaged:
     val_macro_f1: float
 
 
-def average_seeds(first: Learning, *, patience: int | None = None, deadline: float = math.inf) -> Averaged:
+def average_seeds(
+    first: Learning, states: RunStates, *, resume: bool = False, patience: int | None = None, deadline: float = math.inf
+) -> Averaged:
     """Trains again from where ``first`` began, with other orders of texts, and gives it the mean of all weights.
 
     All weights are those of the epoch that a training keeps. A mean of weights, unlike one of probabilities, is one
@@ -35,6 +38,8 @@ def average_seeds(first: Learning, *, patience: int | None = None, deadline: flo
 
     Args:
         first: A learning that is over; ``stopped`` is set where it came to fewer seeds than its recipe says.
+        states: The first one's; those of the others are saved below them.
+        resume: Whether the others go on where they were.
         patience: End a training after so many epochs without a better one.
         deadline: When to stop, on the monotonic clock.
     """
@@ -43,13 +48,15 @@ def average_seeds(first: Learning, *, patience: int | None = None, deadline: flo
     for number in range(1, config.seeds):
         setup.on_event(SeedStarted(number + 1, config.seeds))
         model, _ = setup.new_model(config)
-        other = Learning(setup, model, replace(config, seed=(config.seed + number) % 2**32))
-        try:
-            other.learn(patience=patience, deadline=deadline)
-        except StoppedError:
-            other.stopped = True
-        except LossError:
-            continue
+        with states.of_part(f"seed-{number}") as own:
+            saved = parse_state(setup.ranks.from_first(own.read())) if resume else None
+            other = Learning(setup, model, replace(config, seed=(config.seed + number) % 2**32), own)
+            try:
+                other.learn(saved, patience=patience, deadline=deadline)
+            except StoppedError:
+                other.stopped = True
+            except LossError:
+                continue
         if other.stopped:
             first.stopped = True
             break

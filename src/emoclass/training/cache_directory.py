@@ -66,7 +66,7 @@ def clear() -> int:
 
 def unfinished_runs() -> list[tuple[Path, int]]:
     """The directories of trainings that ended too early, with their bytes."""
-    sizes = {run: sum(_size(file) for file in run.glob(f"*{STATE}")) for run in _runs()}
+    sizes = {run: sum(_size(file) for file in run.rglob(f"*{STATE}")) for run in _runs()}
     return [(run, size) for run, size in sizes.items() if size]
 
 
@@ -75,7 +75,7 @@ def clear_runs() -> int:
     freed = 0
     for run in _runs():
         with suppress(OSError, BusyError), locked(run / RUN_LOCK, seconds=0):  # not those that go on
-            freed += sum(_size(file) for file in run.iterdir())
+            freed += sum(_size(file) for file in run.rglob("*") if file.is_file())
             shutil.rmtree(run, ignore_errors=True)
     return freed
 

@@ -78,6 +78,12 @@ class RunStates:
             self.clear()
         self._stack.close()
 
+    def of_part(self, name: str) -> RunStates:
+        """The states of a part of the run; they go when those of the run do."""
+        part = RunStates(f"{self.directory.name}/{name}")
+        part.problem = self.problem
+        return part
+
     def save(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Saves a state as the newest, and removes all but two.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import wraps
@@ -140,7 +140,10 @@ def train_together(
     torch_device = resolve_device(device)
     dtype = resolve_precision(precision, torch_device)
     config = config.for_texts(len(data.train))
-    _check_limits(config, patience, max_minutes, tune)
+    fixed = set(fixed)
+    _check_limits(config, patience, max_minutes, tune, fixed)
+    if tune is not None:
+        config = replace(config, seeds=1)
     searched = None if tune is None else sorted(fixed)
     key = _key(data, config, base, torch_device, dtype, searched)
     with join_ranks(torch_device) as ranks, RunStates(key, idle=not ranks.is_first) as states:
@@ -166,7 +169,7 @@ def train_together(
                 learning = Learning(setup, model, config, states, {"probes": [probe.to_dict() for probe in probes]})
                 learning.learn(saved, patience=patience, deadline=deadline)
                 if config.seeds > 1 and not learning.stopped and learning.failure is None:
-                    averaged = average_seeds(learning, patience=patience, deadline=deadline)
+                    averaged = average_seeds(learning, states, resume=resume, patience=patience, deadline=deadline)
             else:
                 tuner = Tuner(setup, config, fixed, states)
                 search = tuner.run(tune, saved=saved, deadline=deadline, patience=patience)
@@ -218,7 +221,9 @@ def _in_one_process(train: Callable[_P, TrainResult | None]) -> Callable[_P, Tra
 run_training = _in_one_process(train_together)
 
 
-def _check_limits(config: TrainConfig, patience: int | None, max_minutes: float | None, tune: int | None) -> None:
+def _check_limits(
+    config: TrainConfig, patience: int | None, max_minutes: float | None, tune: int | None, fixed: Container[str]
+) -> None:
     if patience is not None and patience < 1:
         raise ConfigError(f"--patience {patience} is less than 1")
     if max_minutes is not None and not max_minutes > 0:
@@ -227,7 +232,7 @@ def _check_limits(config: TrainConfig, patience: int | None, max_minutes: float 
         raise ConfigError(f"--tune {tune} is less than 1")
     if tune is not None and config.unfreeze == "auto":
         raise ConfigError("--tune tries numbers of layers itself; leave out --unfreeze auto")
-    if tune is not None and config.seeds > 1:
+    if tune is not None and config.seeds > 1 and "seeds" in fixed:
         raise ConfigError("--tune: a search trains one model at a time; leave out --seeds")
 
 
