@@ -15,10 +15,11 @@ from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData, select
 from emoclass.errors import EmoclassError, ModelError, StoppedError
 from emoclass.inference.predictor import load
+from emoclass.model import prefix
 from emoclass.model.base import resolve_base
 from emoclass.model.weights import read_tensors
 from emoclass.runtime import models_dir
-from emoclass.training import finishing
+from emoclass.training import finishing, loop
 from emoclass.training import learning as learning_module
 from emoclass.training.activations import CacheUse
 from emoclass.training.events import PrefixDone, TextsEncoded
@@ -125,6 +126,28 @@ def test_without_dropout_deeper_unfreezing_begins_like_the_whole_model(parts: Tr
         for k in (0, 1, 2, "all")
     ]
     np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("unfreeze", [2, "all"])
+def test_a_batch_in_parts_gives_the_step_of_the_whole(
+    parts: TrainingData, config: Config, unfreeze: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config(unfreeze=unfreeze, dropout=0.0, r_drop=1.0, class_weights="sqrt", label_smoothing=0.1)
+
+    def train() -> list[tuple[float, ...]]:
+        return figures(run_training(parts, settings, precision="fp32"))
+
+    whole = train()
+    most = []
+
+    def remembered(lengths: list[int], budget: int) -> list[slice]:
+        chunks = prefix.token_chunks(lengths, 20)
+        most.append(len(chunks))
+        return chunks
+
+    monkeypatch.setattr(loop, "token_chunks", remembered)
+    np.testing.assert_allclose(train(), whole, rtol=1e-4)
+    assert max(most) > 2
 
 
 @pytest.mark.parametrize("unfreeze", [0, 1, "all"])

@@ -19,7 +19,7 @@ from emoclass.config import TrainConfig
 from emoclass.errors import LossError
 from emoclass.model.encoder import PackedBert
 from emoclass.model.freezing import frozen_depth
-from emoclass.model.prefix import ActivationSource
+from emoclass.model.prefix import ActivationSource, token_chunks
 from emoclass.training.optimizer import Optimizer, WorkingLayers
 from emoclass.training.ranks import Ranks
 
@@ -70,6 +70,9 @@ class EpochDone:
 TrainEvent = StepDone | EpochDone
 
 _LOSS_EVERY = 10
+# Until a step's gradient is known each of several layers keeps some 25 kB of a token at bert-base's width, and as much
+# again for attention over 512 tokens. A batch with more tokens than this is computed in parts.
+_STEP_TOKENS = {"cpu": 8_192, "cuda": 32_768}
 
 
 class LoopState:
@@ -186,27 +189,9 @@ def training_loop(
             own = state.ranks.local(chosen)
             # Texts of like length side by side make attention cheap; the loss does not depend on their order.
             own = own[np.argsort(-source.lengths[own], kind="stable")]
-            loss = None
-            if len(own):
-                hidden, lengths = source.batch(own)
-                target = torch.from_numpy(shard[own]).to(device)
-                passes = 2 if config.r_drop else 1
-                logits = model.suffix(hidden, lengths, source.depth, state.working.layers, passes=passes)
-                loss = functional.cross_entropy(
-                    logits,
-                    target.repeat(passes),
-                    weights,
-                    reduction="sum",
-                    label_smoothing=config.label_smoothing,
-                )
-                # The mean over all ranks' texts of the batch.
-                total = float(class_weights[labels[chosen]].sum())
-                loss = loss / passes / total
-                right = (logits[: len(own)].detach().argmax(-1) == target).sum().float()
-                sums += torch.stack([loss.detach() * len(chosen), right])
-                if config.r_drop:
-                    loss = loss + config.r_drop * (weights[target] * _divergence(*logits.chunk(2))).sum() / total
-            state.optimizer.step(loss)
+            # The mean over all ranks' texts of the batch.
+            total = float(class_weights[labels[chosen]].sum())
+            state.optimizer.step(_losses(state, source, own, shard, weights, config, total, len(chosen)))
             state.step += 1
             if state.step % _LOSS_EVERY == 1 or state.step == state.steps:
                 mean_loss = float(state.ranks.total(sums)[0]) / min(state.step * config.batch_size, len(labels))
@@ -219,6 +204,49 @@ def training_loop(
         epoch, rate = state.epoch, state.optimizer.learning_rate
         state.end_epoch()
         yield EpochDone(epoch, train_loss, train_accuracy, val.loss, val.accuracy, val.macro_f1, rate, seconds)
+
+
+def _losses(
+    state: LoopState,
+    source: ActivationSource,
+    own: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.int64],
+    weights: Tensor,
+    config: TrainConfig,
+    total: float,
+    texts: int,
+) -> Iterator[Tensor]:
+    """The loss of a batch in parts that fit into memory, and the state's sums.
+
+    Args:
+        state: Of the training.
+        source: Input of the first layer that trains.
+        own: This rank's texts of the batch, those of like length side by side.
+        labels: Class number of each of the source's texts.
+        weights: Weight of each class.
+        config: The recipe.
+        total: What the sum over the texts of all ranks is divided by.
+        texts: How many they are.
+    """
+    if not len(own):
+        return
+    passes, device = 2 if config.r_drop else 1, weights.device
+    parts = [slice(len(own))]
+    if len(state.working.layers) > 1:  # the last layer alone keeps little of a text
+        parts = token_chunks(source.lengths[own].tolist(), _STEP_TOKENS.get(device.type, _STEP_TOKENS["cpu"]))
+    for part in parts:
+        hidden, lengths = source.batch(own[part])
+        target = torch.from_numpy(labels[own[part]]).to(device)
+        logits = state.model.suffix(hidden, lengths, source.depth, state.working.layers, passes=passes)
+        loss = functional.cross_entropy(
+            logits, target.repeat(passes), weights, reduction="sum", label_smoothing=config.label_smoothing
+        )
+        loss = loss / passes / total
+        right = (logits[: len(lengths)].detach().argmax(-1) == target).sum().float()
+        state.sums += torch.stack([loss.detach() * texts, right])
+        if config.r_drop:
+            loss = loss + config.r_drop * (weights[target] * _divergence(*logits.chunk(2))).sum() / total
+        yield loss
 
 
 def _batches(texts: int, batch_size: int, generator: torch.Generator) -> Iterator[npt.NDArray[np.int64]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -98,13 +98,13 @@ class Optimizer:
     def _rate(self, step: int) -> float:
         return self._peak * linear_schedule(step, total=self._total, warmup=self._warmup)
 
-    def step(self, loss: Tensor | None) -> None:
-        """Follows the gradient of the loss, summed over all ranks; ``None`` where this one has no text."""
+    def step(self, losses: Iterable[Tensor]) -> None:
+        """Follows the gradient of the sum of all ranks' losses; each is done with before the next is asked for."""
         for group in self._adamw.param_groups:
             group["lr"] = self._rate(self._steps) * group["factor"]
         for parameter in self._own_gradients:
             parameter.grad = None
-        if loss is not None:
+        for loss in losses:
             loss.backward()  # type: ignore[no-untyped-call]
         for parameter in self._own_gradients:
             if parameter.grad is not None and parameter.grad.is_sparse:
