@@ -48,7 +48,7 @@ def test_overfits_a_tiny_set(
     (base / "config.json").write_text(json.dumps({**HUB_CONFIG, **no_dropout}))
     few = select(parts.train, range(0, len(parts.train), 2))
     parts = replace(parts, train=few, val=few, test=few)
-    result = run_training(parts, config(base_model=str(base), unfreeze=unfreeze, learning_rate=1e-2, epochs=60))
+    result = run_training(parts, config(base_model=str(base), unfreeze=unfreeze, learning_rate=1e-2, epochs=100))
     assert result.history[-1].train_loss < 0.2 * result.history[0].train_loss
     assert result.history[result.best_epoch - 1].val_accuracy > 0.95
     assert result.test is not None
