@@ -102,5 +102,5 @@ def test_command(tiny_train: Callable[..., Any], parts: TrainingData, config: Co
     assert "training 2 of 2" in result.stderr
     assert "weights of 2 trainings averaged: val accuracy" in result.stdout
     with pytest.raises(ConfigError, match="leave out --seeds"):
-        run_training(parts, config(seeds=2), tune=2, fixed=["seeds"])
+        run_training(parts, config(seeds=2), tune=2)
     assert tiny_train("--seeds", "0").exit_code == 2

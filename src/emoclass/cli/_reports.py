@@ -48,7 +48,7 @@ def print_training(result: TrainResult) -> None:
 def _ways_to_learn_more(result: TrainResult) -> str:
     recipe = result.model.manifest.recipe
     ways = ["more --epochs"]
-    if recipe.unfreeze == 1:
+    if recipe.unfreeze not in ("encoder", "all"):
         is_slow = recipe.learning_rate < RECIPES["fast"]["learning_rate"]
         ways.insert(0, "--recipe fast or best" if is_slow else "--recipe best")
     if result.tuning is None:

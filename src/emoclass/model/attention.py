@@ -179,15 +179,15 @@ def _probabilities(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
     return scores.softmax(-1).to(query.dtype)
 
 
-def _added_to_scores(is_token: Tensor) -> Tensor:
-    """0 where there is a token, else minus infinity: ``bool[texts, longest] -> float32[texts, 1, 1, longest]``."""
-    return torch.zeros(is_token.shape).masked_fill_(~is_token, -torch.inf)[:, None, None]
+def _added_to_scores(seen: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """0 where a key is seen, else minus infinity; of the same shape."""
+    return torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, -torch.inf)
 
 
 def _written_out(parts: Tensor, is_token: Tensor | None) -> Tensor:
     """``[3, texts, heads, longest, head_size] -> [texts, heads, longest, head_size]``."""
     texts, heads, longest, size = parts.shape[1:]
-    mask = None if is_token is None else _added_to_scores(is_token)
+    mask = None if is_token is None else _added_to_scores(is_token[:, None, None])
     most = _most_texts(heads, longest)
     contexts = []
     for first in range(0, texts, most):
@@ -266,29 +266,30 @@ def _blocks(lengths: Sequence[int], heads: int) -> list[tuple[int, list[list[int
 
 @lru_cache(maxsize=4)
 def _plan(lengths: tuple[int, ...], heads: int, dtype: torch.dtype) -> _Plan:
-    runs, tokens, owners = [], [], []
+    runs = _blocks(lengths, heads)
+    firsts, end = [0] * len(lengths), 0
+    for length, blocks in runs:
+        for block in blocks:
+            place = end
+            for number in block:
+                firsts[number] = place
+                place += lengths[number]
+            end += length
     with torch.inference_mode(False):
-        starts = [0, *accumulate(lengths)]
-        places = torch.empty(starts[-1], dtype=torch.int64)
-        first = 0
-        for length, blocks in _blocks(lengths, heads):
-            token, owner = (torch.full((len(blocks), length), fill) for fill in (0, -1))
-            for row, block in enumerate(blocks):
-                place = 0
-                for number in block:
-                    own = torch.arange(starts[number], starts[number + 1])
-                    token[row, place : place + len(own)] = own
-                    owner[row, place : place + len(own)] = number
-                    places[own] = torch.arange(len(own)) + (first + row * length + place)
-                    place += len(own)
-            keys = owner[:, None, None]
+        own, batch = torch.tensor(lengths), torch.arange(sum(lengths))
+        texts = torch.arange(len(lengths)).repeat_interleave(own)
+        places = batch + (torch.tensor(firsts) - own.cumsum(0) + own)[texts]
+        tokens = torch.zeros(end, dtype=torch.int64).index_copy_(0, places, batch)
+        owners = torch.full((end,), -1).index_copy_(0, places, texts)
+        masked, first = [], 0
+        for length, blocks in runs:
+            rows = slice(first, first := first + len(blocks) * length)
+            keys = owners[rows].view(len(blocks), 1, 1, length)
             # A place without a token sees others of its kind, or a text, so that its scores are numbers.
             seen = keys == keys.transpose(2, 3) if length == _BLOCK else keys >= 0
-            mask = None if seen.all() else torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, -torch.inf)
-            runs.append(_Run(slice(first, first := first + token.numel()), len(blocks), length, mask))
-            tokens.append(token.flatten())
-            owners.append(owner.flatten())
-        return _Plan(runs, torch.cat(tokens), places, (torch.cat(owners) < 0).nonzero().flatten())
+            mask = None if seen.all() else _added_to_scores(seen, dtype)
+            masked.append(_Run(rows, len(blocks), length, mask))
+        return _Plan(masked, tokens, places, (owners < 0).nonzero().flatten())
 
 
 def _packed(placed: Tensor, plan: _Plan, rows: int) -> Tensor:

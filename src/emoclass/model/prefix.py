@@ -19,6 +19,9 @@ from emoclass.runtime import is_out_of_memory
 _MOST_PADDING = 2
 # Tokens per forward pass: large enough for full matrix products, small enough for the caches of a CPU.
 _CHUNK_TOKENS = {"cpu": 4096, "cuda": 65_536}
+# Until a step's gradient is known each of several layers keeps some 25 kB of a token at bert-base's width, and as much
+# again for attention over 512 tokens.
+_STEP_TOKENS = {"cpu": 8_192, "cuda": 32_768}
 
 
 class FrozenPrefix:
@@ -179,9 +182,10 @@ class ComputedActivations:
             return None
 
 
-def chunk_tokens(device: torch.device) -> int:
-    """How many tokens this kind of device takes at once."""
-    return _CHUNK_TOKENS.get(device.type, _CHUNK_TOKENS["cpu"])
+def chunk_tokens(device: torch.device, *, learning: bool = False) -> int:
+    """How many tokens this kind of device takes at once, or through several layers that learn."""
+    budgets = _STEP_TOKENS if learning else _CHUNK_TOKENS
+    return budgets.get(device.type, budgets["cpu"])
 
 
 def longest_first(lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArray[np.int64]]:

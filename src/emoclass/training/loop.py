@@ -19,7 +19,7 @@ from emoclass.config import TrainConfig
 from emoclass.errors import LossError
 from emoclass.model.encoder import PackedBert
 from emoclass.model.freezing import frozen_depth
-from emoclass.model.prefix import ActivationSource, token_chunks
+from emoclass.model.prefix import ActivationSource, chunk_tokens, token_chunks
 from emoclass.training.optimizer import Optimizer, WorkingLayers
 from emoclass.training.ranks import Ranks
 
@@ -70,9 +70,6 @@ class EpochDone:
 TrainEvent = StepDone | EpochDone
 
 _LOSS_EVERY = 10
-# Until a step's gradient is known each of several layers keeps some 25 kB of a token at bert-base's width, and as much
-# again for attention over 512 tokens. A batch with more tokens than this is computed in parts.
-_STEP_TOKENS = {"cpu": 8_192, "cuda": 32_768}
 
 
 class LoopState:
@@ -233,7 +230,7 @@ def _losses(
     passes, device = 2 if config.r_drop else 1, weights.device
     parts = [slice(len(own))]
     if len(state.working.layers) > 1:  # the last layer alone keeps little of a text
-        parts = token_chunks(source.lengths[own].tolist(), _STEP_TOKENS.get(device.type, _STEP_TOKENS["cpu"]))
+        parts = token_chunks(source.lengths[own].tolist(), chunk_tokens(device, learning=True))
     for part in parts:
         hidden, lengths = source.batch(own[part])
         target = torch.from_numpy(labels[own[part]]).to(device)

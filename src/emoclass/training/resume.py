@@ -23,6 +23,7 @@ from emoclass.errors import BusyError
 from emoclass.locking import locked
 from emoclass.runtime import runs_dir
 from emoclass.training.cache_directory import RUN_LOCK, STATE
+from emoclass.training.ranks import Ranks
 
 _KEPT = 2
 _FORMAT = "1"
@@ -115,9 +116,10 @@ class RunStates:
         for number in numbers[: 1 - _KEPT]:
             self._path(number).unlink(missing_ok=True)
 
-    def load(self) -> SavedState | None:
-        """The newest state that is whole; ``None`` if there is none."""
-        return parse_state(self.read())
+    def load(self, ranks: Ranks | None = None) -> SavedState | None:
+        """The newest state that is whole, on all ranks that of the first; ``None`` if there is none."""
+        content = self.read()
+        return _parse_state(content if ranks is None else ranks.from_first(content))
 
     def read(self) -> bytes:
         """The content of the newest state that is whole; empty if there is none."""
@@ -151,7 +153,7 @@ class RunStates:
         return self.directory / f"{number}{STATE}"
 
 
-def parse_state(content: bytes) -> SavedState | None:
+def _parse_state(content: bytes) -> SavedState | None:
     """The state of a file with this content; ``None`` if it is not whole."""
     from safetensors import SafetensorError
     from safetensors.torch import load

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import wraps
@@ -30,7 +30,7 @@ from emoclass.training.learning import Learning
 from emoclass.training.loop import EpochDone
 from emoclass.training.probing import Probe, probe_depths
 from emoclass.training.ranks import join_ranks
-from emoclass.training.resume import RunStates, SavedState, parse_state, run_key
+from emoclass.training.resume import RunStates, SavedState, run_key
 from emoclass.training.setup import TrainingSetup
 from emoclass.training.tuning import Tuner, Tuning
 
@@ -140,10 +140,7 @@ def train_together(
     torch_device = resolve_device(device)
     dtype = resolve_precision(precision, torch_device)
     config = config.for_texts(len(data.train))
-    fixed = set(fixed)
-    _check_limits(config, patience, max_minutes, tune, fixed)
-    if tune is not None:
-        config = replace(config, seeds=1)
+    _check_limits(config, patience, max_minutes, tune)
     searched = None if tune is None else sorted(fixed)
     key = _key(data, config, base, torch_device, dtype, searched)
     with join_ranks(torch_device) as ranks, RunStates(key, idle=not ranks.is_first) as states:
@@ -151,7 +148,7 @@ def train_together(
             raise ConfigError("--tune: a search runs in one process; leave out torchrun")
         if states.problem and ranks.is_first:
             on_event(StateNotSaved(f"{states.directory}: {states.problem}"))
-        saved = parse_state(ranks.from_first(states.read())) if resume else None
+        saved = states.load(ranks) if resume else None
         interim = None if saved is None else _interim(saved)
         if name is not None and name != interim:
             check_free(name, overwrite=overwrite)
@@ -221,9 +218,7 @@ def _in_one_process(train: Callable[_P, TrainResult | None]) -> Callable[_P, Tra
 run_training = _in_one_process(train_together)
 
 
-def _check_limits(
-    config: TrainConfig, patience: int | None, max_minutes: float | None, tune: int | None, fixed: Container[str]
-) -> None:
+def _check_limits(config: TrainConfig, patience: int | None, max_minutes: float | None, tune: int | None) -> None:
     if patience is not None and patience < 1:
         raise ConfigError(f"--patience {patience} is less than 1")
     if max_minutes is not None and not max_minutes > 0:
@@ -232,7 +227,7 @@ def _check_limits(
         raise ConfigError(f"--tune {tune} is less than 1")
     if tune is not None and config.unfreeze == "auto":
         raise ConfigError("--tune tries numbers of layers itself; leave out --unfreeze auto")
-    if tune is not None and config.seeds > 1 and "seeds" in fixed:
+    if tune is not None and config.seeds > 1:
         raise ConfigError("--tune: a search trains one model at a time; leave out --seeds")
 
 
