@@ -32,6 +32,10 @@ _SIZE_LIMITS = {
     "max_position_embeddings": 1_000_000,
     "type_vocab_size": 1_024,
 }
+# MKL finds a function's kernel when it is first called. Where several threads do so at once, one may compute its share
+# with an inexact one (errors of 5e-5 in tanh), so here one thread calls each function that runs through MKL.
+for _function in (torch.tanh, torch.exp):
+    _function(torch.zeros(1))
 
 
 @dataclass(frozen=True)
