@@ -79,6 +79,9 @@ class TrainConfig:
         r_drop: Weight of the divergence between two passes of the last layer and the classifier with different dropout,
             beside the mean of their losses (R-Drop, Liang et al. 2021, arXiv:2106.14448, who sum the losses); 0 is one
             pass.
+        mixup: Alpha of the Beta distribution from which a step draws how much of another text's [CLS] output, and of
+            its label, is added to each text's (manifold mixup, Verma et al. 2019, arXiv:1806.05236), at most half; 0
+            adds nothing.
         class_weights: Weight of each class in the loss: ``none``; ``balanced``, so that all classes weigh the
             same in sum; or ``sqrt``, the square root of that.
         metric: Validation score that decides which epoch is the best, ``accuracy`` or ``macro_f1``.
@@ -103,6 +106,7 @@ class TrainConfig:
     dropout: float | None = None
     label_smoothing: float = 0.0
     r_drop: float = 0.0
+    mixup: float = 0.0
     class_weights: str = "none"
     metric: str = "accuracy"
     keep: str = "best"
@@ -129,6 +133,7 @@ class TrainConfig:
         _require(self.dropout is None or 0 <= self.dropout < 1, f"--dropout {self.dropout} is not between 0 and 1")
         _require(0 <= self.label_smoothing < 1, f"--label-smoothing {self.label_smoothing} is not between 0 and 1")
         _require(0 <= self.r_drop < math.inf, f"--r-drop {self.r_drop} is not 0 or more")
+        _require(0 <= self.mixup <= 1000, f"--mixup {self.mixup} is not between 0 and 1000")
         _require(
             self.class_weights in CLASS_WEIGHTS,
             f"--class-weights {self.class_weights} is not one of {', '.join(CLASS_WEIGHTS)}",

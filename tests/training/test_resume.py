@@ -62,11 +62,11 @@ class StopAfter:
 
 
 @pytest.mark.parametrize(("epoch", "step"), [(1, 1), (1, 6), (2, 3), (3, 1), (3, 6)])
-@pytest.mark.parametrize("unfreeze", [1, "all"])
+@pytest.mark.parametrize(("unfreeze", "mixup"), [(1, 0.0), (1, 0.4), ("all", 0.0)])
 def test_a_resumed_training_is_the_uninterrupted_one_bit_by_bit(
-    parts: TrainingData, config: Config, epoch: int, step: int, unfreeze: int | str
+    parts: TrainingData, config: Config, epoch: int, step: int, unfreeze: int | str, mixup: float
 ) -> None:
-    recipe = config(epochs=3, unfreeze=unfreeze)
+    recipe = config(epochs=3, unfreeze=unfreeze, mixup=mixup)
     whole = run_training(parts, recipe, name="whole")
     stop = StopAfter(epoch, step)
     if epoch == 1:

@@ -168,6 +168,26 @@ def test_r_drop_asks_two_passes_to_agree(parts: TrainingData, config: Config, un
     assert np.median(ratios) < 0.8, ratios
 
 
+@pytest.mark.parametrize(("unfreeze", "r_drop"), [(0, 0.0), (1, 1.0), ("all", 0.0)])
+def test_mixup_mixes_texts_and_their_labels(
+    parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch, unfreeze: Any, r_drop: float
+) -> None:
+    recipe = config(unfreeze=unfreeze, dropout=0.0, r_drop=r_drop, class_weights="sqrt", learning_rate=1e-2)
+
+    def train(mixup: float) -> TrainResult:
+        return run_training(parts, replace(recipe, mixup=mixup), precision="fp32")
+
+    def losses(result: TrainResult) -> list[tuple[float, float]]:
+        return [(epoch.train_loss, epoch.val_loss) for epoch in result.history]
+
+    without, mixed = losses(train(0.0)), losses(train(0.4))
+    assert losses(train(0.4)) == mixed != without
+    # Each text mixed with itself is that text; and all of another one with its label is that other one.
+    for others, share in ((torch.arange, 0.3), (lambda texts: torch.arange(texts).flip(0), 1.0)):
+        monkeypatch.setattr(loop, "_partners", lambda texts, alpha, o=others, s=share: (o(texts), s))
+        np.testing.assert_allclose(losses(train(0.4)), without, rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("keep", "accuracies", "kept"),
     [

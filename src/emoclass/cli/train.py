@@ -90,6 +90,9 @@ def train(
     r_drop: Annotated[
         float | None, _recipe("r_drop", "W", "Weight of the difference that dropout makes between two passes (R-Drop).")
     ] = None,
+    mixup: Annotated[
+        float | None, _recipe("mixup", "ALPHA", "Mix texts, and their labels, by shares from Beta(ALPHA, ALPHA).")
+    ] = None,
     class_weights: Annotated[
         str | None,
         _recipe("class_weights", "KIND", "Weights of classes in the loss: none, or rare ones more: sqrt, balanced."),
@@ -165,6 +168,7 @@ def train(
         "dropout": dropout,
         "label_smoothing": label_smoothing,
         "r_drop": r_drop,
+        "mixup": mixup,
         "class_weights": class_weights,
         "metric": metric,
         "keep": keep,

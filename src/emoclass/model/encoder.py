@@ -384,6 +384,18 @@ class PackedBert(nn.Module):
         Returns:
             ``float32[passes * texts, classes]``, one pass after the other.
         """
+        return self.classify(self.first_outputs(hidden, lengths, start, layers, passes=passes))
+
+    def first_outputs(
+        self,
+        hidden: Tensor,
+        lengths: Sequence[int],
+        start: int,
+        layers: Sequence[BertLayer] | None = None,
+        *,
+        passes: int = 1,
+    ) -> Tensor:
+        """The first half of ``suffix``: [CLS] as it leaves the last layer, ``float32[passes * texts, hidden_size]``."""
         layers = self.layers[start:] if layers is None else layers
         if len(layers) > 1:
             hidden = with_more_rows(hidden)
@@ -391,8 +403,11 @@ class PackedBert(nn.Module):
             hidden = layer(hidden, lengths)
         if passes > 1:
             hidden, lengths = hidden[: sum(lengths)].repeat(passes, 1), list(lengths) * passes
-        first = layers[-1].forward_first(hidden, lengths) if layers else hidden
-        pooled = torch.tanh(self.bert.pooler.dense(first.float()))
+        return (layers[-1].forward_first(hidden, lengths) if layers else hidden).float()
+
+    def classify(self, first: Tensor) -> Tensor:
+        """The second half: logits, ``float32[rows, classes]``, from ``float32[rows, hidden_size]``."""
+        pooled = torch.tanh(self.bert.pooler.dense(first))
         share = self.config.classifier_dropout
         share = self.config.hidden_dropout_prob if share is None else share
         logits: Tensor = self.classifier(dropout(pooled, share, self.training))

@@ -55,7 +55,7 @@ class StepDone:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """One epoch is over. Training figures are means over its batches, taken while learning, with dropout."""
+    """One epoch is over. Training figures are means over its batches, taken while learning, with dropout and mixup."""
 
     epoch: int
     train_loss: float
@@ -234,11 +234,22 @@ def _losses(
     for part in parts:
         hidden, lengths = source.batch(own[part])
         target = torch.from_numpy(labels[own[part]]).to(device)
-        logits = state.model.suffix(hidden, lengths, source.depth, state.working.layers, passes=passes)
-        loss = functional.cross_entropy(
-            logits, target.repeat(passes), weights, reduction="sum", label_smoothing=config.label_smoothing
-        )
-        loss = loss / passes / total
+        first = state.model.first_outputs(hidden, lengths, source.depth, state.working.layers, passes=passes)
+        mixed = [(target, 1.0)]
+        if config.mixup:
+            others, share = _partners(len(lengths), config.mixup)
+            others = others.to(device)
+            first = first.lerp(first.view(passes, len(lengths), -1)[:, others].flatten(0, 1), share)
+            mixed = [(target, 1 - share), (target[others], share)]
+        logits = state.model.classify(first)
+        losses = [
+            share
+            * functional.cross_entropy(
+                logits, wanted.repeat(passes), weights, reduction="sum", label_smoothing=config.label_smoothing
+            )
+            for wanted, share in mixed
+        ]
+        loss = torch.stack(losses).sum() / passes / total
         right = (logits[: len(lengths)].detach().argmax(-1) == target).sum().float()
         state.sums += torch.stack([loss.detach() * texts, right])
         if config.r_drop:
@@ -251,6 +262,12 @@ def _batches(texts: int, batch_size: int, generator: torch.Generator) -> Iterato
     shuffled = torch.randperm(texts, generator=generator).numpy()
     for start in range(0, texts, batch_size):
         yield shuffled[start : start + batch_size]
+
+
+def _partners(texts: int, alpha: float) -> tuple[Tensor, float]:
+    """For each text another one, ``int64[texts]``, and the share of it that is mixed in, at most a half."""
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    return torch.randperm(texts), min(share, 1 - share)
 
 
 def _divergence(first: Tensor, second: Tensor) -> Tensor:

@@ -322,6 +322,7 @@ def _space(starts: Sequence[TrainConfig], depths: Sequence[Unfreeze]) -> dict[st
         "dropout": partial(among, [None, 0.0, 0.2, 0.3]),
         "label_smoothing": partial(among, [0.0, 0.05, 0.1]),
         "r_drop": partial(among, [0.0, 0.5, 1.0, 2.0]),
+        "mixup": partial(among, [0.0, 0.4]),
         "train_pooler": partial(among, [False, True]),
         "unfreeze": partial(among, list(depths)),
     }
