@@ -364,27 +364,10 @@ class PackedBert(nn.Module):
         return self.suffix(self.bert.embeddings(input_ids, lengths).to(dtype), lengths, 0)
 
     def suffix(
-        self,
-        hidden: Tensor,
-        lengths: Sequence[int],
-        start: int,
-        layers: Sequence[BertLayer] | None = None,
-        *,
-        passes: int = 1,
+        self, hidden: Tensor, lengths: Sequence[int], start: int, layers: Sequence[BertLayer] | None = None
     ) -> Tensor:
-        """Logits from the input of layer ``start``.
-
-        Args:
-            hidden: ``[tokens, hidden_size]``; with ``start`` = number of layers, the [CLS] outputs alone.
-            lengths: Tokens of each text in ``hidden``.
-            start: The first layer that is still to be run.
-            layers: What to run instead of the layers from ``start`` on.
-            passes: How many times the last layer and what follows it are run, each time with other dropout.
-
-        Returns:
-            ``float32[passes * texts, classes]``, one pass after the other.
-        """
-        return self.classify(self.first_outputs(hidden, lengths, start, layers, passes=passes))
+        """Logits from the input of layer ``start``, ``float32[texts, classes]``; arguments are ``first_outputs``'s."""
+        return self.classify(self.first_outputs(hidden, lengths, start, layers))
 
     def first_outputs(
         self,
@@ -395,7 +378,18 @@ class PackedBert(nn.Module):
         *,
         passes: int = 1,
     ) -> Tensor:
-        """The first half of ``suffix``: [CLS] as it leaves the last layer, ``float32[passes * texts, hidden_size]``."""
+        """[CLS] as it leaves the last layer, from the input of layer ``start``.
+
+        Args:
+            hidden: ``[tokens, hidden_size]``; with ``start`` = number of layers, the [CLS] outputs alone.
+            lengths: Tokens of each text in ``hidden``.
+            start: The first layer that is still to be run.
+            layers: What to run instead of the layers from ``start`` on.
+            passes: How many times the last layer is run, each time with other dropout.
+
+        Returns:
+            ``float32[passes * texts, hidden_size]``, one pass after the other.
+        """
         layers = self.layers[start:] if layers is None else layers
         if len(layers) > 1:
             hidden = with_more_rows(hidden)
@@ -406,7 +400,7 @@ class PackedBert(nn.Module):
         return (layers[-1].forward_first(hidden, lengths) if layers else hidden).float()
 
     def classify(self, first: Tensor) -> Tensor:
-        """The second half: logits, ``float32[rows, classes]``, from ``float32[rows, hidden_size]``."""
+        """Logits, ``float32[texts, classes]``, from what ``first_outputs`` gives."""
         pooled = torch.tanh(self.bert.pooler.dense(first))
         share = self.config.classifier_dropout
         share = self.config.hidden_dropout_prob if share is None else share
