@@ -16,7 +16,7 @@ KEEP = ("best", "latest")
 # What each recipe changes; docs/experiments.md has the reasons.
 RECIPES: dict[str, dict[str, Any]] = {
     "reference": {},
-    "fast": {"learning_rate": 1e-3, "epochs": 8, "train_pooler": True, "r_drop": 2.0, "mixup": 0.4},
+    "fast": {"learning_rate": 1e-3, "epochs": 8, "train_pooler": True, "r_drop": 2.0},
     "best": {
         "unfreeze": "encoder",
         "train_pooler": True,

@@ -56,7 +56,7 @@ def test_the_recipes_that_are_known_to_be_good_are_tried_first(parts: TrainingDa
     assert found is not None
     own, fast, best = (trial.settings for trial in found.search.trials)
     assert (own["learning_rate"], own["epochs"], own["unfreeze"]) == (2e-2, 1, 1)
-    assert (fast["learning_rate"], fast["mixup"], fast["unfreeze"]) == (1e-3, 0.4, 1)
+    assert (fast["learning_rate"], fast["r_drop"], fast["unfreeze"]) == (1e-3, 2.0, 1)
     assert (best["learning_rate"], best["layer_decay"], best["unfreeze"]) == (1e-4, 0.9, "encoder")
     assert best["epochs"] == 50  # 300 steps
     again = run_training(parts, config(**RECIPES["fast"]), tune=2).tuning
