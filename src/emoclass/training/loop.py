@@ -174,9 +174,9 @@ def training_loop(
     """
     state = state or LoopState(model, len(labels), config)
     device = state.sums.device
-    shard = labels[state.ranks.shard(len(labels))]
     class_weights = _class_weights(labels, model.classifier.out_features, config.class_weights)
-    weights = torch.from_numpy(class_weights).to(device)
+    own_labels = labels[state.ranks.shard(len(labels))]
+    objective = _Objective(state, source, own_labels, torch.from_numpy(class_weights).to(device), config)
     while state.epoch <= config.epochs:
         start = time.perf_counter()
         model.train()
@@ -188,7 +188,7 @@ def training_loop(
             own = own[np.argsort(-source.lengths[own], kind="stable")]
             # The mean over all ranks' texts of the batch.
             total = float(class_weights[labels[chosen]].sum())
-            state.optimizer.step(_losses(state, source, own, shard, weights, config, total, len(chosen)))
+            state.optimizer.step(objective.losses(own, total, len(chosen)))
             state.step += 1
             if state.step % _LOSS_EVERY == 1 or state.step == state.steps:
                 mean_loss = float(state.ranks.total(sums)[0]) / min(state.step * config.batch_size, len(labels))
@@ -203,42 +203,51 @@ def training_loop(
         yield EpochDone(epoch, train_loss, train_accuracy, val.loss, val.accuracy, val.macro_f1, rate, seconds)
 
 
-def _losses(
-    state: LoopState,
-    source: ActivationSource,
-    own: npt.NDArray[np.int64],
-    labels: npt.NDArray[np.int64],
-    weights: Tensor,
-    config: TrainConfig,
-    total: float,
-    texts: int,
-) -> Iterator[Tensor]:
-    """The loss of a batch in parts that fit into memory, and the state's sums.
+@dataclass(frozen=True)
+class _Objective:
+    """What a training minimises: the cross-entropy, and R-Drop's divergence where the recipe asks for it.
 
-    Args:
+    Attributes:
         state: Of the training.
         source: Input of the first layer that trains.
-        own: This rank's texts of the batch, those of like length side by side.
         labels: Class number of each of the source's texts.
         weights: Weight of each class.
         config: The recipe.
-        total: What the sum over the texts of all ranks is divided by.
-        texts: How many they are.
     """
-    if not len(own):
-        return
-    passes, device = 2 if config.r_drop else 1, weights.device
-    parts = [slice(len(own))]
-    if len(state.working.layers) > 1:  # the last layer alone keeps little of a text
-        parts = token_chunks(source.lengths[own].tolist(), chunk_tokens(device, learning=True))
-    for part in parts:
-        hidden, lengths = source.batch(own[part])
-        target = torch.from_numpy(labels[own[part]]).to(device)
-        first = state.model.first_outputs(hidden, lengths, source.depth, state.working.layers, passes=passes)
+
+    state: LoopState
+    source: ActivationSource
+    labels: npt.NDArray[np.int64]
+    weights: Tensor
+    config: TrainConfig
+
+    def losses(self, own: npt.NDArray[np.int64], total: float, texts: int) -> Iterator[Tensor]:
+        """The loss of a batch in parts that fit into memory; the state's sums count them.
+
+        Args:
+            own: This rank's texts of the batch, those of like length side by side.
+            total: What the sum over the texts of all ranks is divided by.
+            texts: How many they are.
+        """
+        if not len(own):
+            return
+        parts = [slice(len(own))]
+        if len(self.state.working.layers) > 1:  # the last layer alone keeps little of a text
+            budget = chunk_tokens(self.weights.device, learning=True)
+            parts = token_chunks(self.source.lengths[own].tolist(), budget)
+        for part in parts:
+            yield self._loss(own[part], total, texts)
+
+    def _loss(self, own: npt.NDArray[np.int64], total: float, texts: int) -> Tensor:
+        state, config, weights = self.state, self.config, self.weights
+        passes = 2 if config.r_drop else 1
+        hidden, lengths = self.source.batch(own)
+        target = torch.from_numpy(self.labels[own]).to(weights.device)
+        first = state.model.first_outputs(hidden, lengths, self.source.depth, state.working.layers, passes=passes)
         mixed = [(target, 1.0)]
         if config.mixup:
             others, share = _partners(len(lengths), config.mixup)
-            others = others.to(device)
+            others = others.to(weights.device)
             first = first.lerp(first.view(passes, len(lengths), -1)[:, others].flatten(0, 1), share)
             mixed = [(target, 1 - share), (target[others], share)]
         logits = state.model.classify(first)
@@ -251,10 +260,10 @@ def _losses(
         ]
         loss = torch.stack(losses).sum() / passes / total
         right = (logits[: len(lengths)].detach().argmax(-1) == target).sum().float()
-        state.sums += torch.stack([loss.detach() * texts, right])
+        state.sums.add_(torch.stack([loss.detach() * texts, right]))
         if config.r_drop:
             loss = loss + config.r_drop * (weights[target] * _divergence(*logits.chunk(2))).sum() / total
-        yield loss
+        return loss
 
 
 def _batches(texts: int, batch_size: int, generator: torch.Generator) -> Iterator[npt.NDArray[np.int64]]:
