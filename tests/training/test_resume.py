@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
@@ -23,7 +26,7 @@ from emoclass.model.prefix import FrozenPrefix
 from emoclass.model.weights import read_tensors
 from emoclass.runtime import runs_dir
 from emoclass.training import finishing, loop
-from emoclass.training.events import Resumed
+from emoclass.training.events import Resumed, StateNotSaved
 from emoclass.training.loop import StepDone
 from emoclass.training.resume import RunStates
 from emoclass.training.run import TrainResult, run_training
@@ -265,3 +268,31 @@ def test_a_killed_training_goes_on(
     history = json.loads(short.stdout)["history"]
     assert [epoch["epoch"] for epoch in history] == list(range(1, len(history) + 1))
     assert len(history) >= 5
+
+
+def test_a_training_does_not_go_on_with_another_base_of_the_same_name(
+    parts: TrainingData, config: Config, tiny_base: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_base, base)
+    recipe, stop = config(base_model=str(base)), StopAfter(2, 1)
+    assert run_training(parts, recipe, on_event=stop.on_event, should_stop=stop.should_stop).stopped
+    tensors = read_tensors(base)
+    tensors = {name.removeprefix("bert."): tensor * 1.01 for name, tensor in tensors.items()}
+    save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
+    events: list[Any] = []
+    run_training(parts, recipe, resume=True, on_event=events.append)
+    assert not any(isinstance(event, Resumed) for event in events)
+
+
+def test_a_state_that_cannot_be_saved_at_the_end_is_not_promised(
+    parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: RunStates, tensors: object, facts: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(RunStates, "save", full)
+    stop = StopAfter(1, 2)
+    with pytest.raises(StoppedError, match="nothing was saved"):
+        run_training(parts, config(), on_event=stop.on_event, should_stop=stop.should_stop)
+    assert any(isinstance(event, StateNotSaved) for event in stop.events)

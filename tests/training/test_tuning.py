@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,7 @@ from emoclass.inference.predictor import load
 from emoclass.model.base import resolve_base
 from emoclass.model.prefix import FrozenPrefix
 from emoclass.training.activations import CacheBudget
-from emoclass.training.events import TrialDone
+from emoclass.training.events import TextsEncoded, TrialDone, TrialStarted
 from emoclass.training.ranks import Ranks
 from emoclass.training.run import TrainResult, run_training
 from emoclass.training.setup import TrainingSetup
@@ -106,6 +107,63 @@ def test_a_search_that_is_out_of_time_ends_well_and_can_go_on(parts: TrainingDat
     assert longer.tuning is not None
     assert longer.tuning.search.trials[0] == short.tuning.search.trials[0]
     assert len(longer.tuning.search.trials) == 3
+
+
+def test_steps_that_are_asked_for_hold_for_all_trials(parts: TrainingData, config: Config) -> None:
+    result = _search(parts, config(epochs=1, min_steps=60), 3, fixed=[*FIXED, "unfreeze", "min_steps"])
+    assert result.tuning is not None
+    steps = math.ceil(len(parts.train) / 8)
+    assert all(trial.settings["epochs"] * steps >= 60 for trial in result.tuning.search.trials)
+    assert result.tuning.search.trials[0].settings["epochs"] == math.ceil(60 / steps)
+
+
+def test_ctrl_c_in_the_frozen_pass_of_a_later_trial_loses_nothing(parts: TrainingData, config: Config) -> None:
+    recipe, free = config(unfreeze=0, epochs=1), [*FIXED, "weight_decay", "epochs"]
+    events: list[object] = []
+
+    def in_second() -> bool:
+        started = [event for event in events if isinstance(event, TrialStarted)]
+        return len(started) == 2 and isinstance(events[-1], TextsEncoded)
+
+    stopped = run_training(parts, recipe, tune=3, fixed=free, on_event=events.append, should_stop=in_second)
+    assert stopped.tuning is not None
+    assert isinstance(events[-1], TextsEncoded)
+    assert (len(stopped.tuning.search.trials), stopped.stopped) == (1, True)
+    at_once = run_training(parts, recipe, tune=3, fixed=free, resume=True, should_stop=lambda: True)
+    assert at_once.tuning is not None
+    assert at_once.tuning.search.trials == stopped.tuning.search.trials
+
+
+def test_a_search_that_was_killed_after_it_saved_a_model_goes_on_under_its_name(
+    parts: TrainingData, config: Config
+) -> None:
+    def kill(event: object) -> None:
+        if isinstance(event, TrialDone) and event.number == 2:
+            raise KeyboardInterrupt
+
+    recipe = config(epochs=1)
+    assert _search(parts, recipe, 3, name="best", max_minutes=1e-6).model.manifest.name == "best"
+    with pytest.raises(KeyboardInterrupt):
+        _search(parts, recipe, 3, name="best", resume=True, on_event=kill)
+    last = _search(parts, recipe, 3, name="best", resume=True)
+    assert last.tuning is not None
+    assert (last.model.manifest.name, len(last.tuning.search.trials)) == ("best", 3)
+
+
+def test_a_search_goes_on_after_its_first_trial_failed(parts: TrainingData, config: Config) -> None:
+    recipe = config(learning_rate=1e30, max_grad_norm=1e30, epochs=1)
+    done: list[TrialDone] = []
+
+    def note(event: object) -> None:
+        if isinstance(event, TrialDone):
+            done.append(event)
+
+    stopped = _search(parts, recipe, 3, on_event=note, should_stop=lambda: len(done) == 2)
+    assert stopped.tuning is not None
+    assert [trial.state for trial in stopped.tuning.search.trials] == ["failed", "complete"]
+    resumed = _search(parts, recipe, 3, resume=True)
+    assert resumed.tuning is not None
+    assert (len(resumed.tuning.search.trials), resumed.tuning.search.best.number) == (3, 2)
 
 
 def test_in_fp16_one_layer_learns_and_no_search_tries_more(parts: TrainingData, config: Config) -> None:

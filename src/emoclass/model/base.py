@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from emoclass.fingerprint import file_sha256
 from emoclass.model.encoder import EncoderConfig, PackedBert
 from emoclass.model.tokenization import HeadTailTokenizer
 from emoclass.model.weights import build_model, new_linear, read_json, read_tensors, weight_files
+from emoclass.runtime import expanded
 
 MINILM = "minilm"
 _MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
@@ -41,6 +44,14 @@ class BaseModel:
     source: str
     directory: Path
     config: EncoderConfig
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the files that its results depend on."""
+        names = ["config.json", "tokenizer.json", "vocab.txt"]
+        small = [path for path in (self.directory / name for name in names) if path.is_file()]
+        digests = "".join(file_sha256(path) for path in [*small, *weight_files(self.directory)])
+        return hashlib.sha256(digests.encode()).hexdigest()
 
     def tokenizer(self, truncation: TruncationConfig) -> HeadTailTokenizer:
         """Its tokenizer with this length limit.
@@ -136,7 +147,7 @@ def resolve_tokenizer(name: str) -> HeadTailTokenizer:
 
 
 def _find(name: str, *, with_weights: bool) -> BaseModel:
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir():
         return _checked(name, "directory", path)
     hub_id = _MINILM_HUB_ID if name == MINILM else name

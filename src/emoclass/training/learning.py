@@ -37,6 +37,7 @@ class Learning:
         config: The recipe.
         states: Where states are saved; ``None`` saves none.
         facts: What is saved in them besides, as plain JSON values.
+        sources: Those of ``setup``, if they are not to be all computed.
 
     Attributes:
         sources: Input of the first layer that trains, by part.
@@ -54,9 +55,10 @@ class Learning:
         config: TrainConfig,
         states: RunStates | None = None,
         facts: Mapping[str, Any] | None = None,
+        sources: Mapping[str, ActivationSource] | None = None,
     ) -> None:
         self.setup, self.model, self.config, self._states, self._facts = setup, model, config, states, facts or {}
-        self.sources: dict[str, ActivationSource] = setup.sources(model)
+        self.sources: Mapping[str, ActivationSource] = setup.sources(model) if sources is None else sources
         self.history: list[EpochDone] = []
         self.kept_tensors: dict[str, Tensor] = {}
         self.stopped = False
@@ -133,7 +135,7 @@ class Learning:
                 raise
             self.failure = str(error)
         if not self.history:
-            goes_on = self._states is not None and not self._states.problem
+            goes_on = self._states is not None and self._states.exist
             then = "run the same command with --resume to go on from there" if goes_on else "nothing was saved"
             raise StoppedError(f"stopped before the first epoch was over; {then}")
         self.recall(self.history, self.kept_tensors)
@@ -181,8 +183,7 @@ class Learning:
         try:
             self._states.save(tensors, facts)
         except OSError as error:
-            if not self.stopped:
-                self.setup.on_event(StateNotSaved(f"{self._states.directory}: {error.strerror or error}"))
+            self.setup.on_event(StateNotSaved(f"{self._states.directory}: {error.strerror or error}"))
 
     def _resume(self, state: LoopState, saved: SavedState) -> None:
         state.restore(saved.tensors, saved.facts)

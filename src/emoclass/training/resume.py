@@ -79,6 +79,11 @@ class RunStates:
             self.clear()
         self._stack.close()
 
+    @property
+    def exist(self) -> bool:
+        """Whether there is a state to go on from."""
+        return not self.problem and bool(self._numbers())
+
     def of_part(self, name: str) -> RunStates:
         """The states of a part of the run; they go when those of the run do."""
         part = RunStates(f"{self.directory.name}/{name}")

@@ -139,6 +139,9 @@ def train_together(
     base = resolve_base(config.base_model)
     torch_device = resolve_device(device)
     dtype = resolve_precision(precision, torch_device)
+    fixed = set(fixed)
+    # Of a search the steps that are asked for hold for all trials, those of its first recipe for the first.
+    least_epochs = replace(config, epochs=1).for_texts(len(data.train)).epochs if "min_steps" in fixed else 1
     config = config.for_texts(len(data.train))
     _check_limits(config, patience, max_minutes, tune)
     searched = None if tune is None else sorted(fixed)
@@ -168,7 +171,7 @@ def train_together(
                 if config.seeds > 1 and not learning.stopped and learning.failure is None:
                     averaged = average_seeds(learning, states, resume=resume, patience=patience, deadline=deadline)
             else:
-                tuner = Tuner(setup, config, fixed, states)
+                tuner = Tuner(setup, config, fixed, states, least_epochs=least_epochs)
                 search = tuner.run(tune, saved=saved, deadline=deadline, patience=patience)
                 learning = tuner.learned(search.best)
                 learning.stopped = len(search.trials) < tune and should_stop()
@@ -272,7 +275,7 @@ def _key(
             digest.update(f"{len(text)} {len(label)} {text}{label}".encode("utf-8", "surrogatepass"))
         digest.update(b"\0")
     versions = [__version__, torch.__version__]
-    where = [base.name, base.source, device.type, str(dtype)]
+    where = [base.name, base.sha256, device.type, str(dtype)]
     return run_key(config.to_dict(), searched, where, digest.hexdigest(), versions)
 
 

@@ -130,10 +130,17 @@ class TrainingSetup:
                 self._caches[depth] = cache
             below = self._kept.get(start, {})
             self._telling = True
-            self._kept[depth] = {part: cache.add(t, below.get(part)) for part, t in self.tokenized.items()}
-            self._telling = False  # the test part, at the end, is done without a word
+            try:
+                self._kept[depth] = {part: cache.add(t, below.get(part)) for part, t in self.tokenized.items()}
+            finally:
+                self._telling = False  # what comes at the end is done without a word
             self.on_event(PrefixDone(cache.use))
         return self._kept[depth]
+
+    def val_source(self, model: PackedBert) -> ActivationSource:
+        """Of the validation part alone, for a model that has learned; computed without asking whether to stop."""
+        kept = self._kept.get(frozen_depth(model) or 0)
+        return kept["val"] if kept else self.source(model, self.tokenized["val"])
 
     def source(self, model: PackedBert, texts: TokenizedTexts) -> ActivationSource:
         """The same for other texts, or where nothing is kept."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -121,24 +121,37 @@ class Tuner:
         config: The recipe that the search begins with.
         fixed: Settings that stay as they are.
         states: Where the search is saved after each trial.
+        least_epochs: Of every trial.
 
     Attributes:
         trials: All so far.
         tensors: Trained weights by number of the trial: of the first and of the best one.
     """
 
-    def __init__(self, setup: TrainingSetup, config: TrainConfig, fixed: Iterable[str], states: RunStates) -> None:
-        fixed = set(fixed)
+    def __init__(
+        self,
+        setup: TrainingSetup,
+        config: TrainConfig,
+        fixed: Set[str],
+        states: RunStates,
+        *,
+        least_epochs: int = 1,
+    ) -> None:
         self.setup, self.config, self._states = setup, config, states
         depths = [config.unfreeze] if "unfreeze" in fixed else setup.depths_to_try
-        starts = _starts(config, len(setup.data.train), depths)
-        self._space = {name: suggest for name, suggest in _space(starts, depths).items() if name not in fixed}
+        starts = [
+            replace(start, epochs=max(start.epochs, least_epochs))
+            for start in _starts(config, len(setup.data.train), depths)
+        ]
+        space = _space(starts, depths, least_epochs)
+        self._space = {name: suggest for name, suggest in space.items() if name not in fixed}
         first = [{name: getattr(start, name) for name in self._space} for start in starts]
         self._starts = [values for number, values in enumerate(first) if values not in first[:number]]
         if not self._space:
             raise ConfigError("--tune: every setting that could be tried is given; leave out some")
         self.trials: list[Trial] = []
         self.tensors: dict[int, dict[str, Tensor]] = {}
+        self._interim: list[str] | None = None
 
     @property
     def best(self) -> Trial:
@@ -192,8 +205,8 @@ class Tuner:
         """The first or the best trial's model with the weights of the epoch that it keeps."""
         config = self.recipe(trial.settings)
         model, _ = self.setup.new_model(config)
-        learning = Learning(self.setup, model, config)
-        learning.recall(trial.history, self.tensors[trial.number])
+        learning = Learning(self.setup, model, config, sources={"val": self.setup.val_source(model)})
+        learning.recall(trial.history, self.tensors.get(trial.number, {}))
         return learning
 
     def gain(self, best: Learning) -> tuple[Gain, str]:
@@ -225,8 +238,8 @@ class Tuner:
             return state == "pruned"
 
         model, _ = self.setup.new_model(config)
-        learning = Learning(self.setup, model, config)
         try:
+            learning = Learning(self.setup, model, config)
             learning.learn(patience=patience, deadline=deadline, should_end=is_hopeless)
         except StoppedError:
             return False
@@ -261,13 +274,15 @@ class Tuner:
     def _save(self) -> None:
         tensors = {f"{number}.{name}": t for number, kept in self.tensors.items() for name, t in kept.items()}
         try:
-            self._states.save(tensors, {"trials": [trial.to_dict() for trial in self.trials], "interim": None})
+            trials = [trial.to_dict() for trial in self.trials]
+            self._states.save(tensors, {"trials": trials, "interim": self._interim})
         except OSError as error:
             self.setup.on_event(StateNotSaved(f"{self._states.directory}: {error.strerror or error}"))
 
     def _resume(self, study: optuna.Study, saved: SavedState) -> None:
         optuna = _optuna()
         self.trials = [Trial.from_dict(values) for values in saved.facts["trials"]]
+        self._interim = saved.facts["interim"]
         for key, tensor in saved.tensors.items():
             number, _, name = key.partition(".")
             self.tensors.setdefault(int(number), {})[name] = tensor
@@ -299,7 +314,7 @@ def _starts(config: TrainConfig, texts: int, depths: Sequence[Unfreeze]) -> list
 _Suggest = Callable[[Any, str], Any]
 
 
-def _space(starts: Sequence[TrainConfig], depths: Sequence[Unfreeze]) -> dict[str, _Suggest]:
+def _space(starts: Sequence[TrainConfig], depths: Sequence[Unfreeze], least_epochs: int) -> dict[str, _Suggest]:
     """How a value of each setting is found; those that it begins with are among those to be found."""
 
     def own(name: str) -> list[Any]:
@@ -313,7 +328,7 @@ def _space(starts: Sequence[TrainConfig], depths: Sequence[Unfreeze]) -> dict[st
         return trial.suggest_float(name, min(low, *positive), max(high, *positive), log=True)
 
     def epochs(trial: optuna.Trial, name: str) -> int:
-        return trial.suggest_int(name, min(2, *own(name)), max(16, *own(name)))
+        return trial.suggest_int(name, max(least_epochs, min(2, *own(name))), max(16, *own(name)))
 
     space: dict[str, _Suggest] = {
         "learning_rate": partial(between, 3e-5, 5e-3),
