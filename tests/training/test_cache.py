@@ -97,6 +97,20 @@ def test_memory_and_disk_share_a_part_and_the_next_run_finds_the_file_whatever_m
     assert again.use == CacheUse(memory=30, reused=30)
 
 
+def test_what_a_training_wrote_is_counted_once(
+    texts: TokenizedTexts, make_cache: Callable[..., ActivationCache], tiny_base: Path
+) -> None:
+    make_cache().add(texts)
+    (file,) = list_files()
+    budget = CacheBudget(0, int(2.9 * file.size))
+    model, _ = resolve_base(str(tiny_base)).load(2, seed=1)
+    for dtype in (torch.bfloat16, torch.float32):  # a file of half the size, and the one above
+        ActivationCache(FrozenPrefix(model, 1, dtype), CPU, budget).add(texts)
+    ActivationCache(FrozenPrefix(model, 1, torch.float16), CPU, budget).add(texts)
+    assert len(list_files()) == 3
+    assert file.path.exists()
+
+
 def test_a_part_without_texts_has_no_rows(texts: TokenizedTexts, make_cache: Callable[..., ActivationCache]) -> None:
     rows, lengths = make_cache().add(texts.take(np.arange(0))).batch(np.arange(0))
     assert (len(rows), lengths) == (0, [])

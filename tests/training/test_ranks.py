@@ -103,6 +103,12 @@ def test_processes_on_one_machine_share_its_memory(monkeypatch: pytest.MonkeyPat
     assert default_budget(cpu).memory == 10**9
 
 
+def test_processes_on_one_machine_share_its_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    budget = default_budget(torch.device("cpu"), disk=8 * 10**9)
+    assert (budget.disk, budget.disk_limit) == (2 * 10**9, 8 * 10**9)
+
+
 def test_a_container_leaves_less_than_the_machine(tmp_path: Path) -> None:
     assert _free_in_container(tmp_path) == math.inf
     (tmp_path / "memory.max").write_text("max\n")

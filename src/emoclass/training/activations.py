@@ -59,7 +59,8 @@ class FiledActivations:
         """Rows of these texts end to end, and the rows of each."""
         rows = self._layout.rows[indices]
         hidden = self._file.read(self._layout.starts[indices], rows)
-        return hidden.to(self._device, non_blocking=True), rows.tolist()
+        # Only CUDA's allocator keeps what is read into until it has been copied.
+        return hidden.to(self._device, non_blocking=self._device.type == "cuda"), rows.tolist()
 
 
 class JoinedActivations:
@@ -113,15 +114,21 @@ class RowLayout:
 
 @dataclass
 class CacheBudget:
-    """What activations may take; both shrink as parts are planned.
+    """What activations of one process may take; both shrink as parts are planned.
 
     Attributes:
         memory: Bytes of memory on the device.
-        disk: Bytes of all files together.
+        disk: Bytes of its files.
+        sharing: Processes that have as much of the disk each.
+        disk_limit: Bytes of all files together, those of other trainings included; it does not shrink.
     """
 
     memory: int
     disk: int
+    sharing: int = 1
+
+    def __post_init__(self) -> None:
+        self.disk_limit = self.disk * self.sharing
 
 
 # Rows that are read from a file at once, by way of memory that a GPU can copy from.
@@ -133,16 +140,17 @@ _MEMORY_SHARE, _DISK_SHARE, _MOST_DISK = 0.5, 0.5, 20 * 10**9
 def default_budget(device: torch.device, *, memory: int | None = None, disk: int | None = None) -> CacheBudget:
     """What is given, and for the rest half of what is free on the device and on the cache's disk, there 20 GB at most.
 
-    What the cache's own files take counts as free. Processes that torchrun started on one machine share its memory.
+    What the cache's own files take counts as free. Processes that torchrun started on one machine share the disk, and
+    its memory where none is given.
     """
+    sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if memory is None:
-        sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory() // sharing
         memory = int(_MEMORY_SHARE * free)
     if disk is None:
         own = sum(file.size for file in list_files())
         disk = min(_MOST_DISK, int(_DISK_SHARE * (own + free_disk(cache_dir()))))
-    return CacheBudget(memory, disk)
+    return CacheBudget(memory, disk // sharing, sharing)
 
 
 @dataclass(frozen=True)
@@ -182,7 +190,6 @@ class ActivationCache:
         on_texts: Callable[[int], None] = lambda texts: None,
     ) -> None:
         self._prefix, self._device, self._budget, self._on_texts = prefix, device, budget, on_texts
-        self._disk_limit = budget.disk
         self._digest = prefix_digest(prefix) if budget.disk > 0 else b""
         self._dtype = torch.float32 if prefix.only_first else prefix.dtype
         self._row_bytes = prefix.hidden_size * self._dtype.itemsize
@@ -242,7 +249,7 @@ class ActivationCache:
         path = cache_path(self._digest, texts.take(np.arange(start, len(texts))))
         file = self._open(path, size)
         if file is None:
-            make_room(size, self._disk_limit)
+            make_room(size, self._budget.disk_limit)
             with RowWriter(path) as writer:
                 self._compute(source, start, len(texts), layout, hidden, writer)
             return self._open(path, size)
