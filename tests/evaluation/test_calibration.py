@@ -12,7 +12,8 @@ from emoclass.evaluation.calibration import (
     threshold_for,
     with_temperature,
 )
-from emoclass.evaluation.significance import bootstrap_intervals, paired_test
+from emoclass.evaluation.metrics import class_f1
+from emoclass.evaluation.significance import bootstrap_gain, bootstrap_intervals, paired_test
 
 
 def overconfident(rows: int, temperature: float = 3.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -68,6 +69,31 @@ def test_coverage_and_thresholds() -> None:
     assert best is not None
     assert (best.coverage, round(best.min_confidence, 2)) == (0.75, 0.8)
     assert threshold_for(confidences, ~correct, 0.99) is None
+
+
+def test_a_threshold_is_as_short_as_it_may_be() -> None:
+    confidences = np.array([0.99999, 0.99996, 0.99995, 0.7], dtype=np.float32)
+    correct = np.array([True, True, False, False])
+    for accuracy, rows in ((1.0, 2), (0.6, 3), (0.5, 4)):
+        point = threshold_for(confidences, correct, accuracy)
+        assert point is not None
+        assert point.coverage == rows / 4
+        assert (confidences >= float(str(point.min_confidence))).sum() == rows
+        assert len(str(point.min_confidence)) <= 8
+
+
+def test_the_interval_of_macro_f1_holds_it_though_classes_are_rare() -> None:
+    matrix = np.zeros((19, 19), dtype=np.int64)
+    for name in range(9):
+        matrix[name, name], matrix[name, (name + 1) % 9] = 45, 5
+    matrix[np.arange(9, 19), 0] = 1  # ten classes of one text, all taken for the first one
+    macro = np.mean(class_f1(matrix))
+    interval = bootstrap_intervals(matrix)["macro_f1"]
+    assert interval.lower < macro < interval.upper < macro + 0.03
+    true, second = np.repeat(np.arange(19), matrix.sum(axis=1)), np.repeat(np.arange(361) % 19, matrix.ravel())
+    gain = bootstrap_gain(true, np.zeros_like(true), second, 19, "macro_f1")
+    assert gain.second == pytest.approx(macro)
+    assert gain.interval.lower < gain.second - gain.first < gain.interval.upper
 
 
 def test_intervals_cover_the_truth_at_about_their_rate() -> None:

@@ -260,7 +260,7 @@ def _target(evaluation: Evaluation, accuracy: float) -> str:
     if point is None:
         return f"No confidence reaches accuracy {accuracy:g} on these rows."
     return (
-        f"--min-confidence {point.min_confidence:.4f} reaches accuracy {point.accuracy:.4f} on these rows and answers "
+        f"--min-confidence {point.min_confidence} reaches accuracy {point.accuracy:.4f} on these rows and answers "
         f"{point.coverage:.1%} of them."
     )
 

@@ -7,7 +7,8 @@ prediction (Guo et al. 2017, On Calibration of Modern Neural Networks).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import ROUND_FLOOR, Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -122,10 +123,25 @@ def coverage_curve(
 def threshold_for(
     confidences: npt.NDArray[np.float32], correct: npt.NDArray[np.bool_], accuracy: float
 ) -> CoveragePoint | None:
-    """The least confidence from which on at least this share is right; ``None`` if there is none."""
+    """The least confidence from which on at least this share is right; ``None`` if there is none.
+
+    It is a short decimal, of four places where that is enough to part those texts from the others.
+    """
     ordered, right, last = _ranked(confidences, correct)
     reached = last[right[last] / (last + 1) >= accuracy]
-    return _coverage_point(ordered, right, int(reached[-1])) if len(reached) else None
+    if not len(reached):
+        return None
+    end = int(reached[-1])
+    point = _coverage_point(ordered, right, end)
+    below = float(ordered[end + 1]) if end + 1 < len(ordered) else -1.0
+    return replace(point, min_confidence=_decimal_between(below, point.min_confidence))
+
+
+def _decimal_between(lower: float, upper: float) -> float:
+    """The number with the fewest decimal places, but at least four, above ``lower`` and at most ``upper``."""
+    exact = Decimal(upper)
+    shorter = (float(exact.quantize(Decimal(1).scaleb(-places), ROUND_FLOOR)) for places in range(4, 17))
+    return next((value for value in shorter if value > lower), upper)
 
 
 def _ranked(

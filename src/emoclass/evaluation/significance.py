@@ -27,29 +27,32 @@ def bootstrap_intervals(confusion_matrix: npt.NDArray[np.int64], *, seed: int = 
     """Percentile bootstrap intervals of accuracy and macro F1.
 
     Drawing texts with replacement is drawing cells of the confusion matrix: however many texts there are, it takes
-    the same time.
+    the same time. For macro F1 each class has as many texts in every draw as it has: a rare one that is missing from
+    some would make them means over other classes than the score is.
 
     Args:
         confusion_matrix: ``int64[classes, classes]``, rows are true classes.
         seed: Of the draws.
     """
     rng = np.random.default_rng(seed)
-    rows = int(confusion_matrix.sum())
-    shares = confusion_matrix.ravel() / rows
-    step = max(1, _MOST_CELLS // len(shares))
-    accuracies, macro = [], []
+    rows, support = int(confusion_matrix.sum()), confusion_matrix.sum(axis=1)
+    right = rng.binomial(rows, np.trace(confusion_matrix) / rows, size=_RESAMPLES)
+    present = confusion_matrix[support > 0]
+    shares = present / present.sum(axis=1, keepdims=True)
+    step = max(1, _MOST_CELLS // confusion_matrix.size)
+    macro = []
     for start in range(0, _RESAMPLES, step):
-        draws = rng.multinomial(rows, shares, size=min(step, _RESAMPLES - start))
-        scores = _scores(draws.reshape(-1, *confusion_matrix.shape))
-        accuracies.append(scores["accuracy"])
-        macro.append(scores["macro_f1"])
-    return {"accuracy": _interval(np.concatenate(accuracies)), "macro_f1": _interval(np.concatenate(macro))}
+        count = min(step, _RESAMPLES - start)
+        draws = np.zeros((count, *confusion_matrix.shape), dtype=np.int64)
+        draws[:, support > 0] = rng.multinomial(support[support > 0], shares, size=(count, len(present)))
+        macro.append(_macro_f1(draws))
+    return {"accuracy": _interval(right / rows), "macro_f1": _interval(np.concatenate(macro))}
 
 
-def _scores(matrices: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float64]]:
-    """Of confusion matrices, ``[draws, classes, classes]``; classes without texts do not count for macro F1."""
-    accuracy = np.trace(matrices, axis1=1, axis2=2) / matrices.sum(axis=(1, 2))
-    return {"accuracy": accuracy, "macro_f1": np.nanmean(class_f1(matrices), axis=1)}
+def _macro_f1(matrices: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Of confusion matrices, ``[draws, classes, classes] -> float64[draws]``; classes without texts do not count."""
+    result: npt.NDArray[np.float64] = np.nanmean(class_f1(matrices), axis=1)
+    return result
 
 
 def _interval(values: npt.NDArray[np.float64]) -> Interval:
@@ -122,14 +125,22 @@ def bootstrap_gain(
 ) -> Gain:
     """Paired percentile bootstrap of a difference of scores; class numbers are ``int64[texts]``.
 
-    Drawing texts is drawing cells of (true, first, second); only those that occur are drawn.
+    Drawing texts is drawing cells of (true, first, second); only those that occur are drawn, for macro F1 within each
+    true class, as for its interval.
     """
     rng = np.random.default_rng(seed)
     cells, counts = np.unique(np.stack([true, first, second]), axis=1, return_counts=True)
-    draws = np.concatenate([counts[None], rng.multinomial(len(true), counts / len(true), size=_RESAMPLES)])
+    draws = np.repeat(counts[None], _RESAMPLES + 1, axis=0)
+    strata = [cells[0] == name for name in np.unique(true)] if metric == "macro_f1" else [np.full(len(counts), True)]
+    for drawn in strata:
+        texts = counts[drawn].sum()
+        draws[1:, drawn] = rng.multinomial(texts, counts[drawn] / texts, size=_RESAMPLES)
     scores = []
     for predicted in cells[1:]:
+        if metric == "accuracy":
+            scores.append(draws @ (cells[0] == predicted) / len(true))
+            continue
         place = np.zeros((len(counts), classes**2))
         place[np.arange(len(counts)), cells[0] * classes + predicted] = 1
-        scores.append(_scores((draws @ place).reshape(-1, classes, classes))[metric])
+        scores.append(_macro_f1((draws @ place).reshape(-1, classes, classes)))
     return Gain(metric, float(scores[0][0]), float(scores[1][0]), _interval((scores[1] - scores[0])[1:]))
