@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -112,6 +113,22 @@ def test_progress_is_shown_on_a_terminal_alone(run: Run, odd_csv: Path, monkeypa
     monkeypatch.setattr(_console, "status", lambda: Console(file=shown, force_terminal=True, width=100))
     run(odd_csv)
     assert "20/?" in shown.getvalue()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_a_reader_that_goes_early_changes_neither_the_page_nor_the_exit_code(
+    run: Run, odd_csv: Path, tmp_path: Path, option: str
+) -> None:
+    page = tmp_path / "page.html"
+    command = f"{sys.executable} -m emoclass eval {odd_csv} --report {page} --fail-under accuracy=1 {option}"
+    done = subprocess.run(
+        f"{{ {command}; echo $? >&2; }} | true", shell=True, capture_output=True, text=True, timeout=120, check=False
+    )
+    *_, error, code = done.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert code == "1"
+    assert page.exists()
 
 
 def test_a_score_below_its_limit_is_exit_1_after_the_report(run: Run, odd_csv: Path) -> None:

@@ -27,10 +27,10 @@ from rich.text import Text
 
 
 class _ResultConsole(Console):
-    """When its reader goes, the command ends like any other in a pipe; rich would exit 1."""
+    """When its reader goes, what else the command does is still done, and its exit code is that; rich would exit 1."""
 
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
+        silence(sys.stdout)
 
 
 class _StatusConsole(Console):
@@ -82,7 +82,11 @@ def warn(message: str) -> None:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    try:
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence(sys.stdout)
 
 
 def clean_text(text: str) -> str:
