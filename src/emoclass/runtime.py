@@ -39,7 +39,12 @@ def runs_dir() -> Path:
 
 def _home(name: str, default: Path) -> Path:
     home = os.environ.get("EMOCLASS_HOME")
-    return Path(home).expanduser() / name if home else default
+    return expanded(home) / name if home else default
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with the home directory in place of ``~``; where there is no such user it stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises then
 
 
 def resolve_device(spec: str = "auto") -> torch.device:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def message_of(result: Any, code: int = 1) -> str:
         (None, ["data.csv", "no such file"]),
         (b"", ["data.csv", "empty"]),
         (b"text,label\n", ["no data rows"]),
-        (b"text,label\na,joy\nb,joy\nc,joy\n", ["two classes", "'joy'"]),
+        (b"text,label\na,joy\nb,joy\nc,joy\n", ["data.csv", "two classes", "'joy'"]),
         (b"id,size\n1,2\n3,4\n5,6\n", ["--text-column", "id", "size"]),
         (bytes(range(256)) * 20, ["binary"]),
         (b'text,label\nfine,joy\n"broken,joy\nmore,fear\n', ["line 3", "quote"]),
@@ -193,3 +194,52 @@ def test_output_that_cannot_be_written_is_an_error(tiny_train: Run) -> None:
     assert result.returncode == 1
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_closed_standard_streams_are_told_or_do_no_harm(emotions_csv: Path, tmp_path: Path) -> None:
+    emoclass = f"{sys.executable} -m emoclass"
+    closed = run_process(f"{emoclass} split - -o {tmp_path / 'none'} <&-")
+    assert (closed.returncode, closed.stderr) == (
+        1,
+        "error: standard input: is closed: pass a file, or pipe a table in\n",
+    )
+    unseen = run_process(f"{emoclass} split {emotions_csv} -o {tmp_path / 'parts'} >&-")
+    assert (unseen.returncode, "error" in unseen.stderr) == (0, False)
+    assert (tmp_path / "parts" / "train.csv").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes")
+def test_standard_input_that_does_not_wait_is_waited_for(emotions_csv: Path, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    command = [sys.executable, "-m", "emoclass", "split", "-", "-o", str(tmp_path / "parts"), "--json"]
+    with subprocess.Popen(command, stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        os.close(reading)
+        content = emotions_csv.read_bytes()
+        os.write(writing, content[:100])
+        time.sleep(2)
+        os.write(writing, content[100:])
+        os.close(writing)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert json.loads(output)["input"]["rows"] == content.count(b"\n") - 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+def test_sigterm_ends_like_ctrl_c() -> None:
+    command = [sys.executable, "-m", "emoclass", "inspect-data", "-", "--base-model", "none"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"text,label\n")
+        process.stdin.flush()
+        time.sleep(2)
+        process.terminate()
+        assert process.wait(timeout=60) == 130
+
+
+def test_a_home_of_nobody_is_a_path_like_any_other(cli: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "no model named '~nosuchuser/x'" in message_of(cli("models", "show", "~nosuchuser/x"))
+    monkeypatch.setenv("EMOCLASS_HOME", "~nosuchuser")
+    assert cli("models", "list").exit_code == 0

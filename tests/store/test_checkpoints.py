@@ -333,3 +333,28 @@ def test_a_replacement_that_was_killed_half_way_loses_nothing(train: Train) -> N
     assert [model.directory.name for model in list_models()[0]] == ["first"]
     assert not rubbish.exists()
     load("first")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_removing_a_linked_model_removes_the_link(train: Train, tmp_path: Path) -> None:
+    directory = train("mine").model.directory
+    elsewhere = tmp_path / "elsewhere"
+    directory.rename(elsewhere)
+    directory.symlink_to(elsewhere)
+    remove_model("mine")
+    assert in_models_dir() == []
+    assert load(elsewhere).predict(TEXTS)
+
+
+def test_a_file_system_that_cannot_flush_directories_does_no_harm(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        original(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert load(train("mine").model.directory).predict(TEXTS)

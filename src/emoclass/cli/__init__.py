@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import Annotated, Any
@@ -86,16 +87,23 @@ app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")
 
 
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """The ``emoclass`` command."""
-    if sys.stderr is None:  # closed by whoever started this
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         # Data is UTF-8 whatever the locale says; what cannot be encoded must not end a long run.
         with suppress(AttributeError, ValueError):
             stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # ends like Ctrl-C, and cleans up like it
+        signal.signal(signal.SIGTERM, _interrupt)
     # What torch's import makes stays until the end. Looking for garbage in it takes a quarter of a second.
     gc.set_threshold(50_000)
     try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from emoclass.data.sources import FORMATS, SUFFIXES, format_of
 from emoclass.errors import ConfigError, DataError, one_line
+from emoclass.runtime import expanded
 
 _WILD = "*?["
 
@@ -74,7 +75,7 @@ def locate(source: str) -> tuple[Any, str]:
     if is_uri(source):
         filesystem, path = FileSystem.from_uri(source)
         return filesystem, path
-    return LocalFileSystem(), Path(source).expanduser().absolute().as_posix()
+    return LocalFileSystem(), expanded(source).absolute().as_posix()
 
 
 def is_uri(source: str) -> bool:
@@ -107,7 +108,7 @@ def _find(source: str, format: str | None) -> tuple[Any, list[str]]:
 def _split(source: str) -> tuple[str, PurePosixPath | None]:
     """The part of a pattern before its first wild character, and the rest; a path that exists is none."""
     wild = min((source.find(character) for character in _WILD if character in source), default=-1)
-    if wild < 0 or (not is_uri(source) and Path(source).expanduser().exists()):
+    if wild < 0 or (not is_uri(source) and expanded(source).exists()):
         return source, None
     slash = source.rfind("/", 0, wild) + 1
     return source[:slash] or ".", PurePosixPath(source[slash:])

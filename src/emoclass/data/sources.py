@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import select
 import sys
 import zlib
 from contextlib import ExitStack
@@ -40,6 +41,7 @@ class ByteReader(io.BufferedIOBase):
         self.name = name
         # read1 returns what is there: a pipe that stays open must not block until a buffer is full.
         self._pull = getattr(stream, "read1", None) or stream.read
+        self._stream = stream
         self._sha256 = hashlib.sha256()
         self.head = b""
         # No mark has a line feed in it: a line that is there already is enough.
@@ -71,7 +73,10 @@ class ByteReader(io.BufferedIOBase):
 
     def _pull_chunk(self, size: int) -> bytes:
         try:
-            chunk = cast(bytes, self._pull(size))
+            while (
+                chunk := cast("bytes | None", self._pull(size))
+            ) is None:  # whoever started this did not want to wait
+                select.select([self._stream], [], [])
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError(
                 f"{self.name}: the gzip data is damaged or cut off ({error}): get a complete copy of the file"
@@ -126,6 +131,8 @@ def open_source(
         suffix_format = LINES
     if str(source) == STDIN:
         name, suffix_format = "standard input", LINES if allow_lines else "csv"
+        if stdin is None and sys.stdin is None:
+            raise DataError("standard input: is closed: pass a file, or pipe a table in")
         # Without its buffer, whose lock would be held by a thread that waits for input while Python ends.
         file = stdin or cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
     else:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from emoclass.errors import EmoclassError, ModelError, NameTakenError, one_line
 from emoclass.fingerprint import file_sha256
-from emoclass.runtime import models_dir
+from emoclass.runtime import expanded, models_dir
 from emoclass.store import layout
 from emoclass.store.directories import (
     discard,
@@ -181,7 +181,7 @@ def find_model(name: str | Path | None = None) -> StoredModel:
             reason = f" ({notes[0]})" if notes else ""
             raise ModelError(f"there is no trained model in {models_dir()}{reason}; run emoclass train first")
         return models[0]
-    path = Path(name).expanduser()
+    path = expanded(name)
     own = path.name if path.absolute().parent == models_dir().absolute() else str(name)
     stored = _stored(own) if layout.is_name(own) else None
     if stored is not None:
@@ -304,7 +304,7 @@ def export_model(name: str | Path | None, directory: str | Path) -> StoredModel:
         EmoclassError: The copy cannot be written; nothing is left of it.
     """
     model = find_model(name)
-    target = Path(directory).expanduser().resolve()
+    target = expanded(directory).resolve()
     if target.exists():
         raise ModelError(f"{directory}: exists already; name a new directory")
     try:

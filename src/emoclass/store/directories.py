@@ -102,6 +102,9 @@ def discard(directory: Path) -> None:
         OSError: It cannot be renamed.
     """
     doomed = directory.with_name(f".{directory.name.lstrip('.')}.{secrets.token_hex(4)}{_REMOVED}")
+    if directory.is_symlink():  # what it leads to belongs to somebody
+        directory.unlink()
+        return
     directory.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)
 
@@ -153,8 +156,8 @@ def _apply_umask(directory: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    # Directories cannot be opened for flushing on Windows.
-    with suppress(PermissionError):
+    # Directories cannot be opened for flushing on Windows, and some network file systems refuse to flush them.
+    with suppress(OSError if path.is_dir() else PermissionError):
         descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
         try:
             os.fsync(descriptor)
