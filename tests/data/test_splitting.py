@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from emoclass.data.folding import fold_text
 from emoclass.data.splitting import parse_ratios, split_indices
-from emoclass.errors import ConfigError
+from emoclass.errors import ConfigError, DataError
 
 
 def make(counts):
@@ -138,3 +138,23 @@ def test_parts_are_whole_disjoint_and_never_share_a_text(table, seed, ratios):
     assert {part: rows.tolist() for part, rows in parts.items()} == {
         part: rows.tolist() for part, rows in again.items()
     }
+
+
+def test_groups_change_places_where_no_single_one_can_move():
+    labels = list("abbaccbabc")
+    users = np.array([0, 0, 1, 2, 2, 3, 3, 4, 4, 4])
+    texts = [f"t{row}" for row in range(10)]
+    parts = split_indices(texts, labels, seed=42, groups=users)
+    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(10))
+    for rows in parts.values():
+        assert {labels[row] for row in rows} == {"a", "b", "c"}
+    assert sum(len(set(users[rows].tolist())) for rows in parts.values()) == 5
+
+
+def test_groups_that_keep_a_class_out_of_a_part_are_refused():
+    labels, users = list("abab" + "ccc" + "abc"), np.array([0, 0, 1, 1, 2, 2, 2, 3, 3, 3])
+    with pytest.raises(DataError, match="too few groups"):
+        split_indices([f"t{row}" for row in range(10)], labels, seed=1, groups=users, unit="groups")
+    labels, users = list("abc" + "abd" + "acd" + "bcd"), np.repeat(np.arange(4), 3)
+    with pytest.raises(DataError, match="belong together"):
+        split_indices([f"t{row}" for row in range(12)], labels, seed=1, groups=users)

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from emoclass.data.preparation import DataOptions
 
 DATA_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), '-' for CSV on stdin, or a directory written by split."
+_TABLE_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), or '-' for CSV on stdin."
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
+Table = Annotated[str, typer.Argument(metavar="DATA", help=_TABLE_HELP)]
 TextColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column with the texts.", show_default="found by name")
 ]

@@ -15,7 +15,7 @@ _FORMAT_HELP = "csv, tsv, jsonl or parquet."
 
 
 def split(
-    data: options.Data,
+    data: options.Table,
     output_dir: Annotated[
         str,
         typer.Option("--output-dir", "-o", metavar="DIR", help="New directory for train, val, test and split.json."),

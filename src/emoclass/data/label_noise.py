@@ -62,7 +62,7 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
 
     if not data.labels:
         raise DataError(f"{data.name}: --label-noise needs labels: pass --label-column")
-    names = LabelSet.from_labels(data.labels)
+    names = LabelSet.from_labels(data.labels, where=f"{data.name}: ")
     labels = names.encode(data.labels)
     if np.bincount(labels).min() < _FOLDS:
         raise DataError(f"{data.name}: --label-noise needs at least {_FOLDS} rows of each class")

@@ -30,13 +30,20 @@ class LabelSet:
             raise DataError(f"at least two classes are needed, found {found}: add rows of another class")
 
     @classmethod
-    def from_labels(cls, labels: Iterable[str]) -> "LabelSet":
+    def from_labels(cls, labels: Iterable[str], *, where: str = "") -> "LabelSet":
         """Number the distinct labels in the order of ``sorted_names``.
+
+        Args:
+            labels: one a row.
+            where: they are from, before a message.
 
         Raises:
             DataError: fewer than two classes.
         """
-        return cls(tuple(sorted_names(labels)))
+        try:
+            return cls(tuple(sorted_names(labels)))
+        except DataError as error:
+            raise DataError(f"{where}{error}") from None
 
     @cached_property
     def label2id(self) -> dict[str, int]:

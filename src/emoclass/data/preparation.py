@@ -138,7 +138,7 @@ def prepare_training_data(
         parts = {**parts, **_split(parts["train"], shares, seed)}
     if "val" not in parts:
         raise ConfigError("--ratios leaves no validation part, which the best epoch is chosen by; give it a share")
-    labels = LabelSet.from_labels(parts["train"].labels)
+    labels = LabelSet.from_labels(parts["train"].labels, where=f"{parts['train'].name}: ")
     for part in parts.keys() - {"train"}:
         _require_known(parts[part], labels)
     hashes = {part: text_hashes(data.texts) for part, data in parts.items()}
@@ -169,7 +169,7 @@ def select(data: CleanData, indices: Sequence[int] | npt.NDArray[np.int64]) -> C
 
 
 def _split(data: CleanData, ratios: tuple[float, float, float], seed: int) -> dict[str, CleanData]:
-    LabelSet.from_labels(data.labels)
+    LabelSet.from_labels(data.labels, where=f"{data.name}: ")
     indices = split_indices(data.texts, data.labels, ratios=ratios, seed=seed)
     return {part: select(data, chosen) for part, chosen in indices.items() if len(chosen)}
 

@@ -129,10 +129,11 @@ def write_split(
 
     if data.columns.label is None:
         raise DataError(f"{table.name}: has no label column to split by: pass --label-column")
-    LabelSet.from_labels(data.labels)
+    LabelSet.from_labels(data.labels, where=f"{table.name}: column {data.columns.label!r}: ")
     target = free_directory(directory, "the split")
     groups = _groups(table, data, group_column, keep_duplicates)
-    parts = split_indices(data.texts, data.labels, ratios=ratios, seed=seed, groups=groups)
+    unit = "different texts" if group_column is None else f"groups of --group-column {group_column!r}"
+    parts = split_indices(data.texts, data.labels, ratios=ratios, seed=seed, groups=groups, unit=unit)
     sizes = np.bincount(groups)
     deviation, name, part = largest_deviation(data.labels, parts, ratios)
     format = format or table.format
@@ -166,7 +167,8 @@ def write_split(
             write_rows(aside / result.files[part], frame, format, schema=schema)
             result.sha256[part] = file_sha256(aside / result.files[part])
         record = json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n"
-        (aside / SPLIT_FILE).write_text(record, encoding="utf-8", newline="\n")
+        # Bytes of a file name that are not UTF-8 become JSON's escapes.
+        (aside / SPLIT_FILE).write_bytes(record.encode("utf-8", "backslashreplace"))
     return result
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Ratios = tuple[float, float, float]
 DEFAULT_RATIOS: Ratios = (80.0, 10.0, 10.0)
+# A class in more groups than this can be spared a few wherever it is; what a search for another division may try.
+_RARE_GROUPS, _MOST_NODES = 100, 10_000
 
 
 def parse_ratios(text: str) -> Ratios:
@@ -40,14 +42,15 @@ def split_indices(
     ratios: Ratios = DEFAULT_RATIOS,
     seed: int,
     groups: "NDArray[np.int64] | None" = None,
+    unit: str = "different texts",
 ) -> "dict[str, NDArray[np.int64]]":
     """Divide rows into train, val and test, each class by the same ratios and with at least one text in each.
 
     A group never stands on two sides. Groups of several rows are placed first, the largest first, each where it
     disturbs the shares of the classes least; single rows then fill up what is missing. Where that leaves a part without
-    a class, the smallest group that can be spared elsewhere moves there. A hash of seed and text decides in which
-    order: it needs no random generator, whose versions may differ, and few texts move when rows are added or come in
-    another order.
+    a class, the smallest group that can be spared elsewhere moves there, or, if none can, as few rows as possible
+    change places. A hash of seed and text decides in which order: it needs no random generator, whose versions may
+    differ, and few texts move when rows are added or come in another order.
 
     Args:
         texts: one a row.
@@ -55,6 +58,7 @@ def split_indices(
         ratios: of train, val and test.
         seed: decides which text goes where.
         groups: int64[rows], group of each row; by default texts that are the same or nearly so.
+        unit: what groups are, for messages.
 
     Returns:
         For each part whose ratio is not 0, int64[rows in the part], ascending.
@@ -69,7 +73,7 @@ def split_indices(
     names, label_ids = np.unique(np.array(labels, dtype=object), return_inverse=True)
     _, first, groups, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     pairs = np.unique(np.stack([label_ids, groups]), axis=1)
-    _check_sizes(names.tolist(), pairs, shares)
+    _check_sizes(names.tolist(), pairs, shares, unit)
     ties = {name: [_digest(seed, f"{name}\n{part}") for part in shares] for name in names.tolist()}
     totals = np.bincount(label_ids, minlength=len(names))
     quotas = np.array(
@@ -113,7 +117,7 @@ def _shares(ratios: Ratios) -> dict[str, float]:
     return {part: ratio / sum(ratios) for part, ratio in zip(PARTS, ratios, strict=True) if ratio > 0}
 
 
-def _check_sizes(names: list[str], pairs: "NDArray[np.int64]", shares: dict[str, float]) -> None:
+def _check_sizes(names: list[str], pairs: "NDArray[np.int64]", shares: dict[str, float], unit: str) -> None:
     """Refuse classes of fewer groups than parts; ``pairs`` is int64[2, …], each class with each of its groups."""
     import numpy as np
 
@@ -122,7 +126,7 @@ def _check_sizes(names: list[str], pairs: "NDArray[np.int64]", shares: dict[str,
     if small:
         listed = ", ".join(small[:20]) + ", …" * (len(small) > 20)
         raise DataError(
-            f"too few different texts for each of {', '.join(shares)} ({len(shares)} at least): {listed}:"
+            f"too few {unit} for each of {', '.join(shares)} ({len(shares)} at least): {listed}:"
             " add rows of these classes, merge them with others or remove them"
         )
 
@@ -184,16 +188,62 @@ def _spread(
         movable = ((part, group_of[(label_of == label) & ~stays[group_of]].tolist()) for label, part in lacking)
         part, groups = next((move for move in movable if move[1]), (0, []))
         if not groups:
-            label, part = lacking[0]
-            raise DataError(
-                f"{parts[part]} gets no text of {names[label]!r}, whose texts belong together with those of other"
-                " classes: add rows of this class, merge it with another or remove it"
-            )
+            found = _rearranged(part_of_group, pairs, sizes, {label for label, _ in lacking}, len(parts))
+            if found is None:
+                label, part = lacking[0]
+                raise DataError(
+                    f"{parts[part]} gets no text of {names[label]!r}, whose texts belong together with those of other"
+                    " classes: add rows of this class, merge it with another or remove it"
+                )
+            part_of_group[:] = found
+            return
         group = min(groups, key=lambda group: (sizes[group], keys[group]))
         labels = label_of[group_of == group]
         counts[labels, part_of_group[group]] -= 1
         counts[labels, part] += 1
         part_of_group[group] = part
+
+
+def _rearranged(
+    part_of_group: "NDArray[np.int64]",
+    pairs: "NDArray[np.int64]",
+    sizes: "NDArray[np.int64]",
+    lacking: set[int],
+    parts: int,
+) -> "NDArray[np.int64] | None":
+    """The part of each group with each class in each part, and as few rows as possible elsewhere; None if not found.
+
+    An integer programme over the groups of classes that are lacking or rare.
+    """
+    import numpy as np
+    from scipy.optimize import LinearConstraint, milp
+    from scipy.sparse import coo_array
+
+    label_of, group_of = pairs
+    rare = np.bincount(label_of) <= _RARE_GROUPS
+    rare[list(lacking)] = True
+    free = np.unique(group_of[rare[label_of]])
+    place = np.full(len(sizes), -1)
+    place[free] = np.arange(len(free))
+    # Variable g * parts + p: whether the free group g stands in part p.
+    width = len(free) * parts
+    moved = np.repeat(sizes[free].astype(float), parts)
+    moved[np.arange(len(free)) * parts + part_of_group[free]] = 0
+    once = coo_array((np.ones(width), (np.repeat(np.arange(len(free)), parts), np.arange(width))))
+    of_free = place[group_of] >= 0
+    fixed = np.zeros((len(rare), parts), dtype=np.int64)
+    np.add.at(fixed, (label_of[~of_free], part_of_group[group_of[~of_free]]), 1)
+    rows = (label_of[of_free, None] * parts + np.arange(parts)).ravel()
+    columns = (place[group_of[of_free], None] * parts + np.arange(parts)).ravel()
+    every = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(rare) * parts, width))
+    constraints = [LinearConstraint(once, 1, 1), LinearConstraint(every, 1 - fixed.ravel(), np.inf)]
+    options = {"node_limit": _MOST_NODES}
+    found = milp(moved, integrality=np.ones(width), bounds=(0, 1), constraints=constraints, options=options).x
+    if found is None:
+        return None
+    result: NDArray[np.int64] = part_of_group.copy()
+    result[free] = found.reshape(-1, parts).argmax(axis=1)
+    return result
 
 
 def _fill(singles: int, quotas: "NDArray[np.int64]", placed: "NDArray[np.int64]", ties: list[bytes]) -> list[int]:
