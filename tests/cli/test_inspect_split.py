@@ -4,7 +4,9 @@ import csv
 import errno
 import io
 import json
+import os
 import random
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -270,3 +272,70 @@ def test_rows_added_at_the_end_move_few_others(cli: Run, tmp_path: Path) -> None
         )
     moved = sum(parts[1][text] != part for text, part in parts[0].items())
     assert moved < 0.05 * 900
+
+
+def test_parts_that_were_fixed_one_by_one_are_a_directory_of_parts(cli: Run, tmp_path: Path) -> None:
+    rows = [(text, "sad" if number % 2 else "joy") for number, text in enumerate(sentences(60, 1))]
+    assert cli("split", write(tmp_path / "data.csv", rows), "-o", tmp_path / "parts").exit_code == 0
+    (tmp_path / "fixed").mkdir()
+    for part in ("train", "val", "test"):
+        fixing = ["--fix", tmp_path / "fixed" / f"{part}.csv", "--base-model", "none"]
+        assert cli("inspect-data", tmp_path / "parts" / f"{part}.csv", *fixing).exit_code == 0
+    result = cli("inspect-data", tmp_path / "fixed", "--base-model", "none", "--json")
+    names = [Path(part["name"]).name for part in json.loads(result.stdout)["parts"]]
+    assert names == ["train.csv", "val.csv", "test.csv"]
+
+
+def test_fixing_leaves_what_says_how_somebody_feels(cli: Run, tmp_path: Path) -> None:
+    feelings = [":)", ":(", "<3", ":-/", "-_-", "empty", "nothing", "!!!", "the day was good"]
+    nothing = ["[empty]", "(missing)", "N/A", "---", "…", '"."', "[ No response.]"]
+    rows = [(text, "joy") for text in feelings] + [(text, "sad") for text in nothing]
+    path = write(tmp_path / "data.csv", rows)
+    assert cli("inspect-data", path, "--base-model", "none", "--fix", tmp_path / "fixed.csv").exit_code == 0
+    assert [row["text"] for row in read(tmp_path / "fixed.csv")] == feelings
+
+
+def test_fixing_removes_only_what_is_near_a_row_that_stays(cli: Run, tmp_path: Path) -> None:
+    words = sentences(40, 3)
+    first, last = " ".join(words[:20]).split()[:40], " ".join(words[20:]).split()[:40]
+    chain = [" ".join(last[:count] + first[count:]) for count in range(41)]
+    path = write(tmp_path / "data.csv", [(text, "joy") for text in chain])
+    assert cli("inspect-data", path, "--base-model", "none", "--fix", tmp_path / "fixed.csv").exit_code == 0
+    kept = [row["text"] for row in read(tmp_path / "fixed.csv")]
+    assert kept[0] == chain[0]
+    assert 5 < len(kept) < 21
+    assert set(kept[-1].split()) & set(chain[-1].split())
+
+
+def test_what_a_format_cannot_hold_is_told_and_nothing_is_written(cli: Run, tmp_path: Path) -> None:
+    rows = [{"text": text, "label": "joy" if n % 2 else "sad"} for n, text in enumerate(sentences(30, 4))]
+    path = tmp_path / "data.jsonl"
+    for change, format_, said in (
+        ({"text": "a\0b"}, "csv", "NUL character"),
+        ({"meta": {}}, "parquet", "meta"),
+    ):
+        path.write_text(
+            "".join(json.dumps({**row, **(change if n in (0, 5) else {})}) + "\n" for n, row in enumerate(rows))
+        )
+        result = cli("split", path, "-o", tmp_path / "parts", "--output-format", format_)
+        assert (result.exit_code, result.stderr.count("error: ")) == (1, 1)
+        assert said in result.stderr
+        assert not (tmp_path / "parts").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux only")
+def test_a_file_whose_name_is_not_utf8_can_be_split(cli: Run, tmp_path: Path) -> None:
+    rows = [(text, "sad" if number % 2 else "joy") for number, text in enumerate(sentences(30, 5))]
+    path = write(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.csv")), rows)
+    assert cli("split", path, "-o", tmp_path / "parts").exit_code == 0
+    assert json.loads((tmp_path / "parts" / "split.json").read_bytes())["input"]["name"] == str(path)
+
+
+def test_too_few_groups_are_called_groups(cli: Run, tmp_path: Path) -> None:
+    rows = [(text, "sad" if n % 2 else "joy", f"u{n % 3}") for n, text in enumerate(sentences(30, 6))]
+    path = write(
+        tmp_path / "data.csv", [(*row[:2], row[2].replace("2", "1")) for row in rows], ("text", "label", "user")
+    )
+    result = cli("split", path, "-o", tmp_path / "parts", "--group-column", "user")
+    assert result.exit_code == 1
+    assert "too few groups of --group-column 'user'" in result.stderr

@@ -136,6 +136,11 @@ def test_a_first_line_of_data_is_noticed(choose_error):
     assert "text,label" in message
 
 
+def test_a_first_line_of_one_word_is_noticed(choose_error):
+    message = choose_error("Wow!,joy\nSo nice of you to come,joy\nI hate this thing,anger\nme too,joy\n")
+    assert "first line seems to be data" in message
+
+
 def test_a_first_line_of_data_is_noticed_where_no_labels_are_needed(choose_error):
     lines = "i am so happy today,joy\nthis is really sad news,sadness\nso glad to be here,joy\nall is lost,sadness\n"
     assert "first line seems to be data" in choose_error(lines, need_label=False)

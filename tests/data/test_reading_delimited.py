@@ -80,6 +80,12 @@ def test_a_useless_delimiter_is_refused(read_error, delimiter):
     assert "delimiter" in read_error("a,b\n1,2\n", delimiter=delimiter, kind=ConfigError)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_separator_that_excel_names_above_the_header_is_taken(write, end):
+    name = write(end.join(["sep=;", "text;label", "a, b;joy", ""]))
+    assert rows(name) == [(1, 3, ["a, b", "joy"])]
+
+
 def test_tsv_takes_quotes_inside_fields(write):
     name = write('text\tlabel\nshe said "no", twice\tsad\n"quoted\ttab"\tjoy\n', "data.tsv")
     assert [values for _, _, values in rows(name)] == [

@@ -72,3 +72,9 @@ def test_a_surrogate_pair_is_one_character(write):
 
 def test_a_delimiter_is_refused(read_error):
     assert "--delimiter" in read_error('{"text": "a"}\n', "data.jsonl", delimiter=";")
+
+
+def test_columns_come_from_the_first_object_that_has_any(write):
+    table = read_table(write('{}\n{}\n{"text": "a", "label": "x"}\n', "d.jsonl"))
+    assert table.frame.columns.tolist() == ["text", "label"]
+    assert table.frame["text"].tolist() == [None, None, "a"]

@@ -11,6 +11,8 @@ from emoclass.errors import ConfigError, DataError, raise_error
 # never closes would otherwise pull the rest of the input into memory.
 _FIELD_LIMIT = 1 << 28
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
+# What Excel writes, and reads, above the header.
+_SEPARATOR_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
 _NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar", " ": "space"}
 
 Row = tuple[int, list[object]]
@@ -39,6 +41,9 @@ class DelimitedRows:
         self.notes: tuple[str, ...] = ()
         lines = iter(lines)
         first_lines = _through_header(lines)
+        if first_lines and (excel := _SEPARATOR_LINE.fullmatch(first_lines[-1].strip("\r\n"))):
+            delimiter = delimiter or excel[1]
+            first_lines = ["\n" * line.endswith("\n") for line in first_lines] + _through_header(lines)
         self.delimiter = _parse_delimiter(delimiter) or self._detect_delimiter(first_lines, format)
         csv.field_size_limit(max(csv.field_size_limit(), _FIELD_LIMIT))
         all_lines = itertools.chain(first_lines, lines)

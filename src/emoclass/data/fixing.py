@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from emoclass.data.cells import cell_text
 from emoclass.data.cleaning import CleanData
 from emoclass.data.directories import new_files
-from emoclass.data.near import duplicate_groups
+from emoclass.data.folding import fold_text
+from emoclass.data.near import duplicate_groups, is_near
 from emoclass.data.part_files import schema_of, write_rows
+from emoclass.data.reading import CHANGES
 from emoclass.data.sources import format_of
 from emoclass.data.traits import is_damaged, is_placeholder
 from emoclass.errors import ConfigError
@@ -42,9 +44,9 @@ class Change:
 def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, list[Change]]:
     """Write the cleaned table to a new file, and what was changed to another beside it.
 
-    Rows without text or label go, repetitions, placeholders, and rows whose text is nearly that of an earlier row with
-    the same label. Texts damaged by a wrong encoding are repaired where that can be undone. Rows with the same text and
-    several labels stay: only a person knows which is right.
+    Rows without text or label go, repetitions, placeholders, and rows whose text is nearly that of an earlier row that
+    stays and has the same label. Texts damaged by a wrong encoding are repaired where that can be undone. Rows with the
+    same text and several labels stay: only a person knows which is right.
 
     Args:
         table: the input.
@@ -89,7 +91,7 @@ def check_target(path: str | Path) -> tuple[Path, Path, str]:
     format_, compressed = format_of(target.name)
     if format_ is None or compressed:
         raise ConfigError(f"--fix {path}: the name does not tell the format; use .csv, .tsv, .jsonl or .parquet")
-    account = target.with_name(f"{target.stem}.changes.csv")
+    account = target.with_name(target.stem + CHANGES)
     for each in (target, account):
         if each.exists():
             raise ConfigError(f"--fix {path}: {each} is there already; name a new file")
@@ -103,15 +105,17 @@ def _changes(table: Table, data: CleanData) -> Iterator[Change]:
             yield Change(row, "removed", reason, cell_text(texts[row - 1]) or "")
     repaired = [_repair(text) for text in data.texts]
     groups = duplicate_groups(repaired).tolist()
-    seen: set[tuple[int, str]] = set()
+    # Of a chain of texts, each near the one before it, the last may be far from the first.
+    kept: dict[tuple[int, str], list[str]] = {}
     for position, (row, text) in enumerate(zip(data.rows.tolist(), data.texts, strict=True)):
-        key = (groups[position], data.labels[position] if data.labels else "")
+        same = kept.setdefault((groups[position], data.labels[position] if data.labels else ""), [])
+        folded = fold_text(repaired[position])
         if is_placeholder(text):
             yield Change(row, "removed", "placeholder", text)
-        elif key in seen:
+        elif any(is_near(folded, other) for other in same):
             yield Change(row, "removed", "near_duplicate", text)
         else:
-            seen.add(key)
+            same.append(folded)
             if repaired[position] != text:
                 yield Change(row, "repaired", "damaged_encoding", text, repaired[position])
 

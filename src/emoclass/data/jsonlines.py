@@ -16,8 +16,8 @@ Row = tuple[int, list[object]]
 class JsonRows:
     """Rows of a JSON-lines text, as (line, values in the order of ``columns``).
 
-    ``columns`` starts with the keys of the first object and grows when a later object brings a new key; a key that
-    an object lacks has the value ``absent``.
+    ``columns`` starts with the keys of the first object that has any and grows when a later object brings a new key; a
+    key that an object lacks has the value ``absent``.
 
     Raises:
         DataError: an empty input, or a line that is not one JSON object, unless ``on_error`` takes that.
@@ -36,15 +36,17 @@ class JsonRows:
         self.notes: tuple[str, ...] = ()
         self.columns: list[str] = []
         self._objects = self._read_objects(lines)
-        self._first = next(self._objects, None)
-        if self._first is None:
+        self._first: list[tuple[int, dict[str, object]]] = []
+        while not self.columns and (record := next(self._objects, None)):
+            self._first.append(record)
+            self.columns.extend(record[1])
+        if not self._first:
             raise DataError(f"{name}: is empty: it needs one JSON object per line")
-        self.columns.extend(self._first[1])
 
     def __iter__(self) -> Iterator[Row]:
-        if self._first is not None:
-            yield self._first[0], list(self._first[1].values())
-            self._first = None
+        while self._first:
+            line, values = self._first.pop(0)
+            yield line, [values.get(column, self._absent) for column in self.columns]
         known = set(self.columns)
         for line, values in self._objects:
             if not values.keys() <= known:

@@ -50,6 +50,11 @@ def folded_and_near_groups(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64],
     return folded, rank[number][folded]
 
 
+def is_near(first: str, second: str) -> bool:
+    """Whether two folded texts are the same or nearly so, as ``near_pairs`` has it."""
+    return first == second or len(near_pairs([first, second])) > 0
+
+
 def merge_groups(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The finest groups that contain both: rows that share a group in either are together, ``int64[rows]``."""
     import numpy as np

@@ -120,6 +120,10 @@ def _transposed(batch: list[Record], width: int) -> Iterable[tuple[object, ...]]
     return zip(*rows, strict=True)
 
 
+# Ends the name of an account of changes, which lies beside the table that was fixed.
+CHANGES = ".changes.csv"
+
+
 def part_of(name: str | Path) -> str | None:
     """Return the part that a file's name stands for: train, val or test."""
     return _STEMS.get(Path(name).name.lower().split(".")[0])
@@ -137,7 +141,7 @@ def find_parts(directory: str | Path) -> dict[str, Path]:
     except OSError as error:
         raise DataError(f"{directory}: cannot be read as a directory: {error.strerror or error}") from error
     for path in paths:
-        part = part_of(path)
+        part = None if path.name.endswith(CHANGES) else part_of(path)
         if part is None or format_of(path.name)[0] is None or path.is_dir():
             continue
         if part in found:

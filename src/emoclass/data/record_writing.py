@@ -70,9 +70,12 @@ class _DelimitedWriter:
             self._has_header = True
         for row in rows:
             self._write_row([value if type(value) is str else _cell(value) for value in row])
-        self._file.write(self._buffer.getvalue().encode("utf-8", "replace"))
+        content = self._buffer.getvalue()
         self._buffer.seek(0)
         self._buffer.truncate()
+        if "\0" in content:
+            raise DataError("a field holds a NUL character, which no CSV reader takes: write jsonl or parquet")
+        self._file.write(content.encode("utf-8", "replace"))
 
     def close(self) -> None:
         pass
@@ -153,7 +156,7 @@ class _ParquetWriter:
     def _flush(self) -> None:
         from pyarrow.parquet import ParquetWriter
 
-        with self._not_tried_again():
+        with self._not_tried_again(), _storable("a column", self._written):
             if self._schema is None:
                 self._schema = arrow_schema(self._columns, self._rows, self._given)
                 self._writer = ParquetWriter(self._file, self._schema)
@@ -184,7 +187,7 @@ def arrow_schema(columns: Sequence[str], rows: Sequence[Sequence[object]], given
 
     fields = []
     for number, name in enumerate(columns):
-        with _storable(name, 0):
+        with _storable(f"column {name!r}", 0):
             fields.append((name, given[name] if name in given else _type_of(_values(rows, number))))
     return pa.schema(fields)
 
@@ -204,7 +207,7 @@ def arrow_table(rows: Sequence[Sequence[object]], schema: Any, *, before: int = 
 
     arrays = []
     for number, field in enumerate(schema):
-        with _storable(field.name, before):
+        with _storable(f"column {field.name!r}", before):
             arrays.append(pa.array(_values(rows, number), field.type))
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -214,14 +217,14 @@ def _values(rows: Sequence[Sequence[object]], number: int) -> list[object]:
 
 
 @contextmanager
-def _storable(name: str, before: int) -> Iterator[None]:
+def _storable(what: str, before: int) -> Iterator[None]:
     import pyarrow as pa
 
     try:
         yield
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise DataError(
-            f"column {name!r} cannot be stored as parquet (after row {before}): {one_line(error)}: use csv or jsonl"
+            f"{what} cannot be stored as parquet (after row {before}): {one_line(error)}: use csv or jsonl"
         ) from error
 
 

@@ -18,10 +18,15 @@ _NOT_WORD = re.compile(r"[\W_]+")
 _PLACEHOLDERS = frozenset(
     {
         "na", "none", "null", "nan", "nil", "noresponse", "noanswer", "nocomment", "nocomments", "notapplicable",
-        "notavailable", "nothing", "unknown", "missing", "deleted", "removed", "empty", "blank", "tbd", "tba", "todo",
-        "test", "xxx", "asdf", "loremipsum",
+        "notavailable", "unknown", "deleted", "removed", "tbd", "tba", "todo", "test", "xxx", "asdf", "loremipsum",
     }
 )  # fmt: skip
+# These say how somebody feels, unless they stand in brackets.
+_BRACKETED_PLACEHOLDERS = frozenset({"nothing", "missing", "empty", "blank"})
+_BRACKETED = re.compile(r"[\[({<].*[\])}>]")
+# One of these, however often, says nothing; an emoticon has several characters, or others.
+_FILLING = frozenset("-\u2013\u2014\u2212._\u2026?*/\\|#~,\u00b7\u2022")
+_AROUND = str.maketrans("", "", " \t\r\n\u00a0[](){}\"'\u201c\u201d`")
 _PLACEHOLDER_CHARACTERS = 40
 
 
@@ -43,12 +48,15 @@ class Trait:
 
 
 def is_placeholder(text: str) -> bool:
-    """True for texts such as "N/A" or "[ No response.]", and for those without any letter, digit or emoji."""
+    """True for texts such as "N/A" or "[ No response.]", and for dashes, dots and the like; not for emoticons."""
     text = text.strip()
     if len(text) > _PLACEHOLDER_CHARACTERS:
         return False
     bare = _NOT_WORD.sub("", text).casefold()
-    return bare in _PLACEHOLDERS or (not bare and not _EMOJI.search(text))
+    if bare in _BRACKETED_PLACEHOLDERS:
+        return bool(_BRACKETED.fullmatch(text))
+    kinds = set(text.translate(_AROUND))
+    return bare in _PLACEHOLDERS or (len(kinds) <= 1 and kinds <= _FILLING)
 
 
 def is_damaged(text: str) -> bool:
