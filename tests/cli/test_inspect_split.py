@@ -288,7 +288,7 @@ def test_parts_that_were_fixed_one_by_one_are_a_directory_of_parts(cli: Run, tmp
 
 def test_fixing_leaves_what_says_how_somebody_feels(cli: Run, tmp_path: Path) -> None:
     feelings = [":)", ":(", "<3", ":-/", "-_-", "empty", "nothing", "!!!", "the day was good"]
-    nothing = ["[empty]", "(missing)", "N/A", "---", "…", '"."', "[ No response.]"]
+    nothing = ["\u200b", "====", "<>", "[empty]", "(missing)", "N/A", "---", "…", '"."', "[ No response.]"]
     rows = [(text, "joy") for text in feelings] + [(text, "sad") for text in nothing]
     path = write(tmp_path / "data.csv", rows)
     assert cli("inspect-data", path, "--base-model", "none", "--fix", tmp_path / "fixed.csv").exit_code == 0
@@ -339,3 +339,12 @@ def test_too_few_groups_are_called_groups(cli: Run, tmp_path: Path) -> None:
     result = cli("split", path, "-o", tmp_path / "parts", "--group-column", "user")
     assert result.exit_code == 1
     assert "too few groups of --group-column 'user'" in result.stderr
+
+
+def test_the_account_of_changes_holds_what_a_table_of_another_format_holds(cli: Run, tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    rows = [{"text": "a fine day", "label": "joy"}, {"text": "a\0b", "label": None}, {"text": "so sad", "label": "sad"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert cli("inspect-data", path, "--base-model", "none", "--fix", tmp_path / "fixed.jsonl").exit_code == 0
+    (change,) = read(tmp_path / "fixed.changes.csv")
+    assert (change["reason"], change["text"]) == ("null_label", "a\N{REPLACEMENT CHARACTER}b")

@@ -141,6 +141,11 @@ def test_a_first_line_of_one_word_is_noticed(choose_error):
     assert "first line seems to be data" in message
 
 
+def test_a_column_of_labels_may_be_named_like_one_of_them(choose):
+    lines = "answer,sarcasm\noh how nice of you,sarcasm\nit is raining again,none\nso great today,sarcasm\nwell,none\n"
+    assert choose(lines).label == "sarcasm"
+
+
 def test_a_first_line_of_data_is_noticed_where_no_labels_are_needed(choose_error):
     lines = "i am so happy today,joy\nthis is really sad news,sadness\nso glad to be here,joy\nall is lost,sadness\n"
     assert "first line seems to be data" in choose_error(lines, need_label=False)

@@ -149,6 +149,11 @@ def test_groups_change_places_where_no_single_one_can_move():
     for rows in parts.values():
         assert {labels[row] for row in rows} == {"a", "b", "c"}
     assert sum(len(set(users[rows].tolist())) for rows in parts.values()) == 5
+    order = np.random.default_rng(0).permutation(10)
+    again = split_indices([texts[i] for i in order], [labels[i] for i in order], seed=42, groups=users[order])
+    assert {part: sorted(order[rows].tolist()) for part, rows in again.items()} == {
+        part: rows.tolist() for part, rows in parts.items()
+    }
 
 
 def test_groups_that_keep_a_class_out_of_a_part_are_refused():

@@ -139,8 +139,8 @@ class _Chooser:
 
     def check_header(self, text: str, others: Sequence[str]) -> None:
         """Refuse a first line that is data: its text reads like a sentence, another of its values occurs below."""
-        # A label's name may occur by chance where a column that is no label is compared with a name of one word.
-        if " " not in text.strip() and len(others) > 1:
+        # A column of labels may be named like one of them: spam, sarcasm.
+        if text.strip().replace("-", "_").isidentifier():
             return
         for other in others:
             if cell_label(other) in self.profile(other).labels:

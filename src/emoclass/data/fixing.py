@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from emoclass.data.cells import cell_text
 from emoclass.data.cleaning import CleanData
 from emoclass.data.directories import new_files
 from emoclass.data.folding import fold_text
-from emoclass.data.near import duplicate_groups, is_near
+from emoclass.data.near import NearTexts, duplicate_groups
 from emoclass.data.part_files import schema_of, write_rows
 from emoclass.data.reading import CHANGES
 from emoclass.data.sources import format_of
@@ -72,7 +73,7 @@ def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, li
             texts[change.row - 1] = change.new_text
     frame[data.columns.text] = pd.Series(texts, index=frame.index, dtype=object)
     kept = frame.iloc[[row - 1 for row in range(1, len(frame) + 1) if row not in gone]]
-    rows = [(str(c.row), c.action, c.reason, c.text, c.new_text) for c in changes]
+    rows = [(str(c.row), c.action, c.reason, *(_without_nul(text) for text in (c.text, c.new_text))) for c in changes]
     columns = ["row", "action", "reason", "text", "new_text"]
     account_frame = pd.DataFrame(rows, columns=columns, dtype=object)
     with new_files(target, "the cleaned table") as aside:
@@ -106,18 +107,22 @@ def _changes(table: Table, data: CleanData) -> Iterator[Change]:
     repaired = [_repair(text) for text in data.texts]
     groups = duplicate_groups(repaired).tolist()
     # Of a chain of texts, each near the one before it, the last may be far from the first.
-    kept: dict[tuple[int, str], list[str]] = {}
+    kept: dict[tuple[int, str], NearTexts] = defaultdict(NearTexts)
     for position, (row, text) in enumerate(zip(data.rows.tolist(), data.texts, strict=True)):
-        same = kept.setdefault((groups[position], data.labels[position] if data.labels else ""), [])
+        same = kept[groups[position], data.labels[position] if data.labels else ""]
         folded = fold_text(repaired[position])
         if is_placeholder(text):
             yield Change(row, "removed", "placeholder", text)
-        elif any(is_near(folded, other) for other in same):
+        elif folded in same:
             yield Change(row, "removed", "near_duplicate", text)
         else:
-            same.append(folded)
+            same.add(folded)
             if repaired[position] != text:
                 yield Change(row, "repaired", "damaged_encoding", text, repaired[position])
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _repair(text: str) -> str:

@@ -50,9 +50,41 @@ def folded_and_near_groups(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64],
     return folded, rank[number][folded]
 
 
-def is_near(first: str, second: str) -> bool:
-    """Whether two folded texts are the same or nearly so, as ``near_pairs`` has it."""
-    return first == second or len(near_pairs([first, second])) > 0
+class NearTexts:
+    """Folded texts, to tell whether another is one of them, or nearly one."""
+
+    def __init__(self) -> None:
+        self._texts: set[str] = set()
+        self._arranged: tuple[list[str], list[str]] = ([], [])
+
+    def add(self, text: str) -> None:
+        """Takes one more."""
+        self._texts.add(text)
+        if _is_long_enough(text):
+            for known, arranged in zip(self._arranged, _arrangements(text), strict=True):
+                known.append(arranged)
+
+    def __contains__(self, text: str) -> bool:
+        from rapidfuzz import fuzz
+        from rapidfuzz.process import extractOne
+
+        if text in self._texts:
+            return True
+        pairs = zip(_arrangements(text), self._arranged, strict=True) if _is_long_enough(text) else ()
+        return any(
+            extractOne(arranged, known, scorer=fuzz.ratio, score_cutoff=100 * SIMILARITY) is not None
+            for arranged, known in pairs
+        )
+
+
+def _is_long_enough(text: str) -> bool:
+    return len(text) >= _LEAST_CHARACTERS and len(_WORD.findall(text)) >= _LEAST_WORDS
+
+
+def _arrangements(text: str) -> tuple[str, str]:
+    """The words as they stand, and sorted."""
+    words = _WORD.findall(text)
+    return " ".join(words), " ".join(sorted(words))
 
 
 def merge_groups(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -71,15 +103,14 @@ def near_pairs(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     from rapidfuzz.process import cpdist
 
     # Words are cut anew where they are needed: kept for a million texts they would fill a gigabyte.
-    long_enough = (len(text) >= _LEAST_CHARACTERS and len(_WORD.findall(text)) >= _LEAST_WORDS for text in texts)
-    eligible = np.flatnonzero(np.fromiter(long_enough, np.bool_, len(texts)))
+    eligible = np.flatnonzero(np.fromiter(map(_is_long_enough, texts), np.bool_, len(texts)))
     pairs = eligible[_candidates(texts, eligible)]
     near = np.zeros(len(pairs), dtype=np.bool_)
     for start in range(0, len(pairs), _BATCH):
         chosen = slice(start, start + _BATCH)
-        words = [[_WORD.findall(texts[index]) for index in column] for column in pairs[chosen].T.tolist()]
-        for arrange in (list, sorted):
-            left, right = ([" ".join(arrange(each)) for each in column] for column in words)
+        arranged = [[_arrangements(texts[index]) for index in column] for column in pairs[chosen].T.tolist()]
+        for way in (0, 1):
+            left, right = ([each[way] for each in column] for column in arranged)
             scores = cpdist(left, right, scorer=fuzz.ratio, score_cutoff=100 * SIMILARITY, workers=-1)
             near[chosen] |= scores > 0
     return pairs[near]

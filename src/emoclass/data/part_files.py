@@ -25,7 +25,7 @@ def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, schema: Any = 
         schema: pyarrow's types, for parquet; see ``schema_of``.
 
     Raises:
-        DataError: the values cannot be stored as parquet.
+        DataError: the values cannot be stored in the format.
         OSError: the file cannot be written.
     """
     try:
@@ -34,6 +34,10 @@ def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, schema: Any = 
             writer.write(list(frame.columns), [])  # a header, even without rows
             rows = zip(*(frame[column].tolist() for column in frame.columns), strict=True)
             while batch := list(islice(rows, _BATCH_ROWS)):
+                if format in ("csv", "tsv") and any(isinstance(v, str) and "\0" in v for row in batch for v in row):
+                    raise DataError(
+                        f"a field holds a NUL character, which emoclass does not read in {format}: use jsonl or parquet"
+                    )
                 writer.write(list(frame.columns), batch)
             writer.close()
     except DataError as error:

@@ -70,12 +70,9 @@ class _DelimitedWriter:
             self._has_header = True
         for row in rows:
             self._write_row([value if type(value) is str else _cell(value) for value in row])
-        content = self._buffer.getvalue()
+        self._file.write(self._buffer.getvalue().encode("utf-8", "replace"))
         self._buffer.seek(0)
         self._buffer.truncate()
-        if "\0" in content:
-            raise DataError("a field holds a NUL character, which no CSV reader takes: write jsonl or parquet")
-        self._file.write(content.encode("utf-8", "replace"))
 
     def close(self) -> None:
         pass

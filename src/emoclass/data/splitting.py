@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 Ratios = tuple[float, float, float]
 DEFAULT_RATIOS: Ratios = (80.0, 10.0, 10.0)
-# A class in more groups than this can be spared a few wherever it is; what a search for another division may try.
-_RARE_GROUPS, _MOST_NODES = 100, 10_000
+# A class in more groups than this can be spared a few wherever it is.
+_RARE_GROUPS = 100
+# What a search for another division may try, and how far from the best it may end.
+_SEARCH = {"node_limit": 1_000, "mip_rel_gap": 0.2, "time_limit": 20.0}
 
 
 def parse_ratios(text: str) -> Ratios:
@@ -48,9 +50,9 @@ def split_indices(
 
     A group never stands on two sides. Groups of several rows are placed first, the largest first, each where it
     disturbs the shares of the classes least; single rows then fill up what is missing. Where that leaves a part without
-    a class, the smallest group that can be spared elsewhere moves there, or, if none can, as few rows as possible
-    change places. A hash of seed and text decides in which order: it needs no random generator, whose versions may
-    differ, and few texts move when rows are added or come in another order.
+    a class, the smallest group that can be spared elsewhere moves there, or, if none can, groups change places. A hash
+    of seed and text decides in which order: it needs no random generator, whose versions may differ, and few texts move
+    when rows are added or come in another order.
 
     Args:
         texts: one a row.
@@ -188,7 +190,7 @@ def _spread(
         movable = ((part, group_of[(label_of == label) & ~stays[group_of]].tolist()) for label, part in lacking)
         part, groups = next((move for move in movable if move[1]), (0, []))
         if not groups:
-            found = _rearranged(part_of_group, pairs, sizes, {label for label, _ in lacking}, len(parts))
+            found = _rearranged(part_of_group, pairs, sizes, keys, {label for label, _ in lacking}, len(parts))
             if found is None:
                 label, part = lacking[0]
                 raise DataError(
@@ -208,12 +210,14 @@ def _rearranged(
     part_of_group: "NDArray[np.int64]",
     pairs: "NDArray[np.int64]",
     sizes: "NDArray[np.int64]",
+    keys: list[bytes],
     lacking: set[int],
     parts: int,
 ) -> "NDArray[np.int64] | None":
-    """The part of each group with each class in each part, and as few rows as possible elsewhere; None if not found.
+    """The part of each group with each class in each part, and few rows elsewhere than they were; None if not found.
 
-    An integer programme over the groups of classes that are lacking or rare.
+    An integer programme over the groups of classes that are lacking or rare, in the order of their keys, for scipy's
+    solver; another release of it may find another solution.
     """
     import numpy as np
     from scipy.optimize import LinearConstraint, milp
@@ -222,7 +226,7 @@ def _rearranged(
     label_of, group_of = pairs
     rare = np.bincount(label_of) <= _RARE_GROUPS
     rare[list(lacking)] = True
-    free = np.unique(group_of[rare[label_of]])
+    free = np.array(sorted(set(group_of[rare[label_of]].tolist()), key=lambda group: (keys[group], group)))
     place = np.full(len(sizes), -1)
     place[free] = np.arange(len(free))
     # Variable g * parts + p: whether the free group g stands in part p.
@@ -237,8 +241,7 @@ def _rearranged(
     columns = (place[group_of[of_free], None] * parts + np.arange(parts)).ravel()
     every = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(rare) * parts, width))
     constraints = [LinearConstraint(once, 1, 1), LinearConstraint(every, 1 - fixed.ravel(), np.inf)]
-    options = {"node_limit": _MOST_NODES}
-    found = milp(moved, integrality=np.ones(width), bounds=(0, 1), constraints=constraints, options=options).x
+    found = milp(moved, integrality=np.ones(width), bounds=(0, 1), constraints=constraints, options=_SEARCH).x
     if found is None:
         return None
     result: NDArray[np.int64] = part_of_group.copy()

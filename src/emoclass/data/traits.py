@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,8 +26,8 @@ _PLACEHOLDERS = frozenset(
 _BRACKETED_PLACEHOLDERS = frozenset({"nothing", "missing", "empty", "blank"})
 _BRACKETED = re.compile(r"[\[({<].*[\])}>]")
 # One of these, however often, says nothing; an emoticon has several characters, or others.
-_FILLING = frozenset("-\u2013\u2014\u2212._\u2026?*/\\|#~,\u00b7\u2022")
-_AROUND = str.maketrans("", "", " \t\r\n\u00a0[](){}\"'\u201c\u201d`")
+_FILLING = frozenset("-\u2013\u2014\u2212._\u2026?*/\\|#~,\u00b7\u2022\u3002=+&\ufffd")
+_AROUND = frozenset("[](){}<>\"'\u201c\u201d`")
 _PLACEHOLDER_CHARACTERS = 40
 
 
@@ -55,7 +56,7 @@ def is_placeholder(text: str) -> bool:
     bare = _NOT_WORD.sub("", text).casefold()
     if bare in _BRACKETED_PLACEHOLDERS:
         return bool(_BRACKETED.fullmatch(text))
-    kinds = set(text.translate(_AROUND))
+    kinds = {c for c in text if c not in _AROUND and unicodedata.category(c)[0] not in "CZ"}
     return bare in _PLACEHOLDERS or (len(kinds) <= 1 and kinds <= _FILLING)
 
 
