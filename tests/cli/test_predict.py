@@ -382,3 +382,35 @@ def test_formulas_are_escaped_in_names_and_binary_values_too(run: Run, tmp_path:
     pq.write_table(pa.table({"text": [b"a happy day"], "note": [b"=1+1"]}), tmp_path / "in.parquet")
     escaped = run("-i", tmp_path / "in.parquet", "-f", "csv", "--escape-formulas").stdout.splitlines()
     assert escaped[1].startswith("a happy day,'=1+1,")
+
+
+def test_records_before_one_that_does_not_fit_are_kept(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text(
+        "".join(f'{{"text": "a day {n}"}}\n' for n in range(40)) + '{"text": "b", "x": 1}\n'
+    )
+    message = run("-i", tmp_path / "in.jsonl", "-o", tmp_path / "out.csv", code=1).stderr
+    assert "out.csv.partial" in message
+    assert len(csv_rows((tmp_path / "out.csv.partial").read_text())) == 40
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX permissions")
+def test_an_output_that_is_replaced_keeps_its_permissions(run: Run, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("private")
+    out.chmod(0o600)
+    run("-i", table, "-o", out)
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert len(csv_rows(out.read_text())) == 3
+
+
+def test_a_text_column_of_lines_is_refused(run: Run) -> None:
+    message = run("--text-column", "review", input="id,review\n1,so happy\n", code=1).stderr
+    assert "--input-format csv" in message
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_standard_input_that_is_closed_is_told(run: Run) -> None:
+    command = f"{sys.executable} -m emoclass predict <&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "standard input: is closed" in done.stderr

@@ -120,7 +120,7 @@ def predict(
         records: RecordInput | None = None
         if not texts:
             sources = input_ or [STDIN]
-            if STDIN in sources and sys.stdin.isatty():
+            if STDIN in sources and sys.stdin is not None and sys.stdin.isatty():
                 console.note("reading from the terminal; end with Ctrl-D")
             take_error = tally.skip if on_error == "skip" else _stop
             records = stack.enter_context(RecordInput(sources, reading, on_error=take_error, on_note=console.note))

@@ -6,6 +6,7 @@ import errno
 import gzip
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -99,6 +100,8 @@ def _written_aside(target: Path) -> Iterator[BinaryIO]:
     aside = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
     try:
         with aside.open("xb") as file:
+            if place.exists():  # others may be no more allowed to read the new one than the old
+                aside.chmod(stat.S_IMODE(place.stat().st_mode))
             yield file
         aside.replace(place)
     except EmoclassError as error:
@@ -261,10 +264,18 @@ class PredictionWriter:
 
     def _write_rows(self, writer: RecordWriter, batch: Batch) -> None:
         names = [*self._columns, *self._added_names(self._columns, self._added.types())]
-        rows = [[*self._fields(item), *self._added.values(prediction)] for item, prediction in batch]
-        if self._options.escape_formulas and self._options.format in ("csv", "tsv"):
+        escaped = self._options.escape_formulas and self._options.format in ("csv", "tsv")
+        if escaped:
             names = [str(_escaped(name)) for name in names]
-            rows = [[_escaped(value) for value in row] for row in rows]
+        rows: list[list[object]] = []
+        try:
+            for item, prediction in batch:
+                row = [*self._fields(item), *self._added.values(prediction)]
+                rows.append([_escaped(value) for value in row] if escaped else row)
+        except DataError:  # what came before a record that does not fit is not lost
+            if rows:
+                writer.write(names, rows)
+            raise
         writer.write(names, rows)
 
     def _fields(self, item: Item) -> Sequence[object]:

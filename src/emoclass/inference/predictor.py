@@ -106,7 +106,13 @@ class Classifier:
             yield from self.predict_tokenized(window, self.tokenizer(window), top_k=top_k)
 
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Probabilities of all classes, ``float32[texts, classes]``; columns are in the order of ``labels``."""
+        """Probabilities of all classes, ``float32[texts, classes]``; columns are in the order of ``labels``.
+
+        Raises:
+            TypeError: ``texts`` is a single string.
+        """
+        if isinstance(texts, str):
+            raise TypeError("predict_proba takes many texts; for a single one put it into a list")
         return self._probabilities(self.tokenizer(texts))
 
     def predict_tokenized(

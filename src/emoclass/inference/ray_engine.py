@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -229,8 +231,11 @@ def _cluster() -> Iterator[None]:
     if not address:
         store = min(available_memory() // 4, _MOST_STORE_BYTES)
         settings = {"address": "local", "include_dashboard": False, "object_store_memory": store}
+    terminated = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**settings, log_to_driver=False, logging_level=logging.ERROR)
+        if threading.current_thread() is threading.main_thread():  # Ray took the signal for itself
+            signal.signal(signal.SIGTERM, terminated)
     except (OSError, RuntimeError, ValueError) as error:
         where = f"RAY_ADDRESS {address}" if address else "ray"
         raise ConfigError(f"{where}: does not start: {one_line(error)}") from error

@@ -13,7 +13,7 @@ from emoclass.data.columns import choose_columns_by
 from emoclass.data.preparation import DataOptions
 from emoclass.data.record_writing import ABSENT
 from emoclass.data.records import Record, RecordReader, open_records
-from emoclass.data.sources import LINES
+from emoclass.data.sources import LINES, STDIN
 from emoclass.errors import DataError, raise_error
 
 # Where no name tells the text column, it is chosen by this many records: few, for they may come slowly.
@@ -97,6 +97,10 @@ class RecordInput:
         for note in reader.notes:
             self._on_note(note)
         if reader.format == LINES:
+            if self._options.text_column is not None and self._sources[0] == STDIN:
+                raise DataError(
+                    f"{reader.name}: lines have no columns: leave --text-column out, or pass --input-format csv"
+                )
             return self._read(reader, iter(reader), 0)
         seen: list[Record] = []
 
