@@ -144,7 +144,7 @@ def train_together(
     least_epochs = replace(config, epochs=1).for_texts(len(data.train)).epochs if "min_steps" in fixed else 1
     config = config.for_texts(len(data.train))
     _check_limits(config, patience, max_minutes, tune)
-    searched = None if tune is None else sorted(fixed)
+    searched = None if tune is None else [*sorted(fixed), f"epochs >= {least_epochs}"]
     key = _key(data, config, base, torch_device, dtype, searched)
     with join_ranks(torch_device) as ranks, RunStates(key, idle=not ranks.is_first) as states:
         if tune is not None and ranks.size > 1:
