@@ -414,3 +414,22 @@ def test_standard_input_that_is_closed_is_told(run: Run) -> None:
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "standard input: is closed" in done.stderr
+
+
+def test_a_name_means_the_same_in_all_objects(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n{"text": "b", "label": "gold"}\n{"text": "c"}\n')
+    (tmp_path / "b.jsonl").write_text('{"text": "d"}\n')
+    result = run("-i", tmp_path / "a.jsonl", "-i", tmp_path / "b.jsonl")
+    objects = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [each.get("label") for each in objects] == [None, "gold", None, None]
+    assert all("predicted_label" in each for each in objects)
+    assert result.stderr.count("'predicted_label'") == 1
+
+
+def test_a_text_column_that_the_first_object_lacks_is_found(run: Run) -> None:
+    lines = '{"id": "x1 y"}\n{"id": "x2 y", "text": "so happy"}\n{"text": "so sad"}\n'
+    for option in ([], ["--text-column", "text"]):
+        result = run("--input-format", "jsonl", *option, input=lines)
+        objects = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [bool(each["label"]) for each in objects] == [False, True, True]
+        assert objects[0] == {"id": "x1 y", "label": "", "confidence": 0.0}

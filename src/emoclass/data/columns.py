@@ -93,6 +93,12 @@ def choose_columns_by(
     return Columns(text, label, chooser.notes(by_name, text, label))
 
 
+def has_text_column(columns: Sequence[str], text_column: str | None) -> bool:
+    """Whether the text column that is asked for, or one of a known name, is among these."""
+    wanted = TEXT_NAMES if text_column is None else (_squeezed(text_column),)
+    return any(_squeezed(column) in wanted for column in columns)
+
+
 class _Chooser:
     """The columns of one table, profiled when their content has to be judged."""
 

@@ -219,13 +219,14 @@ class PredictionWriter:
         on_note: Callable[[str], None] = lambda note: None,
     ) -> None:
         self._file, self._options, self._labels = file, options, labels
-        self._added = AddedColumns(options, labels, on_note)
+        self._added, self._on_note = AddedColumns(options, labels, on_note), on_note
         self._writer: RecordWriter | None = None
         if options.format != LINES:
             self._writer = record_writer(file, options.format, delimiter=delimiter, schema=schema)
         self._columns = list(columns)
         self._is_empty = True
-        self._names: dict[tuple[str, ...], list[str]] = {}
+        self._taken: dict[str, None] = dict.fromkeys(columns)
+        self._names: list[str] = []
 
     def write(self, batch: Batch) -> None:
         """Writes some records, so that whoever reads them has them at once.
@@ -263,7 +264,8 @@ class PredictionWriter:
         return "\t".join(f"{' '.join(label.split())}\t{confidence:.4f}" for label, confidence in pairs) + "\n"
 
     def _write_rows(self, writer: RecordWriter, batch: Batch) -> None:
-        names = [*self._columns, *self._added_names(self._columns, self._added.types())]
+        self._names = self._names or self._added.free_names(self._columns, self._added.types())
+        names = [*self._columns, *self._names]
         escaped = self._options.escape_formulas and self._options.format in ("csv", "tsv")
         if escaped:
             names = [str(_escaped(name)) for name in names]
@@ -295,6 +297,7 @@ class PredictionWriter:
         added = ["label", "confidence"]
         added += ["top_k"] if self._options.top_k > 1 else []
         added += ["probabilities"] if self._options.probabilities else []
+        self._choose_names(batch, added)
         for item, prediction in batch:
             own = item.columns[: len(item.values)]
             values: list[object] = [self._added.label(prediction), self._added.number(prediction.confidence)]
@@ -304,10 +307,15 @@ class PredictionWriter:
             if self._options.probabilities:
                 by_label = dict(prediction.top_k)
                 values.append({label: self._added.number(by_label.get(label)) for label in self._labels})
-            writer.write([*own, *self._added_names(own, added)], [[*item.values, *values]])
+            writer.write([*own, *self._names], [[*item.values, *values]])
 
-    def _added_names(self, columns: Sequence[str], wanted: Iterable[str]) -> list[str]:
-        key = tuple(columns)
-        if key not in self._names:
-            self._names = {key: self._added.free_names(columns, wanted)}
-        return self._names[key]
+    def _choose_names(self, batch: Batch, wanted: Sequence[str]) -> None:
+        """Names that no record so far has, nor one of the batch: a name means one thing in all records if it can."""
+        known = len(self._taken)
+        for item, _ in batch:
+            self._taken.update(dict.fromkeys(item.columns[: len(item.values)]))
+        if self._names and len(self._taken) == known:
+            return
+        before, self._names = self._names, self._added.free_names(list(self._taken), wanted)
+        for name in set(before) - set(self._names):
+            self._on_note(f"{name!r} is a field of the input only from here on; above it is the prediction's")

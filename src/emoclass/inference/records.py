@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from emoclass.data.cells import cell_text
-from emoclass.data.columns import choose_columns_by
+from emoclass.data.columns import choose_columns_by, has_text_column
 from emoclass.data.preparation import DataOptions
 from emoclass.data.record_writing import ABSENT
 from emoclass.data.records import Record, RecordReader, open_records
@@ -109,6 +109,9 @@ class RecordInput:
             position = reader.columns.index(column)
             return [record.values[position] for record in seen if position < len(record.values)]
 
+        # An object may lack the key that others have.
+        if reader.format == "jsonl" and not has_text_column(reader.columns, self._options.text_column):
+            seen.extend(islice(reader, _SAMPLE_RECORDS))
         chosen = choose_columns_by(
             reader.name,
             list(reader.columns),
@@ -124,7 +127,7 @@ class RecordInput:
     def _read(self, reader: RecordReader, records: Iterator[Record], position: int) -> Iterator[Item]:
         with reader:
             for record in records:
-                value = record.values[position]
+                value = record.values[position] if position < len(record.values) else ABSENT
                 try:
                     text = None if value is ABSENT else cell_text(value)
                 except DataError as error:
