@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -433,3 +433,22 @@ def test_a_text_column_that_the_first_object_lacks_is_found(run: Run) -> None:
         objects = [json.loads(line) for line in result.stdout.splitlines()]
         assert [bool(each["label"]) for each in objects] == [False, True, True]
         assert objects[0] == {"id": "x1 y", "label": "", "confidence": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ({"x": 1}, {"x": 1, "y": 2}, "'y'"),
+        ([{"x": 1}], [{"y": 2}], "'y'"),
+        (date(2020, 1, 1), datetime(2020, 1, 1, 5), "time of day"),
+    ],
+)
+def test_parquet_leaves_nothing_out_without_a_word(
+    run: Run, tmp_path: Path, first: object, second: object, said: str
+) -> None:
+    for name, value in (("a", first), ("b", second)):
+        pq.write_table(pa.table({"text": ["so happy"], "more": [value]}), tmp_path / f"{name}.parquet")
+    inputs = ["-i", tmp_path / "a.parquet", "-i", tmp_path / "b.parquet"]
+    message = run(*inputs, "-o", tmp_path / "out.parquet", code=1).stderr
+    assert "column 'more' cannot be stored as parquet" in message
+    assert said in message

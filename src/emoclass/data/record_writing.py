@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
 from emoclass.data.cells import cell_text
@@ -144,11 +145,13 @@ class _ParquetWriter:
                 self._flush()
 
     def close(self) -> None:
-        if self._columns:
-            self._flush()
-        if self._writer is not None:
-            with self._not_tried_again():
-                self._writer.close()
+        try:
+            if self._columns:
+                self._flush()
+        finally:  # a record that does not fit costs those before it nothing
+            if self._writer is not None:
+                with self._not_tried_again():
+                    self._writer.close()
 
     def _flush(self) -> None:
         from pyarrow.parquet import ParquetWriter
@@ -204,9 +207,30 @@ def arrow_table(rows: Sequence[Sequence[object]], schema: Any, *, before: int = 
 
     arrays = []
     for number, field in enumerate(schema):
+        values = _values(rows, number)
         with _storable(f"column {field.name!r}", before):
-            arrays.append(pa.array(_values(rows, number), field.type))
+            if pa.types.is_nested(field.type) or pa.types.is_date(field.type):
+                for value in values:
+                    _require_room(value, field.type)
+            arrays.append(pa.array(values, field.type))
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _require_room(value: object, type_: Any) -> None:
+    """Refuses what pyarrow would leave out without a word: keys that a struct does not have, the time of a day."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(type_) and isinstance(value, dict):
+        for key, inner in value.items():
+            place = type_.get_field_index(key)
+            if place < 0:
+                raise pa.ArrowInvalid(f"there is no {key!r} in those before")
+            _require_room(inner, type_.field(place).type)
+    elif pa.types.is_list(type_) and isinstance(value, list):
+        for inner in value:
+            _require_room(inner, type_.value_type)
+    elif pa.types.is_date(type_) and isinstance(value, datetime):
+        raise pa.ArrowInvalid(f"{value} has a time of day, those before have none")
 
 
 def _values(rows: Sequence[Sequence[object]], number: int) -> list[object]:
