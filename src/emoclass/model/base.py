@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +44,9 @@ class BaseModel:
     directory: Path
     config: EncoderConfig
 
-    @cached_property
     def sha256(self) -> str:
-        """Of the files that its results depend on."""
-        names = ["config.json", "tokenizer.json", "vocab.txt"]
-        small = [path for path in (self.directory / name for name in names) if path.is_file()]
+        """Of the files that its results depend on; the tokenizer's settings count where vocab.txt is converted."""
+        small = [path for pattern in _SMALL_FILES for path in sorted(self.directory.glob(pattern))]
         digests = "".join(file_sha256(path) for path in [*small, *weight_files(self.directory)])
         return hashlib.sha256(digests.encode()).hexdigest()
 

@@ -101,10 +101,10 @@ def discard(directory: Path) -> None:
     Raises:
         OSError: It cannot be renamed.
     """
-    doomed = directory.with_name(f".{directory.name.lstrip('.')}.{secrets.token_hex(4)}{_REMOVED}")
     if directory.is_symlink():  # what it leads to belongs to somebody
         directory.unlink()
         return
+    doomed = directory.with_name(f".{directory.name.lstrip('.')}.{secrets.token_hex(4)}{_REMOVED}")
     directory.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)
 

@@ -75,7 +75,7 @@ class RunStates:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if not self.problem and not self._numbers():
+        if not self.exist:
             self.clear()
         self._stack.close()
 

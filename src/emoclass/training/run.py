@@ -275,7 +275,7 @@ def _key(
             digest.update(f"{len(text)} {len(label)} {text}{label}".encode("utf-8", "surrogatepass"))
         digest.update(b"\0")
     versions = [__version__, torch.__version__]
-    where = [base.name, base.sha256, device.type, str(dtype)]
+    where = [base.name, base.sha256(), device.type, str(dtype)]
     return run_key(config.to_dict(), searched, where, digest.hexdigest(), versions)
 
 
