@@ -36,8 +36,9 @@ def base_directory(name: str, home: Path) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from emoclass.model.base import resolve_base
-    from emoclass.model.encoder import EncoderConfig, PackedBert
+    from emoclass.encoders.base import resolve_base
+    from emoclass.encoders.bert.config import EncoderConfig
+    from emoclass.encoders.bert.model import PackedBert
 
     minilm = resolve_base("minilm").directory
     if name == "minilm":

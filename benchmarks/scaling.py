@@ -85,8 +85,8 @@ def run(settings: dict[str, Any], out: str) -> None:
 
     os.environ["EMOCLASS_HOME"] = settings["home"]
     import emoclass
+    from emoclass.activations.directory import list_files
     from emoclass.runtime import parse_size
-    from emoclass.training.cache_directory import list_files
     from emoclass.training.events import PrefixDone, Prepared
 
     marks: dict[type, float] = {}

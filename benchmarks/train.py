@@ -127,7 +127,7 @@ def run_emoclass(settings: dict[str, Any], out: str) -> None:
 def _prefix_flops(settings: dict[str, Any]) -> float:
     """Multiply-adds of the frozen layers' linear parts over train and val, times two."""
     from emoclass.config import TruncationConfig
-    from emoclass.model.base import resolve_base
+    from emoclass.encoders.base import resolve_base
 
     base = resolve_base(settings["base"])
     tokenizer = base.tokenizer(TruncationConfig())

@@ -15,8 +15,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from typer.testing import CliRunner
 
 from emoclass.config import TrainConfig, TruncationConfig
-from emoclass.data.preparation import DataOptions, TrainingData, prepare_training_data
-from emoclass.model.encoder import EncoderConfig, PackedBert
+from emoclass.data.options import DataOptions
+from emoclass.data.preparation import TrainingData, prepare_training_data
+from emoclass.encoders.bert.config import EncoderConfig
+from emoclass.encoders.bert.model import PackedBert
 from emoclass.runtime import models_dir
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

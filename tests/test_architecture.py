@@ -1,8 +1,9 @@
-"""The floors of the code, and what a command may import."""
+"""The layers of the code, and what a command may import."""
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,19 +11,32 @@ import pytest
 import emoclass
 
 ROOT = Path(emoclass.__file__).parent
-# Each room imports only from those on floors below its own, or from itself.
-FLOORS = {
-    "errors": 0, "_version": 0, "fingerprint": 0, "locking": 1, "config": 1, "runtime": 1,
-    "model": 2, "data": 3, "store": 3, "inference": 4, "evaluation": 5, "pages": 6, "training": 6, "api": 7, "cli": 8,
+# A package imports only from packages of lower layers, and from itself.
+LAYERS = {
+    "errors": 0, "_version": 0, "fingerprint": 0,
+    "config": 1, "runtime": 1, "locking": 1, "files": 1,
+    "data.columns": 2, "data.tables": 3, "data.options": 4, "data.similarity": 4, "data.cleaning": 5, "data.split": 6,
+    "data.inspection": 6, "data.preparation": 7, "data": 7,
+    "encoders": 3, "encoders.bert": 2, "activations": 4, "store": 4,
+    "inference": 8, "inference.ray": 9, "evaluation": 9, "pages": 10, "training": 10, "api": 11, "cli": 12,
 }  # fmt: skip
-FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.stem in FLOORS)
+FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.stem in LAYERS)
 
 
-def room(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imports(path: Path) -> list[str]:
+MODULES = {module_of(path): path for path in FILES}
+
+
+def package_of(module: str) -> str:
+    """The innermost package, or the module itself where it stands beside packages."""
+    return max((name for name in LAYERS if module == name or module.startswith(f"{name}.")), key=len)
+
+
+def imported_names(path: Path) -> list[str]:
+    """Everything that a file imports, at the top, in functions, and for types only."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     for node in ast.walk(tree):
@@ -31,21 +45,48 @@ def imports(path: Path) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def imported_modules(path: Path) -> set[str]:
+    """The modules of emoclass that a file imports from."""
+    found = set()
+    for parts in (name.split(".") for name in imported_names(path) if name.startswith("emoclass.")):
+        candidates = (".".join(parts[1:end]) for end in range(len(parts), 1, -1))
+        found |= {next((module for module in candidates if module in MODULES), "errors")}
+    return found
+
+
+def public_modules(package: str) -> set[str]:
+    """What ``__all__`` of a package names: the modules that other packages may import from."""
+    tree = ast.parse((ROOT / package.replace(".", "/") / "__init__.py").read_text(encoding="utf-8"))
+    lists = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    return {f"{package}.{name}" for value in lists for name in ast.literal_eval(value)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_imports_point_down(path: Path) -> None:
-    own = room(path)
-    for name in imports(path):
-        parts = name.split(".")
-        if parts[0] != "emoclass" or len(parts) < 2 or parts[1] not in FLOORS:
-            continue
-        assert parts[1] == own or FLOORS[parts[1]] < FLOORS[own], f"{own} imports {name}"
+    own = package_of(module_of(path))
+    for module in imported_modules(path):
+        other = package_of(module)
+        assert other == own or LAYERS[other] < LAYERS[own], f"{own} imports {module}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_other_packages_are_entered_by_their_public_modules(path: Path) -> None:
+    own = package_of(module_of(path))
+    for module in imported_modules(path):
+        other = package_of(module)
+        if other != own and module != other:
+            assert module in public_modules(other), f"{module} is not in __all__ of {other}"
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    TopologicalSorter({module: imported_modules(path) for module, path in MODULES.items()}).prepare()
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_only_the_command_line_prints_and_exits(path: Path) -> None:
-    if room(path) == "cli":
+    if package_of(module_of(path)) == "cli":
         return
-    assert not {name.split(".")[0] for name in imports(path)} & {"typer", "rich", "click"}
+    assert not {name.split(".")[0] for name in imported_names(path)} & {"typer", "rich", "click"}
     calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     names = {call.id for call in calls if isinstance(call, ast.Name)}
     names |= {f"{c.value.id}.{c.attr}" for c in calls if isinstance(c, ast.Attribute) and isinstance(c.value, ast.Name)}
@@ -53,8 +94,10 @@ def test_only_the_command_line_prints_and_exits(path: Path) -> None:
 
 
 def test_transformers_is_imported_in_one_place() -> None:
-    users = {str(path.relative_to(ROOT)) for path in FILES for n in imports(path) if n.split(".")[0] == "transformers"}
-    assert users == {str(Path("model") / "base.py")}
+    users = {
+        module for module, path in MODULES.items() for n in imported_names(path) if n.split(".")[0] == "transformers"
+    }
+    assert users == {"encoders.base"}
 
 
 def loaded_modules(*arguments: str) -> set[str]:

@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from emoclass.config import TrainConfig, TruncationConfig
-from emoclass.data.inspection import Inspection
-from emoclass.data.label_noise import Suspect
-from emoclass.data.labelled import LabelledReader
-from emoclass.data.preparation import DataOptions, prepare_training_data
-from emoclass.data.reading import part_paths
-from emoclass.data.record_writing import record_writer
-from emoclass.data.sources import format_of
+from emoclass.data.cleaning.stream import LabelledReader
+from emoclass.data.inspection.label_noise import Suspect
+from emoclass.data.inspection.results import Inspection
+from emoclass.data.options import DataOptions
+from emoclass.data.preparation import prepare_training_data
+from emoclass.data.tables.formats import format_of
+from emoclass.data.tables.parts import part_paths
+from emoclass.data.tables.writing import record_writer
 from emoclass.errors import ConfigError, ModelError
 from emoclass.evaluation.baseline import Baseline
 from emoclass.evaluation.report import Evaluation

@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from emoclass.cli import _console
-from emoclass.data.reading import read_table
+from emoclass.data.tables.table import read_table
 from tests.conftest import emotion_rows
 
 Run = Callable[..., Any]

@@ -182,7 +182,7 @@ def test_inspect_data_shows_what_needs_a_decision(cli: Run, tiny_base: Path, tmp
 
 
 def test_inspect_data_does_without_a_tokenizer(cli: Run, emotions_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emoclass.model.base._OFFLINE_PACKAGE", "no_such_package")
+    monkeypatch.setattr("emoclass.encoders.base._OFFLINE_PACKAGE", "no_such_package")
     result = cli("inspect-data", emotions_csv, "--strict")
     assert result.exit_code == 0, result.output
     assert "nothing needs a decision" in result.stdout

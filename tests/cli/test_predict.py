@@ -197,7 +197,7 @@ def test_parquet_before_a_broken_record_is_kept(run: Run, tmp_path: Path) -> Non
 def test_parquet_before_a_value_of_another_type_is_kept(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emoclass.data.record_writing._GROUP_ROWS", 2)
+    monkeypatch.setattr("emoclass.data.tables.writing._GROUP_ROWS", 2)
     lines = "".join(f'{{"text": "a happy day", "id": {id_}}}\n' for id_ in (1, 2, '"three"', 4))
     arguments = ["--input-format", "jsonl", "-o", tmp_path / "out.parquet"]
     message = run(*arguments, input=lines, code=1).stderr

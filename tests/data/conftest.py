@@ -4,9 +4,8 @@ import os
 
 import pytest
 
-from emoclass.data.cleaning import clean
-from emoclass.data.columns import choose_columns
-from emoclass.data.reading import read_table
+from emoclass.data.cleaning.cleaning import clean
+from emoclass.data.tables.table import read_table
 from emoclass.errors import DataError
 
 
@@ -53,7 +52,7 @@ def cleaned(write):
 
     def cleaned(content, name="data.csv", **options):
         table = read_table(write(content, name))
-        return clean(table, choose_columns(table, **options))
+        return clean(table, table.choose_columns(**options))
 
     return cleaned
 

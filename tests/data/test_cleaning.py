@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emoclass.data.cells import cell_label, cell_text
-from emoclass.data.cleaning import Conflict, clean
-from emoclass.data.columns import Columns
-from emoclass.data.reading import Table, read_table
+from emoclass.data.cleaning.cleaning import Conflict, clean
+from emoclass.data.columns.cells import cell_label, cell_text
+from emoclass.data.columns.choosing import Columns
+from emoclass.data.tables.table import Table, read_table
 
 
 def test_texts_stay_untouched_and_labels_are_stripped(cleaned):

@@ -1,13 +1,13 @@
 import pytest
 
-from emoclass.data.columns import choose_columns, choose_columns_by
-from emoclass.data.reading import read_table
+from emoclass.data.columns.choosing import choose_columns
+from emoclass.data.tables.table import read_table
 
 
 @pytest.fixture
 def choose(write):
     def choose(content, name="data.csv", **options):
-        return choose_columns(read_table(write(content, name)), **options)
+        return read_table(write(content, name)).choose_columns(**options)
 
     return choose
 
@@ -15,7 +15,7 @@ def choose(write):
 @pytest.fixture
 def choose_error(write, error_of):
     def choose_error(content, name="data.csv", **options):
-        return error_of(choose_columns, read_table(write(content, name)), **options)
+        return error_of(read_table(write(content, name)).choose_columns, **options)
 
     return choose_error
 
@@ -154,7 +154,7 @@ def test_a_first_line_of_data_is_noticed_where_no_labels_are_needed(choose_error
 
 def test_a_first_line_of_data_is_noticed_in_a_stream(error_of):
     sample = {"i am so happy today": ["what a day", "what a night"], "joy": ["sad", "joy"]}
-    message = error_of(choose_columns_by, "x.csv", list(sample), sample.__getitem__, need_label=False)
+    message = error_of(choose_columns, "x.csv", list(sample), sample.__getitem__, need_label=False)
     assert "first line seems to be data" in message
 
 
@@ -181,5 +181,5 @@ def test_nulls_and_numbers_in_columns_do_no_harm(choose):
 
 def test_a_stream_chooses_from_names_and_a_sample():
     sample = {"id": ["1", "2"], "said": ["what a day", "what a night"]}
-    columns = choose_columns_by("standard input", list(sample), sample.__getitem__, need_label=False)
+    columns = choose_columns("standard input", list(sample), sample.__getitem__, need_label=False)
     assert columns.text == "said"

@@ -2,10 +2,9 @@ import json
 
 import pytest
 
-from emoclass.data.cleaning import clean
-from emoclass.data.columns import choose_columns
-from emoclass.data.inspection import inspect
-from emoclass.data.reading import read_table
+from emoclass.data.cleaning.cleaning import clean
+from emoclass.data.inspection.inspection import inspect
+from emoclass.data.tables.table import read_table
 
 
 def table(counts, start=0):
@@ -131,7 +130,7 @@ def test_rows_that_are_shown_of_a_near_conflict_have_different_labels(cleaned):
 def test_near_duplicates_between_parts_are_leaks(write):
     def part(content, name):
         read = read_table(write(content, name))
-        return clean(read, choose_columns(read))
+        return clean(read, read.choose_columns())
 
     train = table({"joy": 20, "sad": 20}) + "my neighbour shouted at me all morning long,joy\n"
     test = table({"joy": 10, "sad": 10}, start=100) + "my neighbor shouted at me all morning long,joy\n"
@@ -145,7 +144,7 @@ def test_near_duplicates_between_parts_are_leaks(write):
 def test_texts_in_more_than_one_part_are_leaks(write):
     def part(content, name):
         read = read_table(write(content, name))
-        return clean(read, choose_columns(read))
+        return clean(read, read.choose_columns())
 
     train = table({"joy": 20, "sad": 20})
     test = table({"joy": 10, "sad": 10}, start=100) + "TEXT  joy 3,joy\ntext sad 4,sad\n"
@@ -159,7 +158,7 @@ def test_classes_that_train_does_not_have_are_found(write):
     parts = {}
     for name, counts in {"train": {"joy": 10, "sad": 10}, "test": {"joy": 10, "fear": 10}}.items():
         read = read_table(write(table(counts, start=len(name)), f"{name}.csv"))
-        parts[name] = clean(read, choose_columns(read))
+        parts[name] = clean(read, read.choose_columns())
     finding = next(finding for finding in inspect(parts).findings if finding.code == "unseen_class")
     assert finding.part == "test"
     assert "'fear'" in finding.message
@@ -169,7 +168,7 @@ def test_parts_without_train_are_compared_with_the_first(write):
     parts = {}
     for name, counts in {"old.csv": {"joy": 10, "sad": 10}, "new.csv": {"joy": 30, "fear": 10}}.items():
         read = read_table(write(table(counts, start=len(parts) * 50), name))
-        parts[name] = clean(read, choose_columns(read))
+        parts[name] = clean(read, read.choose_columns())
     found = {finding.code: finding for finding in inspect(parts).findings}
     assert {found["unseen_class"].part, found["class_shares"].part} == {"new.csv"}
     assert "'fear' stand here but not in old.csv" in found["unseen_class"].message

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emoclass.data import labelled
-from emoclass.data.hash_sets import HashSet
-from emoclass.data.labelled import LabelledReader
-from emoclass.data.preparation import DataOptions
+from emoclass.data.cleaning import stream as labelled
+from emoclass.data.cleaning.cleaning import clean
+from emoclass.data.cleaning.stream import LabelledReader
+from emoclass.data.options import DataOptions
+from emoclass.data.similarity.folding import HashSet
 
 OPTIONS = DataOptions()
 
@@ -26,7 +27,8 @@ def streamed(path, **options):
 
 def whole(path, **options):
     data = DataOptions(**options)
-    data = data.clean(data.read(path))
+    table = data.read(path)
+    data = clean(table, data.choose_columns(table))
     return list(zip(data.rows.tolist(), data.texts, data.labels, strict=True)), data.removed_counts
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from emoclass.data.labels import LabelSet
+from emoclass.data.columns.labels import LabelSet
 from emoclass.errors import DataError
 
 

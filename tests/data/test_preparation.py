@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from emoclass.data.preparation import DataOptions, prepare_training_data
+from emoclass.data.options import DataOptions
+from emoclass.data.preparation import prepare_training_data
 from emoclass.errors import ConfigError, DataError
 from tests.conftest import emotion_rows
 

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from emoclass.data.reading import open_records, read_table
+from emoclass.data.tables.records import open_records
+from emoclass.data.tables.table import read_table
 from emoclass.errors import ConfigError
 
 

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from emoclass.data.reading import open_records, read_table
+from emoclass.data.tables.records import open_records
+from emoclass.data.tables.table import read_table
 
 
 def test_values_keep_their_types(write):

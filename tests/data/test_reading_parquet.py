@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emoclass.data.reading import open_records, read_table
+from emoclass.data.tables.records import open_records
+from emoclass.data.tables.table import read_table
 
 
 def write_parquet(columns, path="data.parquet"):

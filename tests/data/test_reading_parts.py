@@ -1,6 +1,6 @@
 import pytest
 
-from emoclass.data.reading import find_parts, read_parts
+from emoclass.data.tables.parts import find_parts, read_parts
 
 CSV = "text,label\na,joy\n"
 

@@ -5,10 +5,9 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emoclass.data.cleaning import clean
-from emoclass.data.columns import choose_columns
-from emoclass.data.inspection import inspect
-from emoclass.data.reading import read_table
+from emoclass.data.cleaning.cleaning import clean
+from emoclass.data.inspection.inspection import inspect
+from emoclass.data.tables.table import read_table
 from emoclass.errors import DataError
 
 # Neither half surrogates nor NUL can stand in a text file.
@@ -55,7 +54,7 @@ PIECES = st.sampled_from(
 def test_any_bytes_give_a_result_or_a_data_error_of_one_line(content, format, encoding):
     try:
         table = read_table("-", stdin=io.BytesIO(content), format=format, encoding=encoding)
-        data = clean(table, choose_columns(table))
+        data = clean(table, table.choose_columns())
         json.dumps(inspect({"all": data}).to_dict(), ensure_ascii=False).encode()
     except DataError as error:
         assert len(str(error).splitlines()) == 1  # noqa: PT017 - an error is one of two good outcomes

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from emoclass.data.reading import open_records, read_table
+from emoclass.data.tables.records import open_records
+from emoclass.data.tables.table import read_table
 from emoclass.errors import ConfigError
 
 CSV = "text,label\nI’m so glad — café,joy\nplain,sad\n"
@@ -83,7 +84,7 @@ def test_a_pipe_named_as_a_file_is_read(pipe):
 
 def test_a_record_comes_before_the_pipe_is_closed():
     code = (
-        "import sys; from emoclass.data.reading import open_records\n"
+        "import sys; from emoclass.data.tables.records import open_records\n"
         "for record in open_records('-'): print(record.values, flush=True)"
     )
     with subprocess.Popen(
@@ -100,7 +101,7 @@ def test_a_record_comes_before_the_pipe_is_closed():
 def test_the_reader_imports_no_heavy_library():
     heavy = {"numpy", "pandas", "pyarrow", "sklearn", "charset_normalizer", "torch", "typer", "rich"}
     code = (
-        "import sys, io; from emoclass.data.reading import open_records\n"
+        "import sys, io; from emoclass.data.tables.records import open_records\n"
         "list(open_records('-', stdin=io.BytesIO(b'text\\na\\n')))\n"
         f"print(sorted({heavy!r} & set(sys.modules)))"
     )

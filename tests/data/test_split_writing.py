@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emoclass.data import split_writing
-from emoclass.data.cleaning import clean
-from emoclass.data.columns import choose_columns
-from emoclass.data.reading import read_parts, read_table
-from emoclass.data.split_writing import write_split
+from emoclass.data.cleaning.cleaning import clean
+from emoclass.data.split import writing as split_writing
+from emoclass.data.split.writing import write_split
+from emoclass.data.tables.parts import read_parts
+from emoclass.data.tables.table import read_table
 
 ROWS = [(f'say "{i}", ok;\nor\rnot\t{i}', "joy" if i % 2 else "sad", f"né {i}") for i in range(40)]
 CSV = 'text,label,"a note"\n' + "".join(
@@ -21,7 +21,7 @@ CSV = 'text,label,"a note"\n' + "".join(
 
 def split(source, directory="out", **options):
     table = read_table(source)
-    data = clean(table, choose_columns(table))
+    data = clean(table, table.choose_columns())
     return write_split(directory, table, data, **{"seed": 1, "version": "1.2.3", **options})
 
 
@@ -221,5 +221,5 @@ def test_a_split_can_be_moved(write):
 
 def test_a_table_without_labels_cannot_be_split(write, error_of):
     table = read_table(write("text\na\n"))
-    data = clean(table, choose_columns(table, need_label=False))
+    data = clean(table, table.choose_columns(need_label=False))
     assert "--label-column" in error_of(write_split, "out", table, data, seed=1, version="1")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emoclass.data.folding import fold_text
-from emoclass.data.splitting import parse_ratios, split_indices
+from emoclass.data.similarity.folding import fold_text
+from emoclass.data.split.splitting import parse_ratios, split_indices
 from emoclass.errors import ConfigError, DataError
 
 

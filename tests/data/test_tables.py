@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emoclass.data.locations import TableFiles, find_tables
-from emoclass.data.preparation import DataOptions
-from emoclass.data.tables import read_tables, table_schema
+from emoclass.data.options import DataOptions
 from emoclass.errors import DataError
+from emoclass.inference.ray.locations import TableFiles, find_tables
+from emoclass.inference.ray.tables import read_tables, table_schema
 
 
 @pytest.fixture

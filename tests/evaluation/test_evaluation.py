@@ -16,16 +16,17 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_recall
 
 import emoclass
 from emoclass.config import TrainConfig
-from emoclass.data import labelled
-from emoclass.data.folding import text_hashes
-from emoclass.data.labelled import LabelledReader
-from emoclass.data.preparation import DataOptions, TrainingData
+from emoclass.data.cleaning import stream as labelled
+from emoclass.data.cleaning.stream import LabelledReader
+from emoclass.data.options import DataOptions
+from emoclass.data.preparation import TrainingData
+from emoclass.data.similarity.folding import text_hashes
+from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.errors import DataError
 from emoclass.evaluation.metrics import compute_metrics, confusion_matrix, log_losses
 from emoclass.evaluation.report import evaluate
 from emoclass.evaluation.scoring import Scoring
 from emoclass.inference.predictor import Classifier, load
-from emoclass.model.tokenization import TokenizedTexts
 from emoclass.training.run import run_training
 
 LABELS = ("anger", "fear", "joy", "love")

@@ -25,9 +25,9 @@ import torch
 
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
+from emoclass.encoders.weights import read_tensors
 from emoclass.errors import EmoclassError, ModelError
 from emoclass.inference.predictor import load
-from emoclass.model.weights import read_tensors
 from emoclass.runtime import models_dir, runs_dir
 from emoclass.store.checkpoints import export_model, list_models
 from emoclass.training.run import run_training
@@ -184,7 +184,7 @@ import sys, time
 from dataclasses import replace
 from datetime import datetime, timezone
 from emoclass.errors import ModelError
-from emoclass.model.weights import read_json, read_tensors
+from emoclass.encoders.weights import read_json, read_tensors
 from emoclass.store.checkpoints import find_model, remove_model, save_model
 what, seconds = sys.argv[1], float(sys.argv[2])
 model = find_model(what) if what != "remove" else None

@@ -20,8 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emoclass.config import TrainConfig, TruncationConfig
-from emoclass.data.preparation import DataOptions, prepare_training_data
-from emoclass.data.records import open_records
+from emoclass.data.options import DataOptions
+from emoclass.data.preparation import prepare_training_data
+from emoclass.data.tables.records import open_records
 from emoclass.errors import EmoclassError
 from emoclass.inference import records as records_module
 from emoclass.inference.output import OutputOptions, PredictionWriter

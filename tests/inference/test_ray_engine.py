@@ -110,7 +110,7 @@ SEVERAL = """
 import json, os, sys, ray
 from pathlib import Path
 from emoclass.errors import EmoclassError
-from emoclass.inference.ray_engine import predict_tables
+from emoclass.inference.ray.engine import predict_tables
 
 ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=10**8)
 MORE = {"precision": "fp16", "device": "cuda:1"}
@@ -189,7 +189,7 @@ def test_other_engines_and_workers_without_ray(cli: Callable[..., Any]) -> None:
 
 def test_without_the_package_it_is_named(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "emoclass.inference.ray_engine", raising=False)
+    monkeypatch.delitem(sys.modules, "emoclass.inference.ray.engine", raising=False)
     result = cli("predict", "--engine", "ray", "--input", "a.csv", "--output", "out")
     assert result.exit_code == 2
     assert 'pip install "emoclass[ray]"' in result.stderr

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from emoclass.config import TrainConfig
-from emoclass.data.preparation import DataOptions, TrainingData
-from emoclass.data.records import open_records
+from emoclass.data.options import DataOptions
+from emoclass.data.preparation import TrainingData
+from emoclass.data.tables.records import open_records
 from emoclass.errors import DataError
 from emoclass.inference.predictor import Classifier, load
 from emoclass.inference.records import RecordInput, given_texts

@@ -103,7 +103,7 @@ def test_an_existing_model_is_only_replaced_when_asked(train: Train) -> None:
     assert in_models_dir() == ["first"]
 
 
-@pytest.mark.parametrize("failing", ["write_json", "file_sha256", "reserved", "directories._flush"])
+@pytest.mark.parametrize("failing", ["write_json", "file_sha256", "reserved", "replacing._flush"])
 @pytest.mark.parametrize("existing", [True, False])
 def test_a_failing_save_changes_nothing(
     train: Train, monkeypatch: pytest.MonkeyPatch, failing: str, existing: bool

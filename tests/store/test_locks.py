@@ -16,12 +16,13 @@ import torch
 
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
+from emoclass.encoders.weights import read_tensors
 from emoclass.errors import EmoclassError, ModelError, StoppedError
 from emoclass.inference import predictor
 from emoclass.inference.predictor import load
-from emoclass.model.weights import read_tensors
 from emoclass.runtime import models_dir
-from emoclass.store import checkpoints, directories
+from emoclass.store import checkpoints
+from emoclass.store import replacing as directories
 from emoclass.store.checkpoints import export_model, find_model, list_models, remove_model
 from emoclass.training.events import Resumed, StateNotSaved
 from emoclass.training.loop import EpochDone

@@ -11,11 +11,11 @@ import torch
 
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
+from emoclass.encoders.weights import read_tensors
 from emoclass.errors import ConfigError, LossError
 from emoclass.inference.predictor import load
-from emoclass.model.weights import read_tensors
+from emoclass.store.runs import unfinished_runs
 from emoclass.training import averaging
-from emoclass.training.cache_directory import unfinished_runs
 from emoclass.training.events import Resumed, SeedStarted
 from emoclass.training.learning import Learning
 from emoclass.training.loop import EpochDone

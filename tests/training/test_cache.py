@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 import torch
 
+from emoclass.activations import files as cache_files
+from emoclass.activations.cache import ActivationCache, CacheBudget, CacheUse
+from emoclass.activations.directory import activations_dir, list_files, make_room
+from emoclass.activations.sources import ComputedActivations, TokenIds
 from emoclass.config import TrainConfig, TruncationConfig
 from emoclass.data.preparation import TrainingData
+from emoclass.encoders.base import resolve_base
+from emoclass.encoders.bert.prefix import FrozenPrefix
+from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.errors import ConfigError, StoppedError
-from emoclass.model.base import resolve_base
-from emoclass.model.prefix import ComputedActivations, FrozenPrefix, TokenIds
-from emoclass.model.tokenization import TokenizedTexts
 from emoclass.runtime import parse_size
-from emoclass.training import cache_files
-from emoclass.training.activations import ActivationCache, CacheBudget, CacheUse
-from emoclass.training.cache_directory import activations_dir, list_files, make_room
 from emoclass.training.run import run_training
 
 CPU = torch.device("cpu")

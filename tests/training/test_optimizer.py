@@ -8,9 +8,10 @@ import torch
 from torch.nn import functional
 
 from emoclass.config import CLASS_WEIGHTS, TrainConfig, Unfreeze
-from emoclass.model.encoder import EncoderConfig, PackedBert
-from emoclass.model.freezing import freeze, frozen_depth
-from emoclass.model.prefix import FrozenPrefix
+from emoclass.encoders.bert.config import EncoderConfig
+from emoclass.encoders.bert.model import PackedBert
+from emoclass.encoders.bert.prefix import FrozenPrefix
+from emoclass.encoders.freezing import freeze, frozen_depth
 from emoclass.training.loop import LoopState, _class_weights
 from tests.conftest import TINY, random_tensors
 

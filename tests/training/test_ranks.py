@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import torch
 
+from emoclass.activations import cache as activations
+from emoclass.activations.cache import default_budget
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.errors import EmoclassError
 from emoclass.runtime import _free_in_container
-from emoclass.training import activations
-from emoclass.training.activations import default_budget
 from emoclass.training.ranks import Ranks
 from emoclass.training.run import run_training
 from tests.conftest import HUB_CONFIG

@@ -20,15 +20,15 @@ from safetensors.torch import save_file
 
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
+from emoclass.encoders.bert.prefix import FrozenPrefix
+from emoclass.encoders.weights import read_tensors
 from emoclass.errors import ConfigError, EmoclassError, LossError, StoppedError
 from emoclass.inference.predictor import load
-from emoclass.model.prefix import FrozenPrefix
-from emoclass.model.weights import read_tensors
 from emoclass.runtime import runs_dir
+from emoclass.store.runs import RunStates
 from emoclass.training import finishing, loop
 from emoclass.training.events import Resumed, StateNotSaved
 from emoclass.training.loop import StepDone
-from emoclass.training.resume import RunStates
 from emoclass.training.run import TrainResult, run_training
 
 Config = Callable[..., TrainConfig]

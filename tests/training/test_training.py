@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 import torch
 
+from emoclass.activations.cache import CacheUse
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData, select
+from emoclass.encoders.base import resolve_base
+from emoclass.encoders.batching import token_chunks
+from emoclass.encoders.weights import read_tensors
 from emoclass.errors import EmoclassError, ModelError, StoppedError
 from emoclass.inference.predictor import load
-from emoclass.model import prefix
-from emoclass.model.base import resolve_base
-from emoclass.model.weights import read_tensors
 from emoclass.runtime import models_dir
 from emoclass.training import finishing, loop
 from emoclass.training import learning as learning_module
-from emoclass.training.activations import CacheUse
 from emoclass.training.events import PrefixDone, TextsEncoded
 from emoclass.training.loop import EpochDone
 from emoclass.training.optimizer import linear_schedule
@@ -141,7 +141,7 @@ def test_a_batch_in_parts_gives_the_step_of_the_whole(
     most = []
 
     def remembered(lengths: list[int], budget: int) -> list[slice]:
-        chunks = prefix.token_chunks(lengths, 20)
+        chunks = token_chunks(lengths, 20)
         most.append(len(chunks))
         return chunks
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from emoclass.activations.cache import CacheBudget
 from emoclass.config import RECIPES, TrainConfig
 from emoclass.data.preparation import TrainingData
+from emoclass.encoders.base import resolve_base
+from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.errors import ConfigError, DeviceError
 from emoclass.evaluation.significance import bootstrap_gain
 from emoclass.inference.predictor import load
-from emoclass.model.base import resolve_base
-from emoclass.model.prefix import FrozenPrefix
-from emoclass.training.activations import CacheBudget
 from emoclass.training.events import TextsEncoded, TrialDone, TrialStarted
 from emoclass.training.ranks import Ranks
 from emoclass.training.run import TrainResult, run_training

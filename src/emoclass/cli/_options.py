@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from emoclass.data.preparation import DataOptions
+    from emoclass.data.options import DataOptions
 
 DATA_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), '-' for CSV on stdin, or a directory written by split."
 _TABLE_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), or '-' for CSV on stdin."
@@ -55,7 +55,7 @@ def data_options(
     delimiter: str | None,
 ) -> DataOptions:
     """How to read tables, from the options above."""
-    from emoclass.data.preparation import DataOptions
+    from emoclass.data.options import DataOptions
 
     return DataOptions(
         text_column=text_column,

@@ -15,8 +15,9 @@ app = typer.Typer(no_args_is_help=True, help="Show and clear the kept output of 
 @app.command()
 def show(json_: options.Json = False) -> None:
     """List activation files, the most recently used first."""
+    from emoclass.activations.directory import list_files
     from emoclass.cli import _console as console
-    from emoclass.training.cache_directory import list_files, unfinished_runs
+    from emoclass.store.runs import unfinished_runs
 
     files, runs = list_files(), unfinished_runs()
     total = sum(file.size for file in files)
@@ -49,9 +50,9 @@ def clear(
     runs: Annotated[bool, typer.Option("--runs", help="Also what train --resume would go on from.")] = False,
 ) -> None:
     """Remove all activation files; the next training makes its own again."""
+    from emoclass.activations.directory import clear as clear_files
     from emoclass.cli import _console as console
-    from emoclass.training.cache_directory import clear as clear_files
-    from emoclass.training.cache_directory import clear_runs
+    from emoclass.store.runs import clear_runs
 
     freed = clear_files() + (clear_runs() if runs else 0)
     console.note(f"{freed / 1e6:,.0f} MB are free again")

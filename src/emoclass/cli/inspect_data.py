@@ -13,14 +13,12 @@ from emoclass.errors import ConfigError, DataError, ModelError
 if TYPE_CHECKING:
     from rich import table as rich_table
 
-    from emoclass.data.cleaning import CleanData
-    from emoclass.data.duplicates import Leak, Repetition
-    from emoclass.data.inspection import Inspection, PartInspection
-    from emoclass.data.label_noise import Suspect
-    from emoclass.data.lengths import LengthStats
-    from emoclass.data.preparation import DataOptions
-    from emoclass.data.reading import Table
-    from emoclass.model.tokenization import HeadTailTokenizer
+    from emoclass.data.cleaning.cleaning import CleanData
+    from emoclass.data.inspection.label_noise import Suspect
+    from emoclass.data.inspection.results import Inspection, Leak, LengthStats, PartInspection, Repetition
+    from emoclass.data.options import DataOptions
+    from emoclass.data.tables.table import Table
+    from emoclass.encoders.tokenization import HeadTailTokenizer
 
 # Both have the same vocabulary, and either may be the one that is on this disk.
 _DEFAULT_BASES = ("bert-base-uncased", "minilm")
@@ -59,7 +57,7 @@ def inspect_data(
     from dataclasses import asdict, replace
 
     from emoclass.cli import _console as console
-    from emoclass.data.inspection import TOKEN_LIMIT, inspect
+    from emoclass.data.inspection.inspection import TOKEN_LIMIT, inspect
 
     _check(fix=fix, report=report, label_noise=label_noise)
     reader = options.data_options(text_column, label_column, format_, encoding, delimiter)
@@ -103,7 +101,7 @@ def inspect_data(
 def _check(*, fix: str | None, report: str | None, label_noise: bool) -> None:
     """Refuse before the work what would be refused after it."""
     if fix is not None:
-        from emoclass.data.fixing import check_target
+        from emoclass.data.cleaning.fixing import check_target
 
         check_target(fix)
     if report is not None:
@@ -111,7 +109,7 @@ def _check(*, fix: str | None, report: str | None, label_noise: bool) -> None:
 
         rendering.require_packages()
     if label_noise:
-        from emoclass.data import label_noise as noise
+        from emoclass.data.inspection import label_noise as noise
 
         noise.require_packages()
 
@@ -119,7 +117,8 @@ def _check(*, fix: str | None, report: str | None, label_noise: bool) -> None:
 def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], dict[str, CleanData]]:
     """Tables and what is kept of them, by part; several files are parts if their names say so, each another."""
     from emoclass.cli import _console as console
-    from emoclass.data.reading import PARTS, WHOLE, part_of
+    from emoclass.data.cleaning.cleaning import clean
+    from emoclass.data.tables.parts import PARTS, WHOLE, part_of
 
     read = [
         (part_of(table.name) if part == WHOLE and len(sources) > 1 else part, table)
@@ -133,7 +132,7 @@ def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], di
         name = part if part is not None and named[part] == 1 else table.name
         if name in parts:
             raise ConfigError(f"{name} is named twice")
-        tables[name], parts[name] = table, reader.clean(table)
+        tables[name], parts[name] = table, clean(table, reader.choose_columns(table))
         for message in (*table.notes, *parts[name].columns.notes):
             console.note(message)
     return tables, parts
@@ -141,7 +140,7 @@ def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], di
 
 def _fix(table: Table, data: CleanData, path: str) -> None:
     from emoclass.cli import _console as console
-    from emoclass.data.fixing import fix_table
+    from emoclass.data.cleaning.fixing import fix_table
 
     account, changes = fix_table(table, data, path)
     removed = sum(change.action == "removed" for change in changes)
@@ -150,7 +149,7 @@ def _fix(table: Table, data: CleanData, path: str) -> None:
 
 def _find_suspects(parts: dict[str, CleanData]) -> tuple[dict[str, list[Suspect]] | None, DataError | None]:
     """Suspects by part; or why there are none, which is no reason to keep back all else."""
-    from emoclass.data.label_noise import find_suspects
+    from emoclass.data.inspection.label_noise import find_suspects
 
     try:
         return {part: find_suspects(data) for part, data in parts.items()}, None
@@ -160,7 +159,7 @@ def _find_suspects(parts: dict[str, CleanData]) -> tuple[dict[str, list[Suspect]
 
 def _find_tokenizer(base_model: str | None) -> HeadTailTokenizer | None:
     from emoclass.cli import _console as console
-    from emoclass.model.base import resolve_tokenizer
+    from emoclass.encoders.base import resolve_tokenizer
 
     if base_model == "none":
         return None

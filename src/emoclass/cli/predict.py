@@ -84,7 +84,7 @@ def predict(
     """
     _check(texts, input_, on_error, engine, workers)
     from emoclass.cli import _console as console
-    from emoclass.data.sources import LINES, STDIN, format_of
+    from emoclass.data.tables.formats import LINES, STDIN, format_of
     from emoclass.inference.output import OutputOptions, PredictionWriter
     from emoclass.inference.records import RecordInput, given_texts
     from emoclass.runtime import limit_kernel_cache
@@ -173,7 +173,7 @@ def _check(texts: list[str] | None, input_: list[str] | None, on_error: str, eng
 def _ray_files(
     texts: list[str] | None, sources: list[str] | None, output: str | None, output_format: str | None
 ) -> tuple[list[str], str]:
-    from emoclass.data.sources import STDIN
+    from emoclass.data.tables.formats import STDIN
 
     if texts or not sources or STDIN in sources:
         raise ConfigError("--engine ray reads files, not TEXT arguments or standard input: give --input")
@@ -184,7 +184,7 @@ def _ray_files(
 
 def _predict_with_ray(sources: list[str], output: str, tally: _Tally, **settings: Any) -> None:
     from emoclass.cli import _console as console
-    from emoclass.inference.ray_engine import predict_tables
+    from emoclass.inference.ray.engine import predict_tables
 
     totals = predict_tables(
         sources, output, low=tally.low, show_progress=sys.stderr.isatty(), on_note=console.note, **settings

@@ -46,9 +46,10 @@ def split(
     from dataclasses import replace
 
     from emoclass.cli import _console as console
-    from emoclass.data.sources import FORMATS
-    from emoclass.data.split_writing import write_split
-    from emoclass.data.splitting import parse_ratios
+    from emoclass.data.cleaning.cleaning import clean
+    from emoclass.data.split.splitting import parse_ratios
+    from emoclass.data.split.writing import write_split
+    from emoclass.data.tables.formats import FORMATS
 
     if output_format is not None and output_format not in FORMATS:
         raise ConfigError(f"--output-format {output_format} is not known; use {', '.join(FORMATS)}")
@@ -57,7 +58,7 @@ def split(
     with console.progress_bar(console.status()) as progress:
         task = progress.add_task("rows read", total=None)
         table = replace(reader, on_rows=lambda rows: progress.advance(task, rows)).read(data)
-    cleaned = reader.clean(table, keep_duplicates=keep_duplicates)
+    cleaned = clean(table, reader.choose_columns(table), keep_duplicates=keep_duplicates)
     for message in (*table.notes, *cleaned.columns.notes):
         console.note(message)
     with console.status().status(f"comparing, dividing and writing {len(cleaned):,} rows"):

@@ -151,7 +151,7 @@ def train(
     from emoclass.cli._reports import print_training
     from emoclass.config import TruncationConfig
     from emoclass.data.preparation import prepare_training_data
-    from emoclass.data.splitting import parse_ratios
+    from emoclass.data.split.splitting import parse_ratios
 
     given = {
         "base_model": base_model,

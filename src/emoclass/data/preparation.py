@@ -3,69 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emoclass.data.cleaning import CleanData, clean
-from emoclass.data.columns import choose_columns
-from emoclass.data.folding import text_hashes
-from emoclass.data.labels import LabelSet
-from emoclass.data.reading import WHOLE, RecordReader, Table, open_records, read_parts, read_table
-from emoclass.data.splitting import split_indices
+from emoclass.data.cleaning.cleaning import CleanData, clean
+from emoclass.data.columns.labels import LabelSet
+from emoclass.data.options import DataOptions
+from emoclass.data.similarity.folding import text_hashes
+from emoclass.data.split.splitting import split_indices
+from emoclass.data.tables.parts import WHOLE
 from emoclass.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataOptions:
-    """How tables are read.
-
-    Attributes:
-        text_column: Name of the text column, or ``None`` to find it.
-        label_column: Name of the label column, or ``None`` to find it.
-        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``, or ``None`` to go by the name.
-        encoding: Encoding of text files, or ``None`` for UTF-8.
-        delimiter: Field separator of CSV, or ``None`` to go by the header.
-        on_rows: Told how many more rows are read.
-    """
-
-    text_column: str | None = None
-    label_column: str | None = None
-    format: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    on_rows: Callable[[int], None] = lambda rows: None
-
-    def open(self, source: str | Path) -> RecordReader:
-        """Opens one table."""
-        return open_records(source, format=self.format, encoding=self.encoding, delimiter=self.delimiter)
-
-    def read(self, source: str | Path) -> Table:
-        """Reads one table."""
-        return read_table(
-            source, format=self.format, encoding=self.encoding, delimiter=self.delimiter, on_rows=self.on_rows
-        )
-
-    def read_parts(self, source: str | Path, only: tuple[str, ...]) -> dict[str, Table]:
-        """Reads a table, or the parts of a split directory."""
-        return read_parts(
-            source,
-            only=only,
-            format=self.format,
-            encoding=self.encoding,
-            delimiter=self.delimiter,
-            on_rows=self.on_rows,
-        )
-
-    def clean(self, table: Table, *, keep_duplicates: bool = False) -> CleanData:
-        """Chooses columns and cleans."""
-        columns = choose_columns(table, text_column=self.text_column, label_column=self.label_column)
-        return clean(table, columns, keep_duplicates=keep_duplicates)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +83,7 @@ def prepare_training_data(
         if part in tables:
             raise ConfigError(f"{source} has a {part} part already; leave --{part} out, or give the train file alone")
         tables[part] = options.read(path)
-    cleaned = {part: options.clean(table) for part, table in tables.items()}
+    cleaned = {part: clean(table, options.choose_columns(table)) for part, table in tables.items()}
     notes = [note for part, table in tables.items() for note in (*table.notes, *cleaned[part].columns.notes)]
     parts = {("train" if part == WHOLE else part): data for part, data in cleaned.items()}
     if "val" not in parts:

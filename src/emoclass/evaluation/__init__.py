@@ -1,1 +1,3 @@
 """How good a classifier is."""
+
+__all__ = ["baseline", "calibration", "comparison", "metrics", "report", "scoring", "significance"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from emoclass.data.tfidf import tfidf_vectorizer
+from emoclass.data.inspection.label_noise import tfidf_vectorizer
 from emoclass.errors import ModelError
 
 if TYPE_CHECKING:

@@ -12,16 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from emoclass.data.cleaning import Block
-from emoclass.data.folding import text_hashes
-from emoclass.data.hash_sets import HashSet
+from emoclass.data.cleaning.cleaning import Block
+from emoclass.data.similarity.folding import HashSet, text_hashes
+from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.errors import DataError
 from emoclass.evaluation.baseline import Baseline
 from emoclass.evaluation.calibration import with_temperature
 from emoclass.evaluation.metrics import log_losses
 from emoclass.inference.predictor import Classifier
 from emoclass.inference.threads import Windows, ahead
-from emoclass.model.tokenization import TokenizedTexts
 
 # Of the wrong predictions so many are kept with their texts, unless told otherwise: what a page shows.
 KEPT_MISTAKES = 500

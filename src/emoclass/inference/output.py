@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
-from emoclass.data.record_writing import RecordWriter, record_writer
-from emoclass.data.sources import FORMATS, LINES
+from emoclass.data.tables.formats import FORMATS, LINES
+from emoclass.data.tables.writing import RecordWriter, record_writer
 from emoclass.errors import ConfigError, DataError, EmoclassError
 
 if TYPE_CHECKING:

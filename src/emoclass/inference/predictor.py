@@ -12,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from emoclass.activations.logits import compute_logits
+from emoclass.activations.sources import ComputedActivations, TokenIds
+from emoclass.encoders.bert.config import EncoderConfig
+from emoclass.encoders.bert.model import PackedBert
+from emoclass.encoders.bert.prefix import FrozenPrefix
+from emoclass.encoders.tokenization import HeadTailTokenizer, TokenizedTexts
+from emoclass.encoders.weights import build_model, read_json, read_tensors
 from emoclass.errors import ConfigError, ModelError
-from emoclass.model.encoder import EncoderConfig, PackedBert
-from emoclass.model.prefix import ComputedActivations, FrozenPrefix, TokenIds, compute_logits
-from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
-from emoclass.model.weights import build_model, read_json, read_tensors
 from emoclass.runtime import resolve_device, resolve_precision
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, Verification, find_model, read_model, verify_model

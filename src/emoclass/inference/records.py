@@ -8,12 +8,12 @@ from itertools import chain, islice
 from types import TracebackType
 from typing import NamedTuple
 
-from emoclass.data.cells import cell_text
-from emoclass.data.columns import choose_columns_by, has_text_column
-from emoclass.data.preparation import DataOptions
-from emoclass.data.record_writing import ABSENT
-from emoclass.data.records import Record, RecordReader, open_records
-from emoclass.data.sources import LINES, STDIN
+from emoclass.data.columns.cells import cell_text
+from emoclass.data.columns.choosing import choose_columns, has_text_column
+from emoclass.data.options import DataOptions
+from emoclass.data.tables.formats import LINES, STDIN
+from emoclass.data.tables.records import Record, RecordReader, open_records
+from emoclass.data.tables.writing import ABSENT
 from emoclass.errors import DataError, raise_error
 
 # Where no name tells the text column, it is chosen by this many records: few, for they may come slowly.
@@ -112,7 +112,7 @@ class RecordInput:
         # An object may lack the key that others have.
         if reader.format == "jsonl" and not has_text_column(reader.columns, self._options.text_column):
             seen.extend(islice(reader, _SAMPLE_RECORDS))
-        chosen = choose_columns_by(
+        chosen = choose_columns(
             reader.name,
             list(reader.columns),
             sample,

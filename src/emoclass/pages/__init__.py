@@ -1,1 +1,3 @@
-"""Reports as pages of HTML that need nothing else."""
+"""Evaluations and inspections as pages of HTML."""
+
+__all__ = ["evaluation", "inspection", "rendering"]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from emoclass.data.inspection import Inspection, PartInspection
-from emoclass.data.label_noise import Suspect
+from emoclass.data.inspection.label_noise import Suspect
+from emoclass.data.inspection.results import Inspection, PartInspection
 from emoclass.pages.rendering import BLUE, Figure, plot, render
 
 if TYPE_CHECKING:

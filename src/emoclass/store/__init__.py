@@ -1,1 +1,3 @@
-"""Model directories: what is in them, saving, loading, listing, removing."""
+"""What emoclass keeps on disk: trained models, and states of unfinished trainings."""
+
+__all__ = ["checkpoints", "layout", "runs"]

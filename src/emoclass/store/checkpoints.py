@@ -6,6 +6,7 @@ import difflib
 import json
 import shutil
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -21,17 +22,8 @@ from emoclass.errors import EmoclassError, ModelError, NameTakenError, one_line
 from emoclass.fingerprint import file_sha256
 from emoclass.runtime import expanded, models_dir
 from emoclass.store import layout
-from emoclass.store.directories import (
-    discard,
-    names_in,
-    reserved,
-    settled,
-    step_aside,
-    tidy,
-    was_reserved,
-    written_aside,
-)
 from emoclass.store.layout import Manifest
+from emoclass.store.replacing import discard, names_in, reserved, settled, step_aside, tidy, was_reserved, written_aside
 from emoclass.store.shards import write_shards
 
 T = TypeVar("T")
@@ -95,7 +87,7 @@ def save_model(
     target = check_free(manifest.name, overwrite=overwrite)
     try:
         with written_aside(target, holding=_vacant(manifest.name, overwrite=overwrite)) as partial:
-            frozen_sha256 = write_shards(partial, tensors, trained, list_models()[0])
+            frozen_sha256 = write_shards(partial, tensors, trained, _frozen_files())
             write_json(partial / layout.CONFIG, config)
             (partial / layout.TOKENIZER).write_text(tokenizer_json, encoding="utf-8")
             write_json(partial / layout.TOKENIZER_CONFIG, tokenizer_config)
@@ -146,6 +138,17 @@ def free_name(wanted: str) -> str:
     """The wanted name, or with the first number behind it that makes it new."""
     numbered = (f"{wanted}-{number}" for number in count(2))
     return next(name for name in chain([wanted], numbered) if not (models_dir() / name).exists())
+
+
+def _frozen_files() -> dict[str, list[tuple[Path, str]]]:
+    """Files of frozen tensors with their SHA-256, by the hash of the tensors."""
+    files = defaultdict(list)
+    for model in list_models()[0]:
+        manifest = model.manifest
+        if manifest.frozen_sha256 and layout.FROZEN in manifest.checksums:
+            file = model.directory / layout.FROZEN
+            files[manifest.frozen_sha256].append((file, manifest.checksums[layout.FROZEN]))
+    return files
 
 
 @contextmanager

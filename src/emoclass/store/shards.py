@@ -15,11 +15,9 @@ from emoclass.store import layout
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from emoclass.store.checkpoints import StoredModel
-
 
 def write_shards(
-    directory: Path, tensors: Mapping[str, Tensor], trained: Set[str], models: Iterable[StoredModel]
+    directory: Path, tensors: Mapping[str, Tensor], trained: Set[str], known: Mapping[str, Iterable[tuple[Path, str]]]
 ) -> str | None:
     """Writes safetensors files, and the index that transformers reads where there are two.
 
@@ -30,7 +28,7 @@ def write_shards(
         directory: Where to.
         tensors: By name.
         trained: Names of those that trained.
-        models: Where the same frozen tensors may be.
+        known: By the hash of their tensors, files of other models' frozen tensors, each with its SHA-256.
 
     Returns:
         A hash of the frozen tensors, ``None`` if there are none.
@@ -44,7 +42,7 @@ def write_shards(
         return None
     save_file(own, directory / layout.TRAINED, metadata={"format": "pt"})
     digest = _digest(frozen)
-    if not any(_link(model, directory / layout.FROZEN) for model in models if model.manifest.frozen_sha256 == digest):
+    if not any(_link(file, checksum, directory / layout.FROZEN) for file, checksum in known.get(digest, ())):
         save_file(frozen, directory / layout.FROZEN, metadata={"format": "pt"})
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     weight_map = {name: layout.TRAINED if name in trained else layout.FROZEN for name in sorted(tensors)}
@@ -63,12 +61,12 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _link(model: StoredModel, target: Path) -> bool:
-    """Links to a model's frozen tensors, if they are whole."""
+def _link(file: Path, checksum: str, target: Path) -> bool:
+    """Links to a file if its content is what the checksum says."""
     try:
-        os.link(model.directory / layout.FROZEN, target)
+        os.link(file, target)
         # Looked at only now: until it was linked, another model might have taken its place.
-        if not target.is_symlink() and file_sha256(target) == model.manifest.checksums.get(layout.FROZEN):
+        if not target.is_symlink() and file_sha256(target) == checksum:
             return True
     except OSError:
         pass

@@ -1,1 +1,3 @@
-"""Learning: activations of the frozen part, the loop, and the run from data to a trained classifier."""
+"""From clean data to a saved classifier."""
+
+__all__ = ["events", "loop", "run", "tuning"]

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, replace
 
 from emoclass.errors import LossError, StoppedError
+from emoclass.store.runs import RunStates, parse_state
 from emoclass.training.events import SeedStarted
 from emoclass.training.learning import Learning
-from emoclass.training.resume import RunStates
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def average_seeds(
         setup.on_event(SeedStarted(number + 1, config.seeds))
         model, _ = setup.new_model(config)
         with states.of_part(f"seed-{number}") as own:
-            saved = own.load(setup.ranks) if resume else None
+            saved = parse_state(setup.ranks.from_first(own.read())) if resume else None
             other = Learning(setup, model, replace(config, seed=(config.seed + number) % 2**32), own)
             try:
                 other.learn(saved, patience=patience, deadline=deadline)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from emoclass.activations.cache import CacheUse
 from emoclass.config import Unfreeze
-from emoclass.model.freezing import ParameterCounts
-from emoclass.training.activations import CacheUse
+from emoclass.encoders.freezing import ParameterCounts
 from emoclass.training.loop import EpochDone, TrainEvent
 
 

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 
 from emoclass._version import __version__
-from emoclass.data.folding import text_hashes
+from emoclass.activations.logits import compute_logits
+from emoclass.data.similarity.folding import text_hashes
+from emoclass.encoders.bert.model import PackedBert
+from emoclass.encoders.freezing import count_parameters
 from emoclass.errors import ModelError
 from emoclass.evaluation.calibration import fit_temperature
 from emoclass.evaluation.report import Evaluation, evaluate
 from emoclass.evaluation.scoring import Scoring
 from emoclass.inference.predictor import Classifier
-from emoclass.model.encoder import PackedBert
-from emoclass.model.freezing import count_parameters
-from emoclass.model.prefix import compute_logits
 from emoclass.runtime import free_disk, models_dir, precision_name
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, save_model

@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from emoclass.activations.logits import compute_logits
+from emoclass.activations.sources import ActivationSource
 from emoclass.config import TrainConfig
+from emoclass.encoders.bert.model import PackedBert
 from emoclass.errors import LossError, StoppedError
 from emoclass.evaluation.metrics import compute_metrics, confusion_matrix, standard_error
-from emoclass.model.encoder import PackedBert
-from emoclass.model.prefix import ActivationSource, compute_logits
+from emoclass.store.runs import RunStates, SavedState
 from emoclass.training.events import Resumed, StateNotSaved
 from emoclass.training.loop import EpochDone, LoopState, Scores, StepDone, training_loop
-from emoclass.training.resume import RunStates, SavedState
 from emoclass.training.setup import TrainingSetup
 
 # Within long epochs a state is saved this often.

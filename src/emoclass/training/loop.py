@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from emoclass.activations.sources import ActivationSource
 from emoclass.config import TrainConfig
+from emoclass.encoders.batching import chunk_tokens, token_chunks
+from emoclass.encoders.bert.model import PackedBert
+from emoclass.encoders.freezing import frozen_depth
 from emoclass.errors import LossError
-from emoclass.model.encoder import PackedBert
-from emoclass.model.freezing import frozen_depth
-from emoclass.model.prefix import ActivationSource, chunk_tokens, token_chunks
 from emoclass.training.optimizer import Optimizer, WorkingLayers
 from emoclass.training.ranks import Ranks
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from emoclass.config import TrainConfig
-from emoclass.model.encoder import BertLayer, PackedBert
+from emoclass.encoders.bert.model import BertLayer, PackedBert
 from emoclass.training.ranks import Ranks
 
 

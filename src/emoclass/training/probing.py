@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from emoclass.config import TrainConfig, Unfreeze
-from emoclass.data.cleaning import CleanData
+from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.preparation import select
 from emoclass.errors import LossError
 from emoclass.evaluation.metrics import standard_error

@@ -14,15 +14,16 @@ from typing import Any, ParamSpec
 import torch
 
 from emoclass._version import __version__
+from emoclass.activations.cache import default_budget
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
+from emoclass.encoders.base import BaseModel, resolve_base
+from emoclass.encoders.freezing import ParameterCounts, count_parameters
 from emoclass.errors import ConfigError, DeviceError, ModelError, NameTakenError
 from emoclass.evaluation.report import Evaluation
-from emoclass.model.base import BaseModel, resolve_base
-from emoclass.model.freezing import ParameterCounts, count_parameters
 from emoclass.runtime import is_out_of_memory, resolve_device, resolve_precision
 from emoclass.store.checkpoints import StoredModel, check_free, find_model, free_name
-from emoclass.training.activations import default_budget
+from emoclass.store.runs import RunStates, SavedState, parse_state, run_key
 from emoclass.training.averaging import Averaged, average_seeds
 from emoclass.training.events import RunEvent, StateNotSaved
 from emoclass.training.finishing import FinishedModel, require_space
@@ -30,7 +31,6 @@ from emoclass.training.learning import Learning
 from emoclass.training.loop import EpochDone
 from emoclass.training.probing import Probe, probe_depths
 from emoclass.training.ranks import join_ranks
-from emoclass.training.resume import RunStates, SavedState, run_key
 from emoclass.training.setup import TrainingSetup
 from emoclass.training.tuning import Tuner, Tuning
 
@@ -151,7 +151,7 @@ def train_together(
             raise ConfigError("--tune: a search runs in one process; leave out torchrun")
         if states.problem and ranks.is_first:
             on_event(StateNotSaved(f"{states.directory}: {states.problem}"))
-        saved = states.load(ranks) if resume else None
+        saved = parse_state(ranks.from_first(states.read())) if resume else None
         interim = None if saved is None else _interim(saved)
         if name is not None and name != interim:
             check_free(name, overwrite=overwrite)

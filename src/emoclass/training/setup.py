@@ -10,17 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from emoclass.activations.cache import ActivationCache, CacheBudget
+from emoclass.activations.sources import ActivationSource, ComputedActivations, TokenIds
 from emoclass.config import TrainConfig, Unfreeze
 from emoclass.data.preparation import TrainingData
+from emoclass.encoders.base import BaseModel
+from emoclass.encoders.bert.model import PackedBert
+from emoclass.encoders.bert.prefix import FrozenPrefix
+from emoclass.encoders.freezing import count_parameters, freeze, frozen_depth
+from emoclass.encoders.tokenization import HeadTailTokenizer, TokenizedTexts
 from emoclass.errors import DeviceError, StoppedError
 from emoclass.evaluation.baseline import Baseline, fit_baseline
-from emoclass.model.base import BaseModel
-from emoclass.model.encoder import PackedBert
-from emoclass.model.freezing import count_parameters, freeze, frozen_depth
-from emoclass.model.prefix import ActivationSource, ComputedActivations, FrozenPrefix, TokenIds
-from emoclass.model.tokenization import HeadTailTokenizer, TokenizedTexts
 from emoclass.runtime import precision_name
-from emoclass.training.activations import ActivationCache, CacheBudget
 from emoclass.training.events import PrefixDone, Prepared, RunEvent, TextsEncoded
 from emoclass.training.ranks import Ranks
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from emoclass.activations.logits import compute_logits
 from emoclass.config import CLASS_WEIGHTS, TrainConfig, Unfreeze
 from emoclass.errors import ConfigError, LossError, StoppedError
 from emoclass.evaluation.significance import Gain, bootstrap_gain
-from emoclass.model.prefix import compute_logits
+from emoclass.store.runs import RunStates, SavedState
 from emoclass.training.events import StateNotSaved, TrialDone, TrialStarted
 from emoclass.training.learning import Learning
 from emoclass.training.loop import EpochDone
-from emoclass.training.resume import RunStates, SavedState
 from emoclass.training.setup import TrainingSetup
 
 if TYPE_CHECKING:

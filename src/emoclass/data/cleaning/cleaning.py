@@ -1,0 +1,185 @@
+"""Texts and labels of a table, without empty and repeated rows; every removed row is accounted for."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from emoclass.data.columns.cells import cell_label, cell_text
+from emoclass.data.columns.choosing import Columns
+from emoclass.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emoclass.data.tables.table import Table
+
+# Rows that are worked on together: enough for even batches of texts that are sorted by length.
+BLOCK_ROWS = 4096
+REASONS = ("null_text", "blank_text", "null_label", "blank_label", "duplicate")
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """One text that stands in the table with several labels; ``labels[i]`` is the label in ``rows[i]``."""
+
+    text: str
+    labels: tuple[str, ...]
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some rows that stay, in their order.
+
+    Attributes:
+        texts: as they stand in the table.
+        labels: class names.
+        rows: int64[texts], 1-based data row of each text.
+        read: data rows since the block before, those removed included.
+    """
+
+    texts: list[str]
+    labels: list[str]
+    rows: "NDArray[np.int64]"
+    read: int
+
+
+@dataclass(frozen=True)
+class CleanData:
+    """The rows that stay, and what happened to the others.
+
+    Attributes:
+        name: how messages call the input.
+        columns: where texts and labels come from.
+        texts: as they stand in the table.
+        labels: class names; empty when the table has no label column.
+        rows: int64[texts], 1-based data row of each text.
+        total_rows: data rows before cleaning.
+        removed: 1-based data rows by reason; a row has one reason, the first that applies.
+        conflicts: texts with two or more labels; all of their rows are kept.
+    """
+
+    name: str
+    columns: Columns
+    texts: list[str]
+    labels: list[str]
+    rows: "NDArray[np.int64]"
+    total_rows: int
+    removed: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    conflicts: tuple[Conflict, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def removed_counts(self) -> dict[str, int]:
+        """Number of removed rows for every reason, zeros included."""
+        return {reason: len(self.removed.get(reason, ())) for reason in REASONS}
+
+    def blocks(self) -> Iterator[Block]:
+        """The rows that stay, a part at a time."""
+        for start in range(0, len(self), BLOCK_ROWS):
+            chosen = slice(start, start + BLOCK_ROWS)
+            texts = self.texts[chosen]
+            yield Block(texts, self.labels[chosen], self.rows[chosen], len(texts))
+
+
+def removal_reason(text: str | None, label: str | None, *, labelled: bool = True) -> str | None:
+    """Why a row goes, whatever the other rows are; None if it stays."""
+    if text is None or not text.strip():
+        return "null_text" if text is None else "blank_text"
+    if labelled and not label:
+        return "null_label" if label is None else "blank_label"
+    return None
+
+
+def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) -> CleanData:
+    """Remove rows without text or label, and all but the first of rows with the same text and label.
+
+    With ``keep_duplicates`` the latter stay.
+
+    A text stays exactly as it is; a label loses its outer blanks (see ``cell_label``).
+
+    Raises:
+        DataError: no row is left, or a cell is binary.
+    """
+    import numpy as np
+
+    frame = table.frame
+    texts = frame[columns.text].tolist()
+    labels = None if columns.label is None else frame[columns.label].tolist()
+    sieve = _Sieve(labelled=labels is not None, keep_duplicates=keep_duplicates)
+    try:
+        sieve.run(texts, labels if labels is not None else [""] * len(texts))
+    except DataError as error:
+        raise DataError(f"{table.name}: row {sieve.row}: {error}") from error
+    if not sieve.rows:
+        counts = {reason: len(rows) for reason, rows in sieve.removed.items()}
+        raise DataError(nothing_left(table.name, columns, counts))
+    return CleanData(
+        name=table.name,
+        columns=columns,
+        texts=sieve.texts,
+        labels=sieve.labels if labels is not None else [],
+        rows=np.array(sieve.rows, dtype=np.int64),
+        total_rows=len(texts),
+        removed={reason: tuple(sieve.removed[reason]) for reason in REASONS if reason in sieve.removed},
+        conflicts=sieve.conflicts(),
+    )
+
+
+class _Sieve:
+    """Takes rows one by one and sorts them into kept and removed."""
+
+    def __init__(self, *, labelled: bool, keep_duplicates: bool) -> None:
+        self.row = 0
+        self._keep_duplicates = keep_duplicates
+        self.texts: list[str] = []
+        self.labels: list[str] = []
+        self.rows: list[int] = []
+        self.removed: defaultdict[str, list[int]] = defaultdict(list)
+        self._labelled = labelled
+        self._first: dict[str, int] = {}
+        # Only texts that come again with another label: position of each of their rows among the kept.
+        self._again: dict[str, list[int]] = {}
+
+    def run(self, texts: Iterable[object], labels: Iterable[object]) -> None:
+        for self.row, (text_cell, label_cell) in enumerate(zip(texts, labels, strict=True), start=1):
+            text, label = cell_text(text_cell), cell_label(label_cell)
+            if reason := removal_reason(text, label, labelled=self._labelled):
+                self.removed[reason].append(self.row)
+            elif text is not None and label is not None:
+                self._keep(text, label)
+
+    def _keep(self, text: str, label: str) -> None:
+        position = len(self.texts)
+        first = self._first.setdefault(text, position)
+        if first != position:
+            same_text = self._again.get(text, [first])
+            known = any(self.labels[other] == label for other in same_text)
+            if known and not self._keep_duplicates:
+                self.removed["duplicate"].append(self.row)
+                return
+            if not known:
+                self._again[text] = [*same_text, position]
+        self.texts.append(text)
+        self.labels.append(label)
+        self.rows.append(self.row)
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        return tuple(
+            Conflict(text, tuple(self.labels[i] for i in positions), tuple(self.rows[i] for i in positions))
+            for text, positions in self._again.items()
+        )
+
+
+def nothing_left(name: str, columns: Columns, removed: Mapping[str, int]) -> str:
+    """What to tell where all rows were removed, by reason."""
+    counts = ", ".join(f"{rows} {reason.replace('_', ' ')}" for reason, rows in removed.items())
+    label = "" if columns.label is None else f" and label column {columns.label!r}"
+    return (
+        f"{name}: no row has both what is needed in text column {columns.text!r}{label} ({counts}):"
+        " check that these are the right columns"
+    )

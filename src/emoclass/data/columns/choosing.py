@@ -1,0 +1,228 @@
+"""Which column holds the texts and which the labels: by option, by name, or by content."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from emoclass.data.columns.cells import cell_label, cell_text
+from emoclass.errors import DataError
+
+TEXT_NAMES = (
+    "text", "sentence", "content", "message", "tweet", "comment", "review", "utterance", "body", "document",
+    "post", "phrase", "texts", "sentences",
+)  # fmt: skip
+LABEL_NAMES = (
+    "label", "emotion", "class", "labels", "emotions", "category", "target", "sentiment", "feeling", "mood",
+)  # fmt: skip
+# Content is judged on rows from all over the table, for files are often sorted by label.
+SAMPLE_ROWS = 5000
+# Texts are told from other strings when they have this many times the words of the runner-up.
+_CLEARLY_LONGER = 1.5
+_LABEL_CHARACTERS = 60
+_LABEL_WORDS = 3
+# Below this many rows, labels need not repeat to be believed.
+_FEW_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The chosen columns; ``notes`` says what was chosen by content, and how to choose otherwise."""
+
+    text: str
+    label: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """Statistics of a sample of a column; empty and unreadable cells do not count."""
+
+    values: int
+    mean_words: float
+    max_words: int
+    max_characters: int
+    wordy: bool
+    labels: frozenset[str]
+    example: str
+
+    @classmethod
+    def of(cls, sample: Iterable[object]) -> "ColumnProfile":
+        """Profile the values of a sample."""
+        texts = [text for value in sample if (text := _readable(value)) and text.strip()]
+        counts = [len(text.split()) for text in texts]
+        wordy = sum(any(map(str.isalpha, text)) for text in texts) * 2 > len(texts)
+        example = f"{texts[0][:30]!r}{'…' if len(texts[0]) > 30 else ''}" if texts else "empty"
+        return cls(
+            values=len(texts),
+            mean_words=sum(counts) / max(len(counts), 1),
+            max_words=max(counts, default=0),
+            max_characters=max(map(len, texts), default=0),
+            wordy=wordy,
+            labels=frozenset(label for text in texts if (label := cell_label(text))),
+            example=example,
+        )
+
+    @property
+    def is_text(self) -> bool:
+        """True if most values hold letters."""
+        return self.wordy
+
+    def is_label(self, *, only_choice: bool) -> bool:
+        """True for short values that repeat; repetition is not asked of few words, or of the only choice."""
+        if not self.values or self.max_words > _LABEL_WORDS or self.max_characters > _LABEL_CHARACTERS:
+            return False
+        repeats = len(self.labels) * 2 <= self.values
+        return repeats or (self.values < _FEW_ROWS and (self.wordy or only_choice))
+
+
+def choose_columns(
+    name: str,
+    columns: Sequence[str],
+    sample: Callable[[str], Iterable[object]],
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    need_label: bool = True,
+    has_header_line: bool = True,
+) -> Columns:
+    """Choose the text and the label column, from names and a sample of each column's values.
+
+    Raises:
+        DataError: a named column is missing, the choice is ambiguous, or no column will do.
+    """
+    chooser = _Chooser(name, columns, sample)
+    text = chooser.given("text", text_column)
+    label = chooser.given("label", label_column if need_label else None)
+    if text is not None and text == label:
+        raise DataError(f"{name}: column {text!r} is given as text and as label: pass two different columns")
+    text = text or chooser.by_name("text", TEXT_NAMES, taken=label)
+    if need_label:
+        label = label or chooser.by_name("label", LABEL_NAMES, taken=text)
+    by_name = text, label
+    if text is None:
+        text = chooser.text_by_content(taken=label)
+    if label is None and need_label:
+        label = chooser.label_by_content(text)
+    if has_header_line and by_name == (None, None):
+        chooser.check_header(text, [label] if label is not None else [name for name in columns if name != text])
+    return Columns(text, label, chooser.notes(by_name, text, label))
+
+
+def has_text_column(columns: Sequence[str], text_column: str | None) -> bool:
+    """Whether the text column that is asked for, or one of a known name, is among these."""
+    wanted = TEXT_NAMES if text_column is None else (_squeezed(text_column),)
+    return any(_squeezed(column) in wanted for column in columns)
+
+
+class _Chooser:
+    """The columns of one table, profiled when their content has to be judged."""
+
+    def __init__(self, name: str, columns: Sequence[str], sample: Callable[[str], Iterable[object]]) -> None:
+        self.name = name
+        self.columns = list(columns)
+        self._sample = sample
+        self._profiles: dict[str, ColumnProfile] = {}
+
+    def by_name(self, role: str, names: Sequence[str], *, taken: str | None) -> str | None:
+        """The column whose name comes first among the role's names; None if there is none."""
+        free = [column for column in self.columns if column != taken]
+        for name in names:
+            if matches := [column for column in free if _squeezed(column) == name]:
+                return self._only(role, matches)
+        return None
+
+    def text_by_content(self, *, taken: str | None) -> str:
+        """The column whose values are clearly the longest, or the first of two."""
+        free = [column for column in self.columns if column != taken]
+        texts = [column for column in free if self.profile(column).is_text]
+        if not texts:
+            raise DataError(f"{self.name}: no column looks like text ({self._examples()}): pass --text-column")
+        longest = max(self.profile(column).mean_words for column in texts)
+        close = [column for column in texts if self.profile(column).mean_words * _CLEARLY_LONGER > longest]
+        if len(close) == 1:
+            return close[0]
+        if len(self.columns) == 2:
+            return self.columns[0]
+        raise DataError(
+            f"{self.name}: {_listed(close)} could all hold the texts ({self._examples()}): pass --text-column"
+        )
+
+    def label_by_content(self, text: str) -> str:
+        """The only other column with few, short, repeated values."""
+        others = [column for column in self.columns if column != text]
+        if not others:
+            raise DataError(f"{self.name}: has only column {text!r}: add a label column")
+        labels = [column for column in others if self.profile(column).is_label(only_choice=len(others) == 1)]
+        if len(labels) == 1:
+            return labels[0]
+        problem = f"{_listed(labels)} could all hold the labels" if labels else "no column looks like labels"
+        raise DataError(f"{self.name}: {problem} ({self._examples()}): pass --label-column")
+
+    def check_header(self, text: str, others: Sequence[str]) -> None:
+        """Refuse a first line that is data: its text reads like a sentence, another of its values occurs below."""
+        # A column of labels may be named like one of them: spam, sarcasm.
+        if text.strip().replace("-", "_").isidentifier():
+            return
+        for other in others:
+            if cell_label(other) in self.profile(other).labels:
+                raise DataError(
+                    f"{self.name}: the first line seems to be data, not column names ({text[:40]!r}, {other!r}):"
+                    " add a header line such as text,label above it, or pass --text-column if these are names"
+                )
+
+    def notes(self, by_name: tuple[str | None, str | None], text: str, label: str | None) -> tuple[str, ...]:
+        notes = []
+        if by_name[0] is None:
+            notes.append(f"{self.name}: column {text!r} taken as the text; --text-column names another")
+        if by_name[1] is None and label is not None:
+            notes.append(f"{self.name}: column {label!r} taken as the label; --label-column names another")
+        return tuple(notes)
+
+    def profile(self, column: str) -> ColumnProfile:
+        if column not in self._profiles:
+            self._profiles[column] = ColumnProfile.of(self._sample(column))
+        return self._profiles[column]
+
+    def given(self, role: str, given: str | None) -> str | None:
+        """The column asked for, if one is; case, blanks, underscores and hyphens count only between several."""
+        if given is None or given in self.columns:
+            return given
+        if matches := [column for column in self.columns if _squeezed(column) == _squeezed(given)]:
+            return self._only(role, matches)
+        close = get_close_matches(_folded(given), [_folded(column) for column in self.columns], n=1)
+        meant = next((repr(column) for column in self.columns if close and _folded(column) == close[0]), None)
+        hint = f"did you mean {meant}?" if meant else "pass one of these"
+        raise DataError(f"{self.name}: no column {given!r}; the columns are {_listed(self.columns)}: {hint}")
+
+    def _only(self, role: str, matches: list[str]) -> str:
+        if len(matches) == 1:
+            return matches[0]
+        raise DataError(
+            f"{self.name}: columns {_listed(matches)} could both be the {role}: pass --{role}-column exactly"
+        )
+
+    def _examples(self) -> str:
+        shown = [f"{column!r}: {self.profile(column).example}" for column in self.columns[:8]]
+        return ", ".join(shown + ["…"] * (len(self.columns) > 8))
+
+
+def _folded(column: str) -> str:
+    """A name without outer blanks and case."""
+    return column.strip("\ufeff \t\r\n").casefold()
+
+
+def _squeezed(column: str) -> str:
+    """A name without case, blanks, underscores and hyphens: how names are compared."""
+    return "".join(character for character in _folded(column) if character not in " _-\t")
+
+
+def _listed(columns: Sequence[str]) -> str:
+    shown = [repr(column) for column in columns[:20]]
+    return ", ".join(shown + ["…"] * (len(columns) > 20))
+
+
+def _readable(value: object) -> str | None:
+    try:
+        return cell_text(value)
+    except DataError:
+        return None

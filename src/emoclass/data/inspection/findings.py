@@ -1,0 +1,191 @@
+"""What in the data needs a decision, and what is only worth knowing."""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from emoclass.data.inspection.results import Finding
+
+if TYPE_CHECKING:
+    from emoclass.data.inspection.results import Leak, PartInspection
+
+# A class with fewer rows has no row or a single one in a tenth of the data.
+SMALL_CLASS = 10
+IMBALANCE = 10.0
+# Shares of a class that differ by more between parts were not divided by chance.
+SHARES_DIFFER = 0.05
+UNKNOWN_TOKENS = 0.01
+_EMPTY = ("null_text", "blank_text", "null_label", "blank_label")
+
+
+def find_in_part(part: "PartInspection") -> Iterator[Finding]:
+    """Yield what stands out in one table."""
+    yield from _removed_rows(part)
+    if part.conflicts:
+        first = part.conflict_examples[0]
+        rows = ", ".join(f"row {row} {label!r}" for row, label in zip(first.rows, first.labels, strict=True))
+        yield Finding(
+            "conflicting_labels",
+            "decide",
+            part.part,
+            f"{_count(part.conflicts, 'text stands', 'texts stand')} with two or more labels, the first in"
+            f" {rows}: choose one label for each",
+        )
+    yield from _near(part)
+    if part.label_column is not None:
+        yield from _classes(part)
+    yield from _traits(part)
+    if part.tokens is not None and part.tokens.over_limit:
+        over, limit = part.tokens.over_limit, part.tokens.limit
+        yield Finding(
+            "long_texts",
+            "info",
+            part.part,
+            f"{_count(over, 'text has', 'texts have')} more than {limit} tokens: head and tail are kept, and"
+            f" {part.tokens.dropped:,} tokens ({part.tokens.share_dropped:.1%}) between them dropped; with the head"
+            " alone they would be dropped from the end",
+        )
+    if part.tokens is not None and part.tokens.share_unknown > UNKNOWN_TOKENS:
+        yield Finding(
+            "unknown_tokens",
+            "decide",
+            part.part,
+            f"{part.tokens.share_unknown:.1%} of the tokens are not in the vocabulary: is the base model made for this"
+            " language?",
+        )
+
+
+def find_across_parts(parts: "Sequence[PartInspection]", leaks: "Sequence[Leak]") -> Iterator[Finding]:
+    """Yield what stands out when parts are compared with each other, and with train, or else the first of them."""
+    reference = next((part for part in parts if part.part == "train"), parts[0])
+    yield from _unseen_classes(parts, reference)
+    yield from _leaks(leaks)
+    shares = {entry.name: entry.share for entry in reference.classes}
+    for part in parts:
+        own = {entry.name: entry.share for entry in part.classes}
+        name = max(shares, key=lambda name: abs(shares[name] - own.get(name, 0.0)), default=None)
+        if part is not reference and name is not None and abs(shares[name] - own.get(name, 0.0)) > SHARES_DIFFER:
+            yield Finding(
+                "class_shares",
+                "decide",
+                part.part,
+                f"{name!r} is {own.get(name, 0.0):.1%} of the rows here and {shares[name]:.1%} of"
+                f" {reference.part}'s: scores here say less about data like {reference.part}'s; split again if that was"
+                " not meant",
+            )
+
+
+def _near(part: "PartInspection") -> Iterator[Finding]:
+    found = part.duplicates
+    if found.folded or found.near:
+        yield Finding(
+            "near_duplicates",
+            "info",
+            part.part,
+            f"{_count(found.folded, 'text', 'texts')} equal to another but for case, blanks or Unicode forms, and"
+            f" {found.near:,} nearly equal to another: emoclass split keeps them together; --fix leaves one of each",
+        )
+    if found.near_conflicts:
+        first = found.near_conflict_examples[0]
+        rows = ", ".join(f"row {row} {label!r}" for row, label in zip(first.rows[:2], first.labels[:2], strict=True))
+        yield Finding(
+            "near_conflicts",
+            "decide",
+            part.part,
+            f"{_count(found.near_conflicts, 'group', 'groups')} of nearly equal texts with several labels, the largest"
+            f" with {rows}: choose one label for each",
+        )
+
+
+_TRAITS: dict[str, tuple[Literal["decide", "info"], str, str]] = {
+    "placeholder": ("decide", "a placeholder instead of text", "remove such rows, or let --fix do it"),
+    "damaged_encoding": ("decide", "damage by a wrong encoding", "export the data again as UTF-8, or let --fix repair"),
+    "html": ("decide", "HTML", "a model reads it as words; strip it unless it is meant"),
+    "urls": ("info", "URLs", "they become many tokens that mean little"),
+    "mentions": ("info", "@mentions", "names may give the class away"),
+    "emoji": ("info", "emoji", "BERT's vocabulary has few of them; write them as words if they matter"),
+}
+
+
+def _traits(part: "PartInspection") -> Iterator[Finding]:
+    for trait in part.traits:
+        severity, what, advice = _TRAITS[trait.name]
+        where = f"{_count(trait.rows, 'text', 'texts')} ({trait.share:.1%})"
+        message = f"{what} in {where}, the first {trait.examples[0]!r}: {advice}"
+        yield Finding(trait.name, severity, part.part, message)
+
+
+def _unseen_classes(parts: "Sequence[PartInspection]", reference: "PartInspection") -> Iterator[Finding]:
+    known = {entry.name for entry in reference.classes}
+    for part in parts:
+        unseen = [entry.name for entry in part.classes if entry.name not in known]
+        if unseen:
+            yield Finding(
+                "unseen_class",
+                "decide",
+                part.part,
+                f"{_named(unseen)} stand here but not in {reference.part}: add them there or remove them here",
+            )
+
+
+def _leaks(leaks: "Sequence[Leak]") -> Iterator[Finding]:
+    for leak in leaks:
+        yield Finding(
+            "leakage",
+            "decide",
+            leak.part,
+            f"{_count(leak.rows + leak.near, 'text', 'texts')} ({leak.share:.1%}) also in {leak.other},"
+            f" {leak.near:,} of them not quite the same:"
+            " scores on them say little; remove them, or split again with emoclass split",
+        )
+
+
+def _removed_rows(part: "PartInspection") -> Iterator[Finding]:
+    empty = {reason: part.removed[reason] for reason in _EMPTY if part.removed.get(reason)}
+    if empty:
+        kinds = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in empty.items())
+        total = _count(sum(empty.values()), "row", "rows")
+        message = f"{total} without text or label left out ({kinds}): complete them or accept the loss"
+        yield Finding("empty_rows", "decide", part.part, message)
+    if duplicates := part.removed.get("duplicate"):
+        message = f"{_count(duplicates, 'row repeats', 'rows repeat')} text and label of an earlier one: left out"
+        yield Finding("duplicates", "info", part.part, message)
+
+
+def _classes(part: "PartInspection") -> Iterator[Finding]:
+    if len(part.classes) == 1:
+        message = f"all rows are {part.classes[0].name!r}: a classifier needs two classes or more"
+        yield Finding("single_class", "decide", part.part, message)
+    small = [entry for entry in part.classes if entry.count < SMALL_CLASS]
+    if small:
+        listed = _named([f"{entry.name} ({entry.count})" for entry in small])
+        message = f"{listed} below {SMALL_CLASS} rows: add rows, merge or remove such classes"
+        yield Finding("small_class", "decide", part.part, message)
+    if part.imbalance_ratio >= IMBALANCE:
+        largest, smallest = part.classes[0], part.classes[-1]
+        message = (
+            f"{largest.name!r} has {part.imbalance_ratio:.0f} times the rows of {smallest.name!r}:"
+            " judge by macro F1, or balance the classes"
+        )
+        yield Finding("imbalance", "decide", part.part, message)
+    for names in _similar([entry.name for entry in part.classes]):
+        message = f"{_named(names)} differ only by case, blanks or accents: write them the same if they are one class"
+        yield Finding("similar_labels", "decide", part.part, message)
+
+
+def _similar(names: list[str]) -> list[list[str]]:
+    by_fold = defaultdict(list)
+    for name in names:
+        bare = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
+        by_fold[re.sub(r"[\W_]+", "", bare) or name].append(name)
+    return [same for same in by_fold.values() if len(same) > 1]
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join([*map(repr, names[:10]), *["…"] * (len(names) > 10)])

@@ -1,0 +1,85 @@
+"""What is in the data, part by part, and what about it needs a decision."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from emoclass.data.cleaning.cleaning import CleanData
+from emoclass.data.cleaning.traits import find_traits
+from emoclass.data.columns.labels import sorted_names
+from emoclass.data.inspection.duplicates import find_duplicates
+from emoclass.data.inspection.findings import find_across_parts, find_in_part
+from emoclass.data.inspection.lengths import length_stats, token_stats
+from emoclass.data.inspection.results import ClassCount, Duplicates, Inspection, PartInspection, TokenStats
+
+# Content tokens of each text, and how many of them are unknown to the vocabulary.
+TokenCounter = Callable[[list[str]], tuple[Sequence[int], Sequence[int]]]
+
+# Content tokens that BERT takes without truncation: 512 less [CLS] and [SEP].
+TOKEN_LIMIT = 510
+_SHOWN_CONFLICTS = 5
+_BATCH = 8192
+
+
+def inspect(
+    parts: Mapping[str, CleanData],
+    *,
+    token_counter: TokenCounter | None = None,
+    token_limit: int = TOKEN_LIMIT,
+    on_texts: Callable[[int], None] = lambda texts: None,
+) -> Inspection:
+    """Describe cleaned tables, by part name (``all`` for a single one), and compare them with each other.
+
+    Args:
+        parts: in the order in which to report them.
+        token_counter: gives the number of content tokens of each text, and of unknown ones among them.
+        token_limit: content tokens that a model takes.
+        on_texts: called with the number of texts whose tokens were just counted.
+    """
+    duplicates, leaks = find_duplicates(parts)
+    described = tuple(
+        _inspect_part(part, data, duplicates[part], _count_tokens(data.texts, token_counter, token_limit, on_texts))
+        for part, data in parts.items()
+    )
+    findings = [finding for part in described for finding in find_in_part(part)]
+    findings += find_across_parts(described, leaks)
+    return Inspection(described, leaks, tuple(findings))
+
+
+def _count_tokens(
+    texts: list[str], counter: TokenCounter | None, limit: int, on_texts: Callable[[int], None]
+) -> TokenStats | None:
+    if counter is None:
+        on_texts(len(texts))
+        return None
+    counts: list[int] = []
+    unknown: list[int] = []
+    for start in range(0, len(texts), _BATCH):
+        batch = texts[start : start + _BATCH]
+        more, more_unknown = counter(batch)
+        counts.extend(more)
+        unknown.extend(more_unknown)
+        on_texts(len(batch))
+    return token_stats(counts, unknown, limit)
+
+
+def _inspect_part(part: str, data: CleanData, duplicates: Duplicates, tokens: TokenStats | None) -> PartInspection:
+    counts = Counter(data.labels)
+    names = sorted(sorted_names(counts), key=lambda name: -counts[name])
+    return PartInspection(
+        part=part,
+        name=data.name,
+        rows=data.total_rows,
+        kept_rows=len(data),
+        text_column=data.columns.text,
+        label_column=data.columns.label,
+        removed=data.removed_counts,
+        classes=tuple(ClassCount(name, counts[name], counts[name] / len(data)) for name in names),
+        imbalance_ratio=max(counts.values()) / min(counts.values()) if counts else 1.0,
+        conflicts=len(data.conflicts),
+        conflict_examples=data.conflicts[:_SHOWN_CONFLICTS],
+        duplicates=duplicates,
+        traits=find_traits(data.texts),
+        characters=length_stats([len(text) for text in data.texts]),
+        words=length_stats([len(text.split()) for text in data.texts]),
+        tokens=tokens,
+    )

@@ -1,0 +1,3 @@
+"""When two texts are the same, or nearly so."""
+
+__all__ = ["folding", "near"]

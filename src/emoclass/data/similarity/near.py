@@ -1,0 +1,163 @@
+"""Texts that are nearly the same: a typo, other punctuation, two words swapped.
+
+Candidates share many words (MinHash with banding, so that memory and time grow with the number of texts, not of pairs).
+They count as near if few characters have to be inserted or deleted to get from one to the other, as they stand or with
+their words sorted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from emoclass.data.similarity.folding import fold_text
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+# Shorter texts differ by a word that matters ("i feel bad", "i feel sad") as often as by a typo.
+_LEAST_WORDS, _LEAST_CHARACTERS = 5, 25
+_BANDS, _ROWS, _SEED = 20, 4, 1
+_BATCH = 50_000
+# Texts with the same band are compared with so many before them.
+_NEIGHBOURS = 8
+# Share of characters that need not be inserted or deleted.
+SIMILARITY = 0.94
+_WORD = re.compile(r"\w+")
+
+
+def duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The group of each text, ``int64[texts]``: texts that are equal when folded, or nearly the same.
+
+    Groups are numbered in the order of their first texts.
+    """
+    return folded_and_near_groups(texts)[1]
+
+
+def folded_and_near_groups(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Groups of texts that are equal when folded, and groups of those that are nearly the same as well."""
+    import numpy as np
+
+    unique: dict[str, int] = {}
+    folded = np.fromiter((unique.setdefault(fold_text(text), len(unique)) for text in texts), np.int64, len(texts))
+    components = _connect(len(unique), near_pairs(list(unique)))
+    # Components may be numbered in any order.
+    _, first, number = np.unique(components, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return folded, rank[number][folded]
+
+
+class NearTexts:
+    """Folded texts, to tell whether another is one of them, or nearly one."""
+
+    def __init__(self) -> None:
+        self._texts: set[str] = set()
+        self._arranged: tuple[list[str], list[str]] = ([], [])
+
+    def add(self, text: str) -> None:
+        """Takes one more."""
+        self._texts.add(text)
+        if _is_long_enough(text):
+            for known, arranged in zip(self._arranged, _arrangements(text), strict=True):
+                known.append(arranged)
+
+    def __contains__(self, text: str) -> bool:
+        from rapidfuzz import fuzz
+        from rapidfuzz.process import extractOne
+
+        if text in self._texts:
+            return True
+        pairs = zip(_arrangements(text), self._arranged, strict=True) if _is_long_enough(text) else ()
+        return any(
+            extractOne(arranged, known, scorer=fuzz.ratio, score_cutoff=100 * SIMILARITY) is not None
+            for arranged, known in pairs
+        )
+
+
+def _is_long_enough(text: str) -> bool:
+    return len(text) >= _LEAST_CHARACTERS and len(_WORD.findall(text)) >= _LEAST_WORDS
+
+
+def _arrangements(text: str) -> tuple[str, str]:
+    """The words as they stand, and sorted."""
+    words = _WORD.findall(text)
+    return " ".join(words), " ".join(sorted(words))
+
+
+def merge_groups(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The finest groups that contain both: rows that share a group in either are together, ``int64[rows]``."""
+    import numpy as np
+
+    offset = int(first.max(initial=-1)) + 1
+    pairs = np.stack([first, offset + second], axis=1)
+    return _connect(offset + int(second.max(initial=-1)) + 1, pairs)[first]
+
+
+def near_pairs(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Pairs of folded texts that are nearly the same, ``int64[pairs, 2]``; not all pairs of a group are listed."""
+    import numpy as np
+    from rapidfuzz import fuzz
+    from rapidfuzz.process import cpdist
+
+    # Words are cut anew where they are needed: kept for a million texts they would fill a gigabyte.
+    eligible = np.flatnonzero(np.fromiter(map(_is_long_enough, texts), np.bool_, len(texts)))
+    pairs = eligible[_candidates(texts, eligible)]
+    near = np.zeros(len(pairs), dtype=np.bool_)
+    for start in range(0, len(pairs), _BATCH):
+        chosen = slice(start, start + _BATCH)
+        arranged = [[_arrangements(texts[index]) for index in column] for column in pairs[chosen].T.tolist()]
+        for way in (0, 1):
+            left, right = ([each[way] for each in column] for column in arranged)
+            scores = cpdist(left, right, scorer=fuzz.ratio, score_cutoff=100 * SIMILARITY, workers=-1)
+            near[chosen] |= scores > 0
+    return pairs[near]
+
+
+def _candidates(texts: Sequence[str], eligible: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Pairs of eligible texts that share a band of their MinHash, as positions among the eligible."""
+    import numpy as np
+
+    if len(eligible) < 2:
+        return np.empty((0, 2), dtype=np.int64)
+    batches = [eligible[start : start + _BATCH].tolist() for start in range(0, len(eligible), _BATCH)]
+    bands = np.concatenate([_bands([set(_WORD.findall(texts[index])) for index in batch]) for batch in batches])
+    found = []
+    for band in bands.T:
+        order = np.argsort(band, kind="stable")
+        ordered = band[order]
+        for distance in range(1, min(_NEIGHBOURS, len(eligible) - 1) + 1):
+            same = ordered[distance:] == ordered[:-distance]
+            if not same.any():
+                break
+            found.append(np.stack([order[:-distance][same], order[distance:][same]], axis=1))
+    pairs = np.sort(np.concatenate(found), axis=1) if found else np.empty((0, 2), dtype=np.int64)
+    return np.unique(pairs, axis=0)
+
+
+def _bands(words: Sequence[set[str]]) -> npt.NDArray[np.uint64]:
+    """A hash for each band of each text's MinHash, ``uint64[texts, bands]``."""
+    import numpy as np
+    from rensa import RMinHash
+
+    hashes = RMinHash.digests_from_token_sets(words, _BANDS * _ROWS, _SEED)
+    digests = np.array(hashes, dtype=np.uint64).reshape(len(words), _BANDS, _ROWS)
+    mixed = np.zeros(digests.shape[:2], dtype=np.uint64)
+    for row in range(_ROWS):
+        mixed = (mixed ^ digests[:, :, row]) * np.uint64(0x9E3779B97F4A7C15)
+    return mixed
+
+
+def _connect(texts: int, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The connected component of each text."""
+    import numpy as np
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    # Older releases of scipy print an error and go on where indices have 64 bits.
+    rows, columns = pairs.T.astype(np.int32)
+    graph = coo_array((np.ones(len(pairs), dtype=np.int8), (rows, columns)), shape=(texts, texts))
+    components: npt.NDArray[np.int64] = connected_components(graph, directed=False)[1]
+    return components

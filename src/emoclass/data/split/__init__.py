@@ -1,0 +1,3 @@
+"""Train, validation and test, without leaks."""
+
+__all__ = ["splitting", "writing"]

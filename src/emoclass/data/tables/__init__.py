@@ -1,0 +1,3 @@
+"""Files to rows and back."""
+
+__all__ = ["formats", "parquet", "part_files", "parts", "records", "table", "writing"]

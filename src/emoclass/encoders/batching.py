@@ -1,0 +1,49 @@
+"""Chunks of texts that are computed together, within a budget of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+# A chunk's texts, were all as long as the longest, have at most so many times its tokens: the last layer pads them.
+_MOST_PADDING = 2
+
+# Tokens per forward pass: large enough for full matrix products, small enough for the caches of a CPU.
+_CHUNK_TOKENS = {"cpu": 4096, "cuda": 65_536}
+
+# Until a step's gradient is known each of several layers keeps some 25 kB of a token at bert-base's width, and as much
+# again for attention over 512 tokens.
+_STEP_TOKENS = {"cpu": 8_192, "cuda": 32_768}
+
+
+def token_chunks(lengths: Sequence[int], budget: int) -> list[slice]:
+    """Cuts consecutive texts into chunks of at most ``budget`` tokens, each with at least one text.
+
+    Texts of very different lengths are kept apart: padded to the longest a chunk has at most twice the budget.
+    """
+    borders, tokens, longest = [0], 0, 0
+    for index, length in enumerate(lengths):
+        padded = (index - borders[-1] + 1) * max(longest, length)
+        if (tokens + length > budget or padded > _MOST_PADDING * budget) and index > borders[-1]:
+            borders.append(index)
+            tokens = longest = 0
+        tokens, longest = tokens + length, max(longest, length)
+    if lengths:
+        borders.append(len(lengths))
+    return [slice(start, end) for start, end in pairwise(borders)]
+
+
+def chunk_tokens(device: torch.device, *, learning: bool = False) -> int:
+    """How many tokens this kind of device takes at once, or through several layers that learn."""
+    budgets = _STEP_TOKENS if learning else _CHUNK_TOKENS
+    return budgets.get(device.type, budgets["cpu"])
+
+
+def longest_first(lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArray[np.int64]]:
+    """Indices of all texts, longest first, cut into chunks of at most ``budget`` tokens."""
+    order = np.argsort(-lengths, kind="stable")
+    return [order[chunk] for chunk in token_chunks(lengths[order].tolist(), budget)]

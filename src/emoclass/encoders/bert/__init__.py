@@ -1,0 +1,3 @@
+"""BERT on packed batches."""
+
+__all__ = ["config", "model", "prefix"]

@@ -1,0 +1,183 @@
+"""Attention over packed texts: those of like length side by side, and a way of its own where gradients are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import accumulate, groupby
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from emoclass.encoders.bert.attention_training import TrainableAttention, additive_mask, attention_plan, max_texts
+from emoclass.runtime import cpu_has
+
+# In a padded group the shortest text fills at least this share of the longest; a run of at least so many texts of one
+# length is a group of its own, without padding.
+_MIN_FILL, _MIN_RUN = 0.75, 8
+# Torch's own attention on the CPU is slower than that in bf16 up to this length, if the CPU has no AMX; with dropout;
+# and backwards.
+_SHORT = 128
+
+
+class AttentionGroup(NamedTuple):
+    """Consecutive texts of a packed batch that go through attention together.
+
+    Attributes:
+        start: Position of its first token in the batch.
+        lengths: Tokens of each text. If all are equal the group is a view; otherwise it is padded.
+    """
+
+    start: int
+    lengths: list[int]
+
+
+def attention_groups(lengths: Sequence[int]) -> list[AttentionGroup]:
+    """Cuts a packed batch into groups of texts of equal length, or nearly equal where such runs are short."""
+    groups: list[list[int]] = []
+    open_group = False
+    for length, run in groupby(lengths):
+        texts = list(run)
+        if len(texts) >= _MIN_RUN:
+            groups.append(texts)
+            open_group = False
+        elif open_group and min(length, *groups[-1]) >= _MIN_FILL * max(length, *groups[-1]):
+            groups[-1] += texts
+        else:
+            groups.append(texts)
+            open_group = True
+    starts = accumulate((sum(group) for group in groups), initial=0)
+    return [AttentionGroup(start, group) for start, group in zip(starts, groups, strict=False)]
+
+
+class Padding:
+    """How a group's tokens move to ``[texts, longest, …]`` and back; a view when all lengths are equal.
+
+    Args:
+        group: The texts.
+        device: Where they are.
+
+    Attributes:
+        texts: How many there are.
+        longest: Their padded length.
+        mask: Where there is a token, ``bool[texts, longest]``; ``None`` if everywhere.
+    """
+
+    def __init__(self, group: AttentionGroup, device: torch.device) -> None:
+        self.texts, self.longest = len(group.lengths), max(group.lengths)
+        self.tokens = slice(group.start, group.start + sum(group.lengths))
+        self.mask: Tensor | None = None
+        if min(group.lengths) < self.longest:
+            # Made on the CPU: a GPU would have to be waited for.
+            lengths, places = torch.tensor(group.lengths), torch.arange(self.longest)
+            mask = places < lengths[:, None]
+            starts = lengths.cumsum(0) - lengths
+            self._padded = (starts[:, None] + places).where(mask, 0).flatten().to(device)
+            self._packed = mask.flatten().nonzero().flatten().to(device)
+            self.mask = mask.to(device)
+
+    def pad(self, packed: Tensor) -> Tensor:
+        """``[tokens of the batch, width] -> [texts, longest, width]``."""
+        packed = packed[self.tokens]
+        if self.mask is None:
+            return packed.view(self.texts, self.longest, -1)
+        return packed.index_select(0, self._padded).view(self.texts, self.longest, -1)
+
+    def unpad(self, padded: Tensor) -> Tensor:
+        """``[texts, longest, width] -> [tokens of the group, width]``."""
+        padded = padded.flatten(0, 1)
+        return padded if self.mask is None else padded.index_select(0, self._packed)
+
+
+# All layers of a batch need the same.
+@lru_cache(maxsize=4)
+def _paddings(lengths: tuple[int, ...], device: torch.device) -> list[Padding]:
+    with torch.inference_mode(False):
+        return [Padding(group, device) for group in attention_groups(lengths)]
+
+
+@lru_cache(maxsize=4)
+def _bounds(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """Where each text begins and the last one ends, ``int32[texts + 1]``."""
+    with torch.inference_mode(False):
+        return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
+
+
+def _varlen_kernel(qkv: Tensor, head_size: int) -> Callable[..., Any] | None:
+    """Torch's attention over texts end to end, where it has one: in 16 bits, on CUDA from Ampere on, no dropout."""
+    if not qkv.is_cuda or qkv.dtype == torch.float32 or head_size % 8 or head_size > 256:
+        return None
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:  # before torch 2.10
+        return None
+    return varlen_attn if torch.cuda.get_device_capability(qkv.device) >= (8, 0) else None
+
+
+def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0) -> Tensor:
+    """Softmax attention of each text's tokens over that text (Vaswani et al. 2017).
+
+    Args:
+        qkv: Queries, keys and values side by side, ``[rows, 3 * hidden_size]``; on the CPU there may be more rows than
+            tokens.
+        lengths: Tokens of each text.
+        heads: Number of heads.
+        dropout: Share of the attention probabilities that are dropped.
+
+    Returns:
+        ``[rows, hidden_size]``; zeros where there is no token.
+    """
+    size = qkv.shape[1] // (3 * heads)
+    kernel = None if dropout else _varlen_kernel(qkv, size)
+    if kernel is not None:
+        bounds = _bounds(tuple(lengths), qkv.device)
+        packed = qkv.view(-1, 3, heads, size).unbind(1)
+        packed_context: Tensor = kernel(*packed, bounds, bounds, max(lengths), max(lengths))
+        return packed_context.flatten(1)
+    if qkv.is_cpu and torch.is_grad_enabled():
+        plan = attention_plan(tuple(lengths), heads, qkv.dtype)
+        learned: Tensor = TrainableAttention.apply(qkv, plan, heads, dropout)  # type: ignore[no-untyped-call]
+        return learned
+    contexts = []
+    for padding in _paddings(tuple(lengths), qkv.device):
+        parts = padding.pad(qkv).view(padding.texts, padding.longest, 3, heads, size).permute(2, 0, 3, 1, 4)
+        if qkv.is_cpu and qkv.dtype == torch.bfloat16 and padding.longest <= _longest_written_out():
+            context = _written_out(parts, padding.mask)
+        else:
+            mask = None if padding.mask is None else padding.mask[:, None, None]
+            query, key, value = parts
+            context = functional.scaled_dot_product_attention(query, key, value, mask, dropout)
+        contexts.append(padding.unpad(context.transpose(1, 2).flatten(2)))
+    without_token = qkv.new_zeros(len(qkv) - sum(lengths), heads * size)
+    return torch.cat([*contexts, without_token])
+
+
+@lru_cache(maxsize=1)
+def _longest_written_out() -> int:
+    return 0 if cpu_has("amx_bf16") else _SHORT
+
+
+def _probabilities(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
+    """``[texts * heads, longest, longest]`` in the dtype of ``query``, scores and softmax in float32.
+
+    ``mask`` is added to the scores of a text: ``float32[texts, 1, 1, longest]``.
+    """
+    scores = torch.bmm(query, key.transpose(1, 2)).float().mul_(query.shape[-1] ** -0.5)
+    if mask is not None:
+        scores.view(len(mask), -1, *scores.shape[1:]).add_(mask)
+    return scores.softmax(-1).to(query.dtype)
+
+
+def _written_out(parts: Tensor, is_token: Tensor | None) -> Tensor:
+    """``[3, texts, heads, longest, head_size] -> [texts, heads, longest, head_size]``."""
+    texts, heads, longest, size = parts.shape[1:]
+    mask = None if is_token is None else additive_mask(is_token[:, None, None])
+    most = max_texts(heads, longest)
+    contexts = []
+    for first in range(0, texts, most):
+        some = slice(first, first + most)
+        query, key, value = parts[:, some].reshape(3, -1, longest, size)
+        contexts.append(torch.bmm(_probabilities(query, key, None if mask is None else mask[some]), value))
+    return torch.cat(contexts).view(texts, heads, longest, size)

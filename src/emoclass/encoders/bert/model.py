@@ -1,0 +1,328 @@
+"""BERT on packed batches: texts end to end, no padding; parameter names are those of transformers' checkpoints.
+
+A batch is ``hidden: float[tokens, hidden_size]`` with ``lengths: list[int]``. Linear layers, GELU and LayerNorm
+see tokens only; attention alone looks at lengths. It is fastest when texts are sorted by length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from emoclass.encoders.bert.attention import AttentionGroup, Padding, attend
+from emoclass.encoders.bert.config import EncoderConfig
+from emoclass.encoders.bert.dropout import dropout
+from emoclass.encoders.bert.linear import linear, linear_activation, linear_add
+
+# On the CPU a batch's rows are a multiple of this, or of less where that would be more than an eighth of them.
+_ROWS = 256
+# MKL finds a function's kernel when it is first called. Where several threads do so at once, one may compute its share
+# with an inexact one (errors of 5e-5 in tanh), so here one thread calls each function that runs through MKL.
+for _function in (torch.tanh, torch.exp):
+    _function(torch.zeros(1))
+
+
+def with_more_rows(hidden: Tensor) -> Tensor:
+    """``[tokens, hidden_size]`` and, on the CPU, rows of zeros: oneDNN makes kernels anew for each number of rows.
+
+    With AMX those for the products of one layer take as long as the products themselves, up to 70 ms.
+    """
+    if not hidden.is_cpu:
+        return hidden
+    multiple = min(_ROWS, 1 << max(0, (len(hidden) // 8).bit_length() - 1))
+    return functional.pad(hidden, (0, 0, 0, -len(hidden) % multiple))
+
+
+class LayerTensors(NamedTuple):
+    """The weights of one encoder layer in the dtype they are used in, query, key and value side by side."""
+
+    qkv_weight: Tensor
+    qkv_bias: Tensor
+    attention_weight: Tensor
+    attention_bias: Tensor
+    attention_norm_weight: Tensor
+    attention_norm_bias: Tensor
+    intermediate_weight: Tensor
+    intermediate_bias: Tensor
+    output_weight: Tensor
+    output_bias: Tensor
+    output_norm_weight: Tensor
+    output_norm_bias: Tensor
+
+
+class _Linear(nn.Linear):
+    """Without initial values: they always come from a checkpoint, and drawing them takes seconds."""
+
+    def reset_parameters(self) -> None:
+        pass
+
+
+class _Embedding(nn.Embedding):
+    def reset_parameters(self) -> None:
+        pass
+
+
+class _SelfAttention(nn.Module):
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.query = _Linear(config.hidden_size, config.hidden_size)
+        self.key = _Linear(config.hidden_size, config.hidden_size)
+        self.value = _Linear(config.hidden_size, config.hidden_size)
+
+
+class _Output(nn.Module):
+    def __init__(self, inputs: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.dense = _Linear(inputs, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+
+class _Attention(nn.Module):
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.self = _SelfAttention(config)
+        self.output = _Output(config.hidden_size, config)
+
+
+class _Dense(nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.dense = _Linear(inputs, outputs)
+
+
+class BertLayer(nn.Module):
+    """One encoder layer: its parameters, and its two ways through."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.attention = _Attention(config)
+        self.intermediate = _Dense(config.hidden_size, config.intermediate_size)
+        self.output = _Output(config.intermediate_size, config)
+
+    def tensors(self, dtype: torch.dtype) -> LayerTensors:
+        """The weights in ``dtype``; gradients flow back to the parameters."""
+        own, output = self.attention.self, self.attention.output
+        projections = (own.query, own.key, own.value)
+        tensors = (
+            torch.cat([p.weight for p in projections]),
+            torch.cat([p.bias for p in projections]),
+            output.dense.weight,
+            output.dense.bias,
+            output.LayerNorm.weight,
+            output.LayerNorm.bias,
+            self.intermediate.dense.weight,
+            self.intermediate.dense.bias,
+            self.output.dense.weight,
+            self.output.dense.bias,
+            self.output.LayerNorm.weight,
+            self.output.LayerNorm.bias,
+        )
+        return LayerTensors(*(tensor.to(dtype) for tensor in tensors))
+
+    def forward(self, hidden: Tensor, lengths: Sequence[int], tensors: LayerTensors | None = None) -> Tensor:
+        """All tokens through the layer, in the dtype of ``hidden``.
+
+        Args:
+            hidden: ``[rows, hidden_size]``: the tokens of the texts; on the CPU more rows may follow.
+            lengths: Tokens of each text.
+            tensors: The weights, where they were prepared before.
+
+        Returns:
+            ``[rows, hidden_size]``.
+        """
+        t = self.tensors(hidden.dtype) if tensors is None else tensors
+        share = self.config.attention_probs_dropout_prob if self.training else 0.0
+        qkv = linear(hidden, t.qkv_weight, t.qkv_bias)
+        context = attend(qkv, lengths, self.config.num_attention_heads, share)
+        attended = self._drop_and_add(context, t.attention_weight, t.attention_bias, hidden)
+        hidden = self._norm(attended, t.attention_norm_weight, t.attention_norm_bias)
+        return self._feed_forward(hidden, t)
+
+    def forward_first(self, hidden: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Only each text's first token through the layer, in the dtype of its weights.
+
+        Keys and values are not computed: ``q·(W_K x_j) = (W_Kᵀ q)·x_j`` and ``Σ p_j W_V x_j = W_V Σ p_j x_j``.
+        The key bias adds the same to all scores of a head and cancels in the softmax.
+
+        Args:
+            hidden: ``[tokens, hidden_size]``.
+            lengths: Tokens of each text.
+
+        Returns:
+            ``[texts, hidden_size]``.
+        """
+        # One padded group: at one query a text, padding costs less than more and smaller products.
+        context, first = self._attend_first(hidden, Padding(AttentionGroup(0, list(lengths)), hidden.device))
+        output = self.attention.output
+        attended = self._drop(output.dense(context))
+        return self._feed_forward(output.LayerNorm(attended + first), self._own_tensors())
+
+    def _own_tensors(self) -> LayerTensors:
+        # Only the feed-forward part is read, so the projections need not be joined.
+        empty = self.attention.self.query.weight
+        dense, norm = self.output.dense, self.output.LayerNorm
+        inner = self.intermediate.dense
+        return LayerTensors(*(empty,) * 6, inner.weight, inner.bias, dense.weight, dense.bias, norm.weight, norm.bias)
+
+    def _attend_first(self, hidden: Tensor, padding: Padding) -> tuple[Tensor, Tensor]:
+        own, heads, size = self.attention.self, self.config.num_attention_heads, self.config.head_size
+        inputs = padding.pad(hidden).to(own.key.weight.dtype)
+        first = inputs[:, 0]
+        query = own.query(first).view(-1, heads, size).transpose(0, 1)
+        absorbed = (query @ own.key.weight.view(heads, size, -1)).transpose(0, 1)
+        scores = absorbed @ inputs.transpose(1, 2) / math.sqrt(size)
+        if padding.mask is not None:
+            scores = scores.masked_fill(~padding.mask[:, None], -torch.inf)
+        probabilities = self._drop_attention(scores.softmax(-1))
+        mixed = (probabilities @ inputs).transpose(0, 1)
+        values = mixed @ own.value.weight.view(heads, size, -1).transpose(1, 2)
+        bias = own.value.bias.view(heads, 1, size) * probabilities.sum(-1).T[..., None]
+        # The key bias has no influence; with a zero gradient the optimizer treats it as any other parameter.
+        unused = 0 * own.key.bias if own.key.bias.requires_grad else 0
+        return (values + bias).transpose(0, 1).flatten(1) + unused, first
+
+    def _feed_forward(self, hidden: Tensor, t: LayerTensors) -> Tensor:
+        inner = linear_activation(hidden, t.intermediate_weight, t.intermediate_bias, self.config.hidden_act)
+        outer = self._drop_and_add(inner, t.output_weight, t.output_bias, hidden)
+        return self._norm(outer, t.output_norm_weight, t.output_norm_bias)
+
+    def _drop_and_add(self, inputs: Tensor, weight: Tensor, bias: Tensor, residual: Tensor) -> Tensor:
+        if self.training:
+            return self._drop(functional.linear(inputs, weight, bias)) + residual
+        return linear_add(inputs, weight, bias, residual)
+
+    def _norm(self, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return functional.layer_norm(hidden, (self.config.hidden_size,), weight, bias, self.config.layer_norm_eps)
+
+    def _drop(self, hidden: Tensor) -> Tensor:
+        return dropout(hidden, self.config.hidden_dropout_prob, self.training)
+
+    def _drop_attention(self, probabilities: Tensor) -> Tensor:
+        return dropout(probabilities, self.config.attention_probs_dropout_prob, self.training)
+
+
+class _Embeddings(nn.Module):
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.dropout = config.hidden_dropout_prob
+        self.word_embeddings = _Embedding(config.vocab_size, config.hidden_size)
+        self.position_embeddings = _Embedding(config.max_position_embeddings, config.hidden_size)
+        self.token_type_embeddings = _Embedding(config.type_vocab_size, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+    def forward(self, input_ids: Tensor, lengths: Sequence[int]) -> Tensor:
+        ends = torch.tensor(lengths, device=input_ids.device)
+        starts = (ends.cumsum(0) - ends).repeat_interleave(ends, output_size=len(input_ids))
+        positions = torch.arange(len(input_ids), device=input_ids.device) - starts
+        # A gradient of the rows that were read, where it would be of the whole vocabulary.
+        words = functional.embedding(input_ids, self.word_embeddings.weight, sparse=input_ids.device.type != "mps")
+        embedded = words + self.token_type_embeddings.weight[0]
+        hidden: Tensor = self.LayerNorm(embedded + self.position_embeddings(positions))
+        return dropout(hidden, self.dropout, self.training)
+
+
+class _Encoder(nn.Module):
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))
+
+
+class _Bert(nn.Module):
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.embeddings = _Embeddings(config)
+        self.encoder = _Encoder(config)
+        self.pooler = _Dense(config.hidden_size, config.hidden_size)
+
+
+class PackedBert(nn.Module):
+    """BERT with a classifier on [CLS], for packed batches; computes what ``BertForSequenceClassification`` does.
+
+    A new one has no values yet: load a state into it.
+
+    Args:
+        config: Its sizes.
+        num_labels: Number of classes.
+    """
+
+    def __init__(self, config: EncoderConfig, num_labels: int) -> None:
+        super().__init__()
+        self.config = config
+        self.bert = _Bert(config)
+        self.classifier = _Linear(config.hidden_size, num_labels)
+
+    @property
+    def layers(self) -> list[BertLayer]:
+        """The encoder layers, first to last."""
+        return list(self.bert.encoder.layer)  # type: ignore[arg-type]
+
+    def train(self, mode: bool = True) -> PackedBert:
+        """As in torch, but embeddings and layers that are frozen stay in evaluation mode: without dropout."""
+        super().train(mode)
+        for module in (self.bert.embeddings, *self.layers):
+            if not any(p.requires_grad for p in module.parameters()):
+                module.eval()
+        return self
+
+    def forward(self, input_ids: Tensor, lengths: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
+        """Logits of a packed batch.
+
+        Args:
+            input_ids: ``int64[tokens]``, texts end to end.
+            lengths: Tokens of each text.
+            dtype: What all layers but the last compute in.
+
+        Returns:
+            ``float32[texts, classes]``.
+        """
+        return self.suffix(self.bert.embeddings(input_ids, lengths).to(dtype), lengths, 0)
+
+    def suffix(
+        self, hidden: Tensor, lengths: Sequence[int], start: int, layers: Sequence[BertLayer] | None = None
+    ) -> Tensor:
+        """Logits from the input of layer ``start``, ``float32[texts, classes]``; arguments are ``first_outputs``'s."""
+        return self.classify(self.first_outputs(hidden, lengths, start, layers))
+
+    def first_outputs(
+        self,
+        hidden: Tensor,
+        lengths: Sequence[int],
+        start: int,
+        layers: Sequence[BertLayer] | None = None,
+        *,
+        passes: int = 1,
+    ) -> Tensor:
+        """[CLS] as it leaves the last layer, from the input of layer ``start``.
+
+        Args:
+            hidden: ``[tokens, hidden_size]``; with ``start`` = number of layers, the [CLS] outputs alone.
+            lengths: Tokens of each text in ``hidden``.
+            start: The first layer that is still to be run.
+            layers: What to run instead of the layers from ``start`` on.
+            passes: How many times the last layer is run, each time with other dropout.
+
+        Returns:
+            ``float32[passes * texts, hidden_size]``, one pass after the other.
+        """
+        layers = self.layers[start:] if layers is None else layers
+        if len(layers) > 1:
+            hidden = with_more_rows(hidden)
+        for layer in layers[:-1]:
+            hidden = layer(hidden, lengths)
+        if passes > 1:
+            hidden, lengths = hidden[: sum(lengths)].repeat(passes, 1), list(lengths) * passes
+        return (layers[-1].forward_first(hidden, lengths) if layers else hidden).float()
+
+    def classify(self, first: Tensor) -> Tensor:
+        """Logits, ``float32[texts, classes]``, from what ``first_outputs`` gives."""
+        pooled = torch.tanh(self.bert.pooler.dense(first))
+        share = self.config.classifier_dropout
+        share = self.config.hidden_dropout_prob if share is None else share
+        logits: Tensor = self.classifier(dropout(pooled, share, self.training))
+        return logits

@@ -1,0 +1,63 @@
+"""Which parameters train, and how many they are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from emoclass.config import Unfreeze
+from emoclass.encoders.bert.model import PackedBert
+from emoclass.errors import ConfigError
+
+
+class ParameterCounts(NamedTuple):
+    """Numbers of parameters."""
+
+    trainable: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        """Trainable share of all, 0 to 1."""
+        return self.trainable / self.total
+
+
+def freeze(model: PackedBert, unfreeze: Unfreeze, *, train_pooler: bool = False) -> None:
+    """Lets the last ``unfreeze`` encoder layers and the classifier train, and nothing else.
+
+    Args:
+        model: The model, changed in place.
+        unfreeze: Number of layers; ``"encoder"`` for all of them, ``"all"`` for embeddings and pooler as well.
+        train_pooler: Whether the pooler trains too.
+
+    Raises:
+        ConfigError: The model has fewer layers.
+    """
+    layers = model.layers
+    model.requires_grad_(unfreeze == "all")
+    if unfreeze == "all":
+        return
+    if unfreeze == "auto":
+        raise ConfigError("--unfreeze auto must be decided before a model is frozen")
+    count = len(layers) if unfreeze == "encoder" else unfreeze
+    if count > len(layers):
+        raise ConfigError(f"--unfreeze {count}: the base model has {len(layers)} layers; use at most that or 'all'")
+    for layer in layers[len(layers) - count :]:
+        layer.requires_grad_(True)
+    model.bert.pooler.requires_grad_(train_pooler)
+    model.classifier.requires_grad_(True)
+
+
+def frozen_depth(model: PackedBert) -> int | None:
+    """Number of layers, from the first, that never change; ``None`` if the embeddings train."""
+    if any(p.requires_grad for p in model.bert.embeddings.parameters()):
+        return None
+    for depth, layer in enumerate(model.layers):
+        if any(p.requires_grad for p in layer.parameters()):
+            return depth
+    return len(model.layers)
+
+
+def count_parameters(model: PackedBert) -> ParameterCounts:
+    """Counts trainable and all parameters."""
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return ParameterCounts(sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes))

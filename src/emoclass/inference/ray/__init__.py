@@ -1,0 +1,3 @@
+"""Bulk prediction on Ray Data."""
+
+__all__ = ["engine"]

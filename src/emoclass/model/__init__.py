@@ -1,1 +1,0 @@
-"""Everything that knows what BERT looks like."""
