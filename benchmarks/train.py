@@ -84,8 +84,7 @@ def run_emoclass(settings: dict[str, Any], out: str) -> None:
 
     os.environ["EMOCLASS_HOME"] = settings["home"]
     import emoclass
-    from emoclass.training.events import PrefixDone, Prepared
-    from emoclass.training.loop import EpochDone
+    from emoclass.training.events import EpochDone, PrefixDone, Prepared
 
     marks: dict[type, float] = {}
     unfreeze = settings["unfreeze"]

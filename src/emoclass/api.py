@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from emoclass.config import TrainConfig, TruncationConfig
-from emoclass.data.cleaning.stream import LabelledReader
-from emoclass.data.inspection.label_noise import Suspect
-from emoclass.data.inspection.results import Inspection
 from emoclass.data.options import DataOptions
 from emoclass.data.preparation import prepare_training_data
-from emoclass.data.tables.formats import format_of
-from emoclass.data.tables.parts import part_paths
-from emoclass.data.tables.writing import record_writer
-from emoclass.errors import ConfigError, ModelError
-from emoclass.evaluation.baseline import Baseline
-from emoclass.evaluation.report import Evaluation
-from emoclass.evaluation.report import evaluate as run_evaluation
-from emoclass.evaluation.scoring import KEPT_MISTAKES, Rows, Scoring
-from emoclass.inference.output import output_file
-from emoclass.inference.predictor import Classifier, load
-from emoclass.pages.evaluation import render_evaluation
-from emoclass.pages.inspection import render_inspection
-from emoclass.store import layout
-from emoclass.store.checkpoints import StoredModel, find_model, read_model
-from emoclass.training.events import RunEvent
-from emoclass.training.run import TrainResult, run_training
+from emoclass.errors import SecondaryProcessError
+from emoclass.training.events import DataReady, RunEvent
+from emoclass.training.options import RunOptions
+
+if TYPE_CHECKING:
+    from emoclass.evaluation.report import Evaluation
+    from emoclass.inference.predictor import Classifier
+    from emoclass.training.train import TrainResult
 
 __all__ = ["evaluate", "load", "predict_text", "train"]
 
@@ -43,74 +27,54 @@ def train(
     *,
     val: str | Path | None = None,
     test: str | Path | None = None,
-    name: str | None = None,
-    overwrite: bool = False,
-    device: str = "auto",
-    precision: str = "auto",
-    cache_memory: int | None = None,
-    cache_disk: int | None = None,
+    recipe: str = "reference",
     options: DataOptions | None = None,
     ratios: tuple[float, float, float] = (80, 10, 10),
-    resume: bool = False,
-    patience: int | None = None,
-    max_minutes: float | None = None,
-    tune: int | None = None,
-    recipe: str = "reference",
     on_event: Callable[[RunEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
     **settings: Any,
 ) -> TrainResult:
-    """Trains a classifier and saves it; the newest is the default of ``load`` and ``evaluate``.
+    """Train a classifier and save it; the newest is the default of ``load`` and ``evaluate``.
 
     Args:
         data: A .csv, .tsv, .jsonl or .parquet file, ``-``, or a directory with train, val and test files.
-        val: A file that is the validation part.
-        test: A file that is the test part.
-        name: Name of the new model.
-        overwrite: Whether a model of that name may be replaced.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        precision: Of the frozen layers: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
-        cache_memory: Bytes of memory that activations may take; by default half of what is free.
-        cache_disk: Bytes that all activation files may take; by default half of what is free, at most 20 GB.
+        val: A file with the validation set.
+        test: A file with the test set.
+        recipe: ``reference``, ``fast`` or ``best``.
         options: How to read the files.
         ratios: Shares of train, validation and test where they are not given.
-        resume: Whether to go on with the same training where an earlier run ended too early, if one did.
-        patience: End after so many epochs without a better one.
-        max_minutes: Stop after so many minutes of training; what is best so far is then saved.
-        tune: Search for better settings in so many trials; those that are given stay as they are.
-        recipe: ``reference``, ``fast`` or ``best``.
-        on_event: Called with whatever happens.
-        should_stop: Asked after every step; what is best so far is then saved.
-        **settings: Other fields of ``TrainConfig``, with ``max_length`` and ``head_tokens`` of its truncation.
+        on_event: Called with all events of ``emoclass.training.events``.
+        should_stop: Asked after every step; then the best epoch so far is saved.
+        **settings: Fields of ``RunOptions`` (``name``, ``device``, ``resume``, ``tune``, …) and of ``TrainConfig``
+            (``base_model``, ``epochs``, ``learning_rate``, …), with ``max_length`` and ``head_tokens`` of its
+            truncation. ``None`` leaves the default. A search (``tune``) does not change settings given here.
+
+    Returns:
+        The result, with the saved model and its scores.
 
     Raises:
-        EmoclassError: Of some kind, with what to do about it.
+        EmoclassError: Something that the user can mend.
+        SecondaryProcessError: This is not the first of several processes that torchrun started; that one has the
+            result.
     """
-    settings = {key: value for key, value in settings.items() if value is not None}
-    limits = {key: settings.pop(key) for key in ("max_length", "head_tokens") if key in settings}
-    if limits:
-        settings["truncation"] = TruncationConfig(**limits)
-    config = TrainConfig.named(recipe, **settings)
-    parts = prepare_training_data(
+    given = {key: value for key, value in settings.items() if value is not None}
+    run_names = [field.name for field in fields(RunOptions) if field.name in given]
+    run_options = RunOptions(**{name: given.pop(name) for name in run_names})
+    if limits := {key: given.pop(key) for key in ("max_length", "head_tokens") if key in given}:
+        given["truncation"] = TruncationConfig(**limits)
+    config = TrainConfig.named(recipe, **given)
+    run_options.check(config)
+    prepared = prepare_training_data(
         data, val=val, test=test, options=options or DataOptions(), ratios=ratios, seed=config.seed
     )
-    return run_training(
-        parts,
-        config,
-        name=name,
-        overwrite=overwrite,
-        device=device,
-        precision=precision,
-        cache_memory=cache_memory,
-        cache_disk=cache_disk,
-        resume=resume,
-        patience=patience,
-        max_minutes=max_minutes,
-        tune=tune,
-        fixed=settings,
-        on_event=on_event,
-        should_stop=should_stop,
-    )
+    on_event(DataReady(prepared))
+    # Importing torch takes a second: errors in the data come first.
+    from emoclass.training.train import train as run_training
+
+    result = run_training(prepared, config, run_options, fixed=given, on_event=on_event, should_stop=should_stop)
+    if result is None:
+        raise SecondaryProcessError("the first process of this training has the result")
+    return result
 
 
 def evaluate(
@@ -120,7 +84,7 @@ def evaluate(
     device: str = "auto",
     precision: str = "auto",
     options: DataOptions | None = None,
-    kept_mistakes: int = KEPT_MISTAKES,
+    kept_mistakes: int | None = None,
     predictions: str | Path | None = None,
     on_rows: Callable[[int, int | None], None] = lambda rows, total: None,
     on_note: Callable[[str], None] = lambda note: None,
@@ -144,13 +108,16 @@ def evaluate(
     Raises:
         EmoclassError: Of some kind, with what to do about it.
     """
+    from emoclass.evaluation.scoring import KEPT_MISTAKES
+    from emoclass.evaluation.stored import evaluate_models
+
     (result,) = evaluate_models(
         data,
         models=[model],
         device=device,
         precision=precision,
         options=options,
-        kept_mistakes=kept_mistakes,
+        kept_mistakes=KEPT_MISTAKES if kept_mistakes is None else kept_mistakes,
         predictions=predictions,
         on_rows=on_rows,
         on_note=on_note,
@@ -158,146 +125,27 @@ def evaluate(
     return result.evaluation
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """A stored model, how it did, and its epochs."""
+def load(name: str | Path | None = None, *, device: str = "auto", precision: str = "auto") -> Classifier:
+    """Load a trained classifier.
 
-    model: StoredModel
-    evaluation: Evaluation
-    history: list[dict[str, Any]]
-
-
-def evaluate_models(
-    data: str | Path,
-    *,
-    models: Sequence[str | Path | None],
-    device: str = "auto",
-    precision: str = "auto",
-    options: DataOptions | None = None,
-    kept_mistakes: int = KEPT_MISTAKES,
-    predictions: str | Path | None = None,
-    on_rows: Callable[[int, int | None], None] = lambda rows, total: None,
-    on_note: Callable[[str], None] = lambda note: None,
-) -> list[Evaluated]:
-    """Scores several trained classifiers on the same data, side by side; see ``evaluate``.
+    Args:
+        name: Name of a stored model, or a model directory; by default the newest stored model.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
 
     Raises:
-        ConfigError: ``predictions`` is given with several models.
+        ModelError: There is no such model, or its files are damaged.
+        DeviceError: There is no such device or precision.
     """
-    if predictions is not None and len(models) > 1:
-        raise ConfigError("predictions are written of one model; evaluate the models one by one for them")
-    stored = [find_model(model) for model in models]
-    with ExitStack() as stack:
-        labelled = stack.enter_context(open_evaluation_data(data, options or DataOptions()))
-        for note in labelled.notes:
-            on_note(note)
+    from emoclass.inference import predictor
 
-        def read(model: StoredModel) -> tuple[StoredModel, Scoring, list[dict[str, Any]]]:
-            classifier = load(model.directory, device=device, precision=precision)
-            scoring = Scoring(
-                classifier,
-                training_hashes=_training_hashes(model),
-                baseline=Baseline.load(model.directory, layout.BASELINE, len(classifier.labels)),
-                temperature=model.manifest.calibration["temperature"],
-                kept_mistakes=kept_mistakes,
-            )
-            return model, scoring, _history(model)
-
-        loaded = [read_model(each, read) for each in stored]
-        scorings = [scoring for _, scoring, _ in loaded]
-        if predictions is not None:
-            for scoring in scorings:
-                scoring.on_scored = stack.enter_context(_prediction_writer(predictions, scoring.classifier.labels))
-        evaluations = run_evaluation(scorings, labelled, on_rows=on_rows)
-    return [
-        Evaluated(model, evaluation, history)
-        for (model, _, history), evaluation in zip(loaded, evaluations, strict=True)
-    ]
-
-
-def _training_hashes(stored: StoredModel) -> npt.NDArray[np.int64]:
-    path = stored.directory / layout.TRAINING_HASHES
-    try:
-        hashes: npt.NDArray[np.int64] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}") from None
-    return hashes
-
-
-def _history(stored: StoredModel) -> list[dict[str, Any]]:
-    lines = (stored.directory / layout.HISTORY).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
-
-
-def write_report(result: Evaluated, path: str | Path) -> None:
-    """Writes an evaluation as one page of HTML that needs nothing else.
-
-    Raises:
-        ConfigError: The packages of ``emoclass[report]`` are not installed.
-        OSError: The file cannot be written.
-    """
-    manifest = result.model.manifest
-    facts = [
-        ("base model", manifest.base_model["name"]),
-        ("trained", manifest.created_at[:10]),
-        ("training texts", f"{manifest.data['rows']['train']:,}"),
-    ]
-    page = render_evaluation(result.evaluation, model=manifest.name, facts=facts, history=result.history)
-    with output_file(path) as file:
-        file.write(page.encode("utf-8", "replace"))
-
-
-def write_inspection(
-    inspection: Inspection, path: str | Path, *, suspects: Mapping[str, Sequence[Suspect]] | None = None
-) -> None:
-    """Writes an inspection of data as one page of HTML that needs nothing else.
-
-    Raises:
-        ConfigError: The packages of ``emoclass[report]`` are not installed.
-        OSError: The file cannot be written.
-    """
-    page = render_inspection(inspection, suspects=suspects)
-    with output_file(path) as file:
-        file.write(page.encode("utf-8", "replace"))
-
-
-@contextmanager
-def _prediction_writer(path: str | Path, labels: Sequence[str]) -> Iterator[Callable[[Sequence[str], Rows], None]]:
-    """Writes row, text, label, prediction, confidence and loss of each scored row, in the format of the name."""
-    format_ = format_of(str(path))[0]
-    if format_ is None:
-        raise ConfigError(f"{path}: the name does not tell the format; use .csv, .tsv, .jsonl or .parquet")
-    with output_file(path) as file:
-        writer = record_writer(file, format_)
-
-        def write(texts: Sequence[str], rows: Rows) -> None:
-            columns = {
-                "row": rows.numbers.tolist(),
-                "text": texts,
-                "label": [labels[i] for i in rows.true.tolist()],
-                "prediction": [labels[i] for i in rows.predicted.tolist()],
-                "confidence": rows.confidences.astype(np.float64).round(6).tolist(),
-                "loss": rows.losses.round(6).tolist(),
-            }
-            writer.write(list(columns), zip(*columns.values(), strict=True))
-
-        try:
-            yield write
-        finally:
-            writer.close()
-
-
-def open_evaluation_data(data: str | Path, options: DataOptions) -> LabelledReader:
-    """Opens a file, or the test part of a split directory, to be read and cleaned a block at a time."""
-    (path,) = part_paths(data, ("test",)).values()
-    return LabelledReader(path, options)
+    return predictor.load(name, device=device, precision=precision)
 
 
 def predict_text(text: str, *, model: str | Path | None = None) -> tuple[str, float]:
-    """The most probable label of one text, and its probability. To predict many texts, ``load`` once.
+    """Return the most probable label of one text, and its probability. To predict many texts, ``load`` once.
 
     Raises:
         ModelError: There is no trained model, or it is damaged.
     """
-    classifier: Classifier = load(model)
-    return classifier.predict_text(text)
+    return load(model).predict_text(text)

@@ -17,6 +17,10 @@ class StoppedError(EmoclassError):
     """A training was stopped before there was anything to save."""
 
 
+class SecondaryProcessError(EmoclassError):
+    """Another process of the same training has the result."""
+
+
 class LossError(EmoclassError):
     """The loss of a training is no longer a finite number."""
 

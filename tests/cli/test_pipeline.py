@@ -10,7 +10,7 @@ import pytest
 
 from emoclass import __version__
 from emoclass.runtime import models_dir
-from emoclass.training.run import TrainResult
+from emoclass.training.train import TrainResult
 from tests.conftest import emotion_rows, in_models_dir
 
 Run = Callable[..., Any]

@@ -27,7 +27,7 @@ from emoclass.evaluation.metrics import compute_metrics, confusion_matrix, log_l
 from emoclass.evaluation.report import evaluate
 from emoclass.evaluation.scoring import Scoring
 from emoclass.inference.predictor import Classifier, load
-from emoclass.training.run import run_training
+from tests.runs import run_training
 
 LABELS = ("anger", "fear", "joy", "love")
 

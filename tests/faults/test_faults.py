@@ -30,8 +30,8 @@ from emoclass.errors import EmoclassError, ModelError
 from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir, runs_dir
 from emoclass.store.checkpoints import export_model, list_models
-from emoclass.training.run import run_training
 from tests.conftest import in_models_dir
+from tests.runs import run_training
 
 SOAK = bool(os.environ.get("EMOCLASS_SOAK"))
 TEXTS = ["a happy day", "so very angry and mad", "they are afraid in the dark", ""]

@@ -29,8 +29,8 @@ from emoclass.inference.output import OutputOptions, PredictionWriter
 from emoclass.inference.predictor import Classifier, load
 from emoclass.inference.records import RecordInput
 from emoclass.inference.streaming import predict_items
-from emoclass.training.run import run_training
 from tests.conftest import emotion_rows
+from tests.runs import run_training
 
 EXAMPLES = 5000 if os.environ.get("EMOCLASS_SOAK") else 60
 FUZZ = settings(

@@ -12,8 +12,8 @@ from emoclass.data.preparation import TrainingData
 from emoclass.errors import ConfigError
 from emoclass.inference import predictor
 from emoclass.inference.predictor import Classifier, load
-from emoclass.training.run import run_training
 from tests.conftest import emotion_rows
+from tests.runs import run_training
 
 TEXTS = [text for text, _ in emotion_rows()] + ["happy", "x y z", "very " * 100 + "sad"]
 

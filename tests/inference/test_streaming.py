@@ -18,7 +18,7 @@ from emoclass.inference.predictor import Classifier, load
 from emoclass.inference.records import RecordInput, given_texts
 from emoclass.inference.streaming import predict_items
 from emoclass.inference.threads import Behind, Windows, ahead
-from emoclass.training.run import run_training
+from tests.runs import run_training
 
 
 @pytest.fixture

@@ -22,8 +22,9 @@ from emoclass.store import layout
 from emoclass.store.checkpoints import find_model, list_models, remove_model
 from emoclass.store.layout import Manifest
 from emoclass.training import finishing
-from emoclass.training.run import TrainResult, run_training
+from emoclass.training.train import TrainResult
 from tests.conftest import in_models_dir
+from tests.runs import run_training
 
 Train = Callable[..., TrainResult]
 

@@ -24,10 +24,10 @@ from emoclass.runtime import models_dir
 from emoclass.store import checkpoints
 from emoclass.store import replacing as directories
 from emoclass.store.checkpoints import export_model, find_model, list_models, remove_model
-from emoclass.training.events import Resumed, StateNotSaved
-from emoclass.training.loop import EpochDone
-from emoclass.training.run import TrainResult, run_training
+from emoclass.training.events import EpochDone, Resumed, StateNotSaved
+from emoclass.training.train import TrainResult
 from tests.conftest import in_models_dir
+from tests.runs import run_training
 
 TEXTS = ["a happy day", "so very angry and mad", "they are afraid in the dark"]
 HOLDER = "import sys, time; from pathlib import Path; from emoclass.locking import locked\n"

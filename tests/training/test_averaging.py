@@ -16,10 +16,10 @@ from emoclass.errors import ConfigError, LossError
 from emoclass.inference.predictor import load
 from emoclass.store.runs import unfinished_runs
 from emoclass.training import averaging
-from emoclass.training.events import Resumed, SeedStarted
-from emoclass.training.learning import Learning
-from emoclass.training.loop import EpochDone
-from emoclass.training.run import TrainResult, run_training
+from emoclass.training.events import EpochDone, Resumed, SeedStarted
+from emoclass.training.fitting import Fit, fit
+from emoclass.training.train import TrainResult
+from tests.runs import run_training
 
 Config = Callable[..., TrainConfig]
 LAYER = "bert.encoder.layer.1.output.dense.weight"
@@ -35,12 +35,11 @@ def test_weights_are_the_mean_of_all_trainings(
     one = run_training(parts, config())
     others: list[torch.Tensor] = []
 
-    class Watched(Learning):
-        def learn(self, *args: Any, **more: Any) -> None:
-            super().learn(*args, **more)
-            others.append(self.kept_tensors[LAYER])
+    def watched(fitted: Fit, **more: Any) -> Fit:
+        others.append(fit(fitted, **more).kept_tensors[LAYER])
+        return fitted
 
-    monkeypatch.setattr(averaging, "Learning", Watched)
+    monkeypatch.setattr(averaging, "fit", watched)
     three = run_training(parts, config(seeds=3))
     assert len(others) == 2
     assert not torch.equal(others[0], others[1])
@@ -84,12 +83,11 @@ def test_who_stops_gets_what_is_there_and_can_go_on(parts: TrainingData, config:
 def test_a_training_that_fails_is_left_out(
     parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Failing(Learning):
-        def learn(self, *args: Any, **more: Any) -> None:
-            raise LossError("the training loss became nan")
+    def failing(*args: Any, **more: Any) -> Fit:
+        raise LossError("the training loss became nan")
 
     one = run_training(parts, config())
-    monkeypatch.setattr(averaging, "Learning", Failing)
+    monkeypatch.setattr(averaging, "fit", failing)
     result = run_training(parts, config(seeds=2))
     assert result.averaged is not None
     assert result.averaged.seeds == 1
@@ -101,6 +99,6 @@ def test_command(tiny_train: Callable[..., Any], parts: TrainingData, config: Co
     assert result.exit_code == 0
     assert "training 2 of 2" in result.stderr
     assert "weights of 2 trainings averaged: val accuracy" in result.stdout
-    with pytest.raises(ConfigError, match="leave out --seeds"):
+    with pytest.raises(ConfigError, match="drop --seeds"):
         run_training(parts, config(seeds=2), tune=2)
     assert tiny_train("--seeds", "0").exit_code == 2

@@ -22,7 +22,7 @@ from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.errors import ConfigError, StoppedError
 from emoclass.runtime import parse_size
-from emoclass.training.run import run_training
+from tests.runs import run_training
 
 CPU = torch.device("cpu")
 
@@ -74,28 +74,30 @@ def test_what_differs_is_not_reused(texts: TokenizedTexts, make_cache: Callable[
         assert other.use.reused == 0
 
 
-def test_memory_and_disk_share_a_part_and_the_next_run_finds_the_file_whatever_memory_is_free(
-    texts: TokenizedTexts, make_cache: Callable[..., ActivationCache]
+@pytest.mark.parametrize(
+    ("memory", "disk", "use"),
+    [
+        (1.0, 1.0, CacheUse(memory=30)),
+        (1.0, 0.9, CacheUse(memory=30)),
+        (0.9, 1.0, CacheUse(disk=30)),
+        (0.9, 0.9, CacheUse(recomputed=30)),
+    ],
+)
+def test_a_split_is_kept_as_a_whole(
+    texts: TokenizedTexts, make_cache: Callable[..., ActivationCache], memory: float, disk: float, use: CacheUse
 ) -> None:
     whole = make_cache(memory=10**9, disk=0)
     whole.add(texts)
-    row = 4 * whole._prefix.hidden_size
-    size = row * int(texts.lengths.sum())
-    first = make_cache(memory=int(0.45 * size), disk=int(0.7 * size))
-    first.add(texts)
-    assert first.use.recomputed == 0
-    assert first.use.memory + first.use.disk == 30
-    for memory in (0, int(0.3 * size), size):
-        later = make_cache(memory=memory, disk=int(0.7 * size))
+    size = whole.memory_bytes
+    cache = make_cache(memory=int(memory * size), disk=int(disk * size))
+    cache.add(texts)
+    assert cache.use == use
+    assert cache.memory_bytes == (size if use.memory else 0)
+    # The next run finds the file, whatever memory is free then.
+    for again in (0, size):
+        later = make_cache(memory=again, disk=size)
         later.add(texts)
-        assert 0 < later.use.reused < 30
-    assert len(list_files()) == 1
-    both = make_cache(memory=int(0.45 * size))  # the file has room for all of them
-    both.add(texts)
-    assert both.use == CacheUse(memory=first.use.memory, disk=first.use.disk)
-    again = make_cache(memory=size)
-    again.add(texts)
-    assert again.use == CacheUse(memory=30, reused=30)
+        assert later.use.reused == (30 if disk == 1.0 or again else 0)
 
 
 def test_what_a_training_wrote_is_counted_once(
@@ -204,7 +206,7 @@ def test_the_command_shows_and_clears(cli: Callable[..., Any], tiny_train: Calla
     assert tiny_train().exit_code == 0
     assert "key" in cli("cache", "show").stdout
     assert '"size_bytes"' in cli("cache", "show", "--json").stdout
-    assert "kept from an earlier run" in tiny_train("--learning-rate", "0.01").stderr
+    assert "reused from an earlier run" in tiny_train("--learning-rate", "0.01").stderr
     assert cli("cache", "clear").exit_code == 0
     assert list_files() == []
     assert tiny_train("--cache-disk", "0", "--cache-memory", "1KB").exit_code == 0

@@ -11,11 +11,10 @@ import pytest
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.errors import ConfigError, LossError
-from emoclass.training import learning as learning_module
-from emoclass.training.events import Probed
-from emoclass.training.loop import EpochDone, StepDone
+from emoclass.training import fitting as fitting_module
+from emoclass.training.events import EpochDone, Probed, StepDone
 from emoclass.training.probing import Probe, best_probe
-from emoclass.training.run import run_training
+from tests.runs import run_training
 
 Config = Callable[..., TrainConfig]
 
@@ -87,7 +86,7 @@ def test_who_resumes_is_not_probed_again(parts: TrainingData, config: Config) ->
 def test_few_texts_are_probed_for_more_than_a_few_steps(
     parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = learning_module.training_loop
+    original = fitting_module.training_loop
     steps: list[int] = []
 
     def counting(model: Any, source: Any, labels: Any, recipe: TrainConfig, **more: Any) -> Any:
@@ -95,20 +94,20 @@ def test_few_texts_are_probed_for_more_than_a_few_steps(
         steps.append(sum(isinstance(event, StepDone) for event in events))
         yield from events
 
-    monkeypatch.setattr(learning_module, "training_loop", counting)
+    monkeypatch.setattr(fitting_module, "training_loop", counting)
     run_training(parts, config(unfreeze="auto", epochs=2, batch_size=16))
     assert steps == [60, 60, 6]
 
 
 def test_a_depth_that_fails_is_left_out(parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = learning_module.training_loop
+    original = fitting_module.training_loop
 
     def failing(model: Any, source: Any, labels: Any, recipe: TrainConfig, **more: Any) -> Any:
         if recipe.unfreeze in refused:
             raise LossError("the training loss became nan")
         yield from original(model, source, labels, recipe, **more)
 
-    monkeypatch.setattr(learning_module, "training_loop", failing)
+    monkeypatch.setattr(fitting_module, "training_loop", failing)
     refused: list[Any] = ["encoder"]
     assert [probe.unfreeze for probe in run_training(parts, config(unfreeze="auto")).probes] == [1]
     refused.append(1)
@@ -117,15 +116,15 @@ def test_a_depth_that_fails_is_left_out(parts: TrainingData, config: Config, mon
 
 
 def test_a_search_decides_for_itself(parts: TrainingData, config: Config) -> None:
-    with pytest.raises(ConfigError, match="leave out --unfreeze auto"):
+    with pytest.raises(ConfigError, match="drop --unfreeze auto"):
         run_training(parts, config(unfreeze="auto"), tune=2)
 
 
 def test_command(tiny_train: Callable[..., Any]) -> None:
     result = tiny_train("--unfreeze", "auto", "--json")
     assert result.exit_code == 0
-    assert "a probe with 1 layer: val score" in result.stderr
-    assert "a probe with all layers: val score" in result.stderr
+    assert "probe with 1 layer: val score" in result.stderr
+    assert "probe with all layers: val score" in result.stderr
     refused = tiny_train("--unfreeze", "most")
     assert refused.exit_code == 2
     assert "--unfreeze most is neither a number of layers nor encoder, all or auto" in refused.stderr

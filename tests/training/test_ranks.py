@@ -22,8 +22,8 @@ from emoclass.data.preparation import TrainingData
 from emoclass.errors import EmoclassError
 from emoclass.runtime import _free_in_container
 from emoclass.training.ranks import Ranks
-from emoclass.training.run import run_training
 from tests.conftest import HUB_CONFIG
+from tests.runs import run_training
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch has no torch.distributed here")
 
@@ -68,14 +68,14 @@ def test_two_processes_train_what_one_trains(emotions_csv: Path, base: Path, unf
         assert mine == pytest.approx(theirs, abs=1e-4)
     assert one["best_epoch"] == two["best_epoch"]
     assert one["test"]["accuracy"] == pytest.approx(two["test"]["accuracy"])
-    assert results[1].stderr.count("parameters learn") == 1
+    assert results[1].stderr.count("parameters are trainable") == 1
 
 
 def test_another_number_of_processes_goes_on(emotions_csv: Path, base: Path) -> None:
     options = ["--learning-rate", "1e-3", "--batch-size", "5", "--epochs", "2"]
     whole = json.loads(_train(1, emotions_csv, base, *options).stdout)
     stopped = _train(2, emotions_csv, base, *options, "--max-minutes", "1e-6")
-    assert "stopped before the first epoch was over" in stopped.stderr
+    assert "cancelled before the first epoch was complete" in stopped.stderr
     resumed = _train(1, emotions_csv, base, *options, "--resume")
     assert "going on in epoch 1 after 1 steps" in resumed.stderr
     for mine, theirs in zip(_figures(whole), _figures(json.loads(resumed.stdout)), strict=True):
@@ -84,7 +84,7 @@ def test_another_number_of_processes_goes_on(emotions_csv: Path, base: Path) -> 
 
 def test_a_search_runs_in_one_process(emotions_csv: Path, base: Path) -> None:
     result = _train(2, emotions_csv, base, "--tune", "2")
-    assert "--tune: a search runs in one process; leave out torchrun" in result.stderr
+    assert "--tune runs in a single process; do not use torchrun" in result.stderr
 
 
 def test_what_another_launcher_left_in_the_environment_is_told_in_one_line(

@@ -27,9 +27,9 @@ from emoclass.inference.predictor import load
 from emoclass.runtime import runs_dir
 from emoclass.store.runs import RunStates
 from emoclass.training import finishing, loop
-from emoclass.training.events import Resumed, StateNotSaved
-from emoclass.training.loop import StepDone
-from emoclass.training.run import TrainResult, run_training
+from emoclass.training.events import Resumed, StateNotSaved, StepDone
+from emoclass.training.train import TrainResult
+from tests.runs import run_training
 
 Config = Callable[..., TrainConfig]
 
@@ -261,10 +261,10 @@ def test_a_killed_training_goes_on(
         code = process.wait(timeout=60)
     if number == signal.SIGTERM:
         assert code == 130
-        assert "--resume goes on" in rest
+        assert "--resume continues" in rest
     short = cli(*command, "--max-minutes", "0.02", "--json")
     assert short.exit_code in (0, 130), short.output
-    assert "going on in epoch" in short.stderr
+    assert "resuming in epoch" in short.stderr
     history = json.loads(short.stdout)["history"]
     assert [epoch["epoch"] for epoch in history] == list(range(1, len(history) + 1))
     assert len(history) >= 5

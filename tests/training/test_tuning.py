@@ -19,10 +19,11 @@ from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.errors import ConfigError, DeviceError
 from emoclass.evaluation.significance import bootstrap_gain
 from emoclass.inference.predictor import load
+from emoclass.training.context import Context, Hardware, base_weights, tokenize
 from emoclass.training.events import TextsEncoded, TrialDone, TrialStarted
 from emoclass.training.ranks import Ranks
-from emoclass.training.run import TrainResult, run_training
-from emoclass.training.setup import TrainingSetup
+from emoclass.training.train import TrainResult
+from tests.runs import run_training
 
 pytest.importorskip("optuna")
 Config = Callable[..., TrainConfig]
@@ -70,7 +71,7 @@ def test_what_is_given_stays(parts: TrainingData, config: Config) -> None:
     assert result.tuning is not None
     assert all(trial.settings.keys() == {"learning_rate"} for trial in result.tuning.search.trials)
     everything = ["learning_rate", "epochs", "weight_decay", "unfreeze"]
-    with pytest.raises(ConfigError, match="every setting that could be tried is given"):
+    with pytest.raises(ConfigError, match="all settings that can be searched are given"):
         _search(parts, config(), 3, fixed=[*FIXED, *everything])
 
 
@@ -166,15 +167,27 @@ def test_a_search_goes_on_after_its_first_trial_failed(parts: TrainingData, conf
     assert (len(resumed.tuning.search.trials), resumed.tuning.search.best.number) == (3, 2)
 
 
-def test_in_fp16_one_layer_learns_and_no_search_tries_more(parts: TrainingData, config: Config) -> None:
-    recipe, budget = config(), CacheBudget(10**9, 0)
+def context_of(parts: TrainingData, recipe: TrainConfig, dtype: torch.dtype, memory: int = 10**9) -> Context:
     base = resolve_base(recipe.base_model)
-    setup = TrainingSetup(parts, base, recipe, CPU, torch.float16, budget, Ranks(), lambda event: None, lambda: False)
-    assert setup.depths_to_try == [1]
-    setup.new_model(recipe)
+    tokenizer = base.tokenizer(recipe.truncation)
+    return Context(
+        data=parts,
+        base=base,
+        weights=base_weights(base, CPU),
+        tokenizer=tokenizer,
+        tokenized=tokenize(parts, tokenizer, Ranks()),
+        hardware=Hardware(device=CPU, dtype=dtype, ranks=Ranks()),
+        budget=CacheBudget(memory, 0),
+    )
+
+
+def test_in_fp16_one_layer_trains_and_no_search_tries_more(parts: TrainingData, config: Config) -> None:
+    context = context_of(parts, config(), torch.float16)
+    assert context.depths_to_try == [1]
+    context.new_model(config())
     for unfreeze in (2, "all"):
-        with pytest.raises(DeviceError, match="vanish"):
-            setup.new_model(config(unfreeze=unfreeze))
+        with pytest.raises(DeviceError, match="underflow"):
+            context.new_model(config(unfreeze=unfreeze))
 
 
 @pytest.mark.parametrize("memory", [0, 10**9])
@@ -193,22 +206,9 @@ def test_a_deeper_prefix_begins_where_a_shallower_one_ended(
     def outputs(*depths: int) -> torch.Tensor:
         """Of the deepest prefix, all texts of the validation part."""
         ran.clear()
-        base = resolve_base(config().base_model)
-        setup = TrainingSetup(
-            parts,
-            base,
-            config(),
-            CPU,
-            torch.float32,
-            CacheBudget(memory, 0),
-            Ranks(),
-            lambda event: None,
-            lambda: False,
-        )
+        context = context_of(parts, config(), torch.float32, memory)
         for depth in depths:
-            model, _ = setup.new_model(config(unfreeze=2 - depth))
-            setup.tokenize(model)
-            source = setup.sources(model)["val"]
+            source = context.encode(depth)["val"]
         return source.batch(np.arange(len(parts.val)))[0]
 
     at_once = outputs(2)

@@ -1,4 +1,4 @@
-"""The frozen prefix, run once: its outputs for all texts of a part, in memory, in a file, or computed anew."""
+"""The frozen layers, run once: their output for all texts of a split, in memory, in a file, or computed anew."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,6 @@ from emoclass.activations.sources import (
     ChosenActivations,
     ComputedActivations,
     FiledActivations,
-    JoinedActivations,
     RowLayout,
     TokenIds,
 )
@@ -29,16 +29,21 @@ from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.runtime import available_memory, cache_dir, free_disk
 
+# Rows copied from a file to memory at once.
+_ROWS_AT_ONCE = 1 << 15
+# The rest of the free memory is for training itself, the rest of the free disk for everybody else.
+_MEMORY_SHARE, _DISK_SHARE, _MAX_DISK = 0.5, 0.5, 20 * 10**9
+
 
 @dataclass
 class CacheBudget:
-    """What activations of one process may take; both shrink as parts are planned.
+    """Bytes that the activations of one process may still take.
 
     Attributes:
         memory: Bytes of memory on the device.
-        disk: Bytes of its files.
-        sharing: Processes that have as much of the disk each.
-        disk_limit: Bytes of all files together, those of other trainings included; it does not shrink.
+        disk: Bytes of files.
+        sharing: Number of processes that each have this budget on one machine.
+        disk_limit: Bytes of all activation files together, those of other trainings included; it does not shrink.
     """
 
     memory: int
@@ -49,17 +54,11 @@ class CacheBudget:
         self.disk_limit = self.disk * self.sharing
 
 
-# Rows that are read from a file at once, by way of memory that a GPU can copy from.
-_ROWS_AT_ONCE = 1 << 15
-# The rest of the free memory is for the work itself; the rest of the free disk for everybody else.
-_MEMORY_SHARE, _DISK_SHARE, _MOST_DISK = 0.5, 0.5, 20 * 10**9
-
-
 def default_budget(device: torch.device, *, memory: int | None = None, disk: int | None = None) -> CacheBudget:
-    """What is given, and for the rest half of what is free on the device and on the cache's disk, there 20 GB at most.
+    """Return the given sizes; by default half of the free memory and half of the free disk, at most 20 GB.
 
-    What the cache's own files take counts as free. Processes that torchrun started on one machine share the disk, and
-    its memory where none is given.
+    Existing activation files count as free. Processes that torchrun started on one machine share the disk, and by
+    default its memory.
     """
     sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if memory is None:
@@ -67,13 +66,13 @@ def default_budget(device: torch.device, *, memory: int | None = None, disk: int
         memory = int(_MEMORY_SHARE * free)
     if disk is None:
         own = sum(file.size for file in list_files())
-        disk = min(_MOST_DISK, int(_DISK_SHARE * (own + free_disk(cache_dir()))))
+        disk = min(_MAX_DISK, int(_DISK_SHARE * (own + free_disk(cache_dir()))))
     return CacheBudget(memory, disk // sharing, sharing)
 
 
 @dataclass(frozen=True)
 class CacheUse:
-    """Where the texts of a part went: numbers of texts."""
+    """Where the activations of how many texts are: in memory, in files, recomputed; and how many were reused."""
 
     memory: int = 0
     disk: int = 0
@@ -90,13 +89,20 @@ class CacheUse:
 
 
 class ActivationCache:
-    """Runs a prefix over parts and keeps what comes out within a budget.
+    """Encode splits with the frozen layers and keep the output within a budget.
+
+    Each split is kept as a whole: in memory if it fits, and in a file if it fits, where the next training finds it. A
+    split that fits neither is encoded again in each epoch.
 
     Args:
         prefix: The frozen layers.
-        device: Where to compute, and where batches are wanted.
-        budget: How much may be kept; it is used up part by part.
-        on_texts: Called after each chunk with the number of texts in it.
+        device: Where to compute, and where batches are used.
+        budget: What may be kept; it shrinks with each split.
+        on_texts: Called after each chunk with its number of texts.
+
+    Attributes:
+        use: Where the texts so far are.
+        memory_bytes: Bytes of memory taken from the budget.
     """
 
     def __init__(
@@ -108,74 +114,75 @@ class ActivationCache:
         on_texts: Callable[[int], None] = lambda texts: None,
     ) -> None:
         self._prefix, self._device, self._budget, self._on_texts = prefix, device, budget, on_texts
-        self._digest = prefix_digest(prefix) if budget.disk > 0 else b""
         self._dtype = torch.float32 if prefix.only_first else prefix.dtype
         self._row_bytes = prefix.hidden_size * self._dtype.itemsize
         self.use = CacheUse()
+        self.memory_bytes = 0
 
     def add(self, tokenized: TokenizedTexts, inputs: ActivationSource | None = None) -> ActivationSource:
-        """The activations of a part: as much in memory as fits, then in a file, the rest computed in each epoch.
-
-        The longest texts come first, into memory, and the shortest into the file: where that begins depends on the
-        budget for the disk alone, so that the next run finds it whatever memory is free then. A part that fits into
-        the file is there as a whole.
+        """Encode a split and return its activations.
 
         Args:
             tokenized: The texts.
-            inputs: Input of the prefix's first layer for the same texts, if it does not begin with token ids.
+            inputs: Input of the prefix's first layer for the same texts, if that is not token ids.
         """
+        # Longest first: chunks of texts of like length are computed together, and written in this order.
         order = np.argsort(-tokenized.lengths, kind="stable")
         texts = tokenized.take(order)
         inputs = ChosenActivations(inputs or TokenIds(tokenized, self._device), order)
-        count, layout = len(texts), RowLayout.of(texts, only_first=self._prefix.only_first)
-        starts = np.append(layout.starts, layout.rows.sum()) * self._row_bytes
-        in_memory = int(np.searchsorted(starts[1:], self._budget.memory, side="right"))
-        filed = int(np.searchsorted(starts[:-1], starts[-1] - self._budget.disk))
-        self._budget.memory -= int(starts[in_memory])
-        self._budget.disk -= int(starts[-1] - starts[filed])
-
         computed = ComputedActivations(self._prefix, self._prefix.depth, inputs)
-        rows = int(starts[in_memory]) // self._row_bytes
-        hidden = torch.empty(rows, self._prefix.hidden_size, dtype=self._dtype, device=self._device)
-        self._compute(computed, 0, min(in_memory, filed), layout, hidden, RowWriter(None))
-        file = self._filed(computed, texts, filed, layout, hidden) if filed < count else None
-        read = count if file is None else max(in_memory, filed)
-        self.use += CacheUse(memory=in_memory, disk=count - read, recomputed=read - in_memory)
+        source = self._kept(computed, texts)
+        positions = np.empty(len(texts), dtype=np.int64)
+        positions[order] = np.arange(len(texts))
+        return ChosenActivations(source, positions)
 
-        depth, lengths = self._prefix.depth, texts.lengths
-        sources: list[ActivationSource] = []
-        if in_memory or not count:
-            sources.append(CachedActivations(hidden, layout.part(0, in_memory), lengths[:in_memory], depth))
-        if in_memory < read:
-            sources.append(ChosenActivations(computed, np.arange(in_memory, read)))
-        if file is not None and read < count:
-            kept = RowLayout(layout.starts - layout.starts[filed], layout.rows).part(read, count)
-            sources.append(FiledActivations(file, kept, lengths[read:], depth, self._device))
-        places = np.empty(count, dtype=np.int64)
-        places[order] = np.arange(count)
-        return ChosenActivations(sources[0] if len(sources) == 1 else JoinedActivations(sources), places)
+    def _kept(self, computed: ComputedActivations, texts: TokenizedTexts) -> ActivationSource:
+        """Return the activations of texts, longest first, from memory, from a file, or as they are computed."""
+        layout = RowLayout.of(texts, only_first=self._prefix.only_first)
+        rows = int(layout.rows.sum())
+        size, count, depth = rows * self._row_bytes, len(texts), self._prefix.depth
+        fits_memory, fits_disk = size <= self._budget.memory, 0 < size <= self._budget.disk
+        hidden = torch.empty(
+            rows if fits_memory else 0, self._prefix.hidden_size, dtype=self._dtype, device=self._device
+        )
+        file = None
+        if fits_disk:
+            self._budget.disk -= size
+            file = self._file(computed, texts, layout, hidden)
+        elif fits_memory:
+            self._encode(computed, layout, hidden, RowWriter(None))
+        if fits_memory:
+            self._budget.memory -= size
+            self.memory_bytes += size
+            self.use += CacheUse(memory=count)
+            return CachedActivations(hidden, layout, texts.lengths, depth)
+        if file is not None:
+            self.use += CacheUse(disk=count)
+            return FiledActivations(file, layout, texts.lengths, depth, self._device)
+        self.use += CacheUse(recomputed=count)
+        return computed
 
-    def _filed(
-        self, source: ActivationSource, texts: TokenizedTexts, start: int, layout: RowLayout, hidden: Tensor
+    @cached_property
+    def _digest(self) -> bytes:
+        return prefix_digest(self._prefix)
+
+    def _file(
+        self, computed: ActivationSource, texts: TokenizedTexts, layout: RowLayout, hidden: Tensor
     ) -> RowFile | None:
-        """The file with the rows of the texts from ``start`` on, read or written, and their rows in ``hidden`` filled.
-
-        There is none if the disk was full, or if another process removed it at once.
-        """
-        first, end = int(layout.starts[start]), int(layout.rows.sum())
-        size = (end - first) * self._row_bytes
-        path = cache_path(self._digest, texts.take(np.arange(start, len(texts))))
+        """Return the file of these texts, read or written, and fill ``hidden``; ``None`` if it cannot be written."""
+        size = int(layout.rows.sum()) * self._row_bytes
+        path = cache_path(self._digest, texts)
         file = self._open(path, size)
         if file is None:
             make_room(size, self._budget.disk_limit)
             with RowWriter(path) as writer:
-                self._compute(source, start, len(texts), layout, hidden, writer)
+                self._encode(computed, layout, hidden, writer)
             return self._open(path, size)
-        self.use += CacheUse(reused=len(texts) - start)
-        self._on_texts(len(texts) - start)
-        for row in range(first, len(hidden), _ROWS_AT_ONCE):
+        self.use += CacheUse(reused=len(texts))
+        self._on_texts(len(texts))
+        for row in range(0, len(hidden), _ROWS_AT_ONCE):
             count = min(_ROWS_AT_ONCE, len(hidden) - row)
-            hidden[row : row + count] = file.read(np.array([row - first]), np.array([count]))
+            hidden[row : row + count] = file.read(np.array([row]), np.array([count]))
         return file
 
     def _open(self, path: Path, size: int) -> RowFile | None:
@@ -185,17 +192,14 @@ class ActivationCache:
             return RowFile(path, self._prefix.hidden_size, self._dtype, pinned=self._device.type == "cuda")
         return None
 
-    def _compute(
-        self, source: ActivationSource, start: int, end: int, layout: RowLayout, hidden: Tensor, writer: RowWriter
-    ) -> None:
-        """The rows of the texts from ``start`` to ``end``: to their place in ``hidden``, if they have one, and on."""
-        for chunk in token_chunks(source.lengths[start:end].tolist(), chunk_tokens(self._device)):
-            row = int(layout.starts[start + chunk.start])
-            if writer.failed and row >= len(hidden):
+    def _encode(self, computed: ActivationSource, layout: RowLayout, hidden: Tensor, writer: RowWriter) -> None:
+        """Write the rows of all texts to ``hidden``, if it has rows, and to the file."""
+        for chunk in token_chunks(computed.lengths.tolist(), chunk_tokens(self._device)):
+            if writer.failed and not len(hidden):
                 return
-            indices = np.arange(start + chunk.start, start + chunk.stop)
-            rows, _ = source.batch(indices)
-            kept = hidden[row : row + len(rows)]
-            kept.copy_(rows[: len(kept)])
+            rows, _ = computed.batch(np.arange(chunk.start, chunk.stop))
+            if len(hidden):
+                start = int(layout.starts[chunk.start])
+                hidden[start : start + len(rows)] = rows
             writer.write(rows)
-            self._on_texts(len(indices))
+            self._on_texts(chunk.stop - chunk.start)

@@ -1,8 +1,8 @@
-"""What a training shows while it runs."""
+"""The progress of a training on the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -13,6 +13,8 @@ from rich.table import Table
 
 from emoclass.cli import _console as console
 from emoclass.training.events import (
+    DataReady,
+    EpochDone,
     PrefixDone,
     Prepared,
     Probed,
@@ -20,15 +22,15 @@ from emoclass.training.events import (
     RunEvent,
     SeedStarted,
     StateNotSaved,
+    StepDone,
     TextsEncoded,
     TrialDone,
     TrialStarted,
 )
-from emoclass.training.loop import EpochDone, StepDone
 
 
 def describe_settings(settings: Mapping[str, Any]) -> str:
-    """Settings and their values in one line."""
+    """Return settings and their values in one line."""
     return ", ".join(f"{name.replace('_', ' ')} {_setting(value)}" for name, value in settings.items())
 
 
@@ -37,7 +39,7 @@ def _setting(value: object) -> str:
 
 
 def trial_table(trials: Sequence[tuple[Mapping[str, Any], TrialDone | None]], best: int, title: str) -> Table:
-    """One row per trial: how it ended, and where its settings differ from the first one's; ``None`` if it runs."""
+    """Return one row per trial: its result (``None`` while it runs), and how its settings differ from the first."""
     rows = []
     for number, (settings, done) in enumerate(trials, start=1):
         first = trials[0][0]
@@ -46,12 +48,12 @@ def trial_table(trials: Sequence[tuple[Mapping[str, Any], TrialDone | None]], be
         if done is not None:
             end = [f"{done.score:.4f}", str(done.best_epoch), f"{done.seconds:.0f}", done.state]
         rows.append([f"{number}{' (best)' if number == best else ''}", describe_settings(changed), *end])
-    columns = ["trial", "settings, where not as in the first", "val score", "epoch", "s", ""]
+    columns = ["trial", "settings that differ from the first", "val score", "epoch", "s", ""]
     return console.table(title, columns, rows, text_columns=2)
 
 
 def epoch_table(epochs: list[EpochDone], kept: int | None = None) -> Table:
-    """One row per epoch."""
+    """Return one row per epoch."""
     return console.table(
         "Epochs",
         ["epoch", "train loss", "train accuracy", "val loss", "val accuracy", "val macro F1", "seconds"],
@@ -71,14 +73,28 @@ def epoch_table(epochs: list[EpochDone], kept: int | None = None) -> Table:
 
 
 class TrainingDisplay:
-    """Shows events on standard error: a live table and a bar on a terminal, else a line per epoch."""
+    """Show events on standard error: a live table and a progress bar on a terminal, else one line per epoch."""
 
-    def __init__(self) -> None:
-        self._console = console.status()
+    def __init__(self, *, on_data: Callable[[], None] = lambda: None) -> None:
+        self._console, self._on_data = console.status(), on_data
         self._epochs, self._history = 0, list[EpochDone]()
         self._trials: list[tuple[Mapping[str, Any], TrialDone | None]] = []
         self._progress = console.progress_bar(self._console)
         self._task: TaskID | None = None
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            DataReady: self._show_data,
+            Prepared: self._show_prepared,
+            TextsEncoded: self._show_encoded,
+            PrefixDone: self._show_use,
+            Resumed: self._show_resumed,
+            StateNotSaved: self._show_not_saved,
+            Probed: self._show_probe,
+            SeedStarted: self._show_seed,
+            StepDone: self._show_step,
+            EpochDone: self._show_epoch,
+            TrialStarted: self._show_trial_start,
+            TrialDone: self._show_trial,
+        }
         self._live = Live(console=self._console, transient=True, refresh_per_second=8)
 
     def __enter__(self) -> TrainingDisplay:
@@ -92,39 +108,45 @@ class TrainingDisplay:
         self._live.stop()
 
     def __call__(self, event: RunEvent) -> None:
-        """Shows one event."""
-        if isinstance(event, Prepared):
-            self._show_prepared(event)
-        elif isinstance(event, TextsEncoded):
-            self._advance("frozen layers, once", event.texts, event.total)
-        elif isinstance(event, PrefixDone):
-            self._show_use(event)
-        elif isinstance(event, Resumed):
-            self._history = list(event.history)
-            console.note(f"going on in epoch {event.epoch} after {event.step} steps, where an earlier run ended")
-        elif isinstance(event, StateNotSaved):
-            console.warn(f"no state to resume from could be saved: {event.reason}")
-        elif isinstance(event, StepDone):
-            self._advance(f"epoch {event.epoch}/{self._epochs}", event.texts, None, restart=event.step == 1)
-        elif isinstance(event, (Probed, SeedStarted)):
-            self._tell(event)
-        elif isinstance(event, TrialStarted):
-            self._history, self._epochs = [], event.epochs
-            self._trials.append((event.settings, None))
-            self._refresh()
-        elif isinstance(event, TrialDone):
-            self._show_trial(event)
-        else:
-            self._show_epoch(event)
+        """Show one event."""
+        self._handlers[type(event)](event)
 
-    def _tell(self, event: Probed | SeedStarted) -> None:
-        if isinstance(event, SeedStarted):
-            self._history = []
-            console.note(f"training {event.number} of {event.seeds}")
-            return
+    def _show_data(self, event: DataReady) -> None:
+        data = event.data
+        for note in data.notes:
+            console.note(note)
+        console.tell_removed(data.removed_rows, data.conflicts)
+        for split, rows in data.leaked.items():
+            if rows:
+                console.warn(f"{rows} texts of the {split} set also appear in the training set")
+        self._on_data()
+
+    def _show_probe(self, event: Probed) -> None:
         layers = {"encoder": "all layers", 1: "1 layer"}.get(event.unfreeze, f"{event.unfreeze} layers")
-        time = f"{event.seconds / 60:.1f} minutes"
-        console.note(f"a probe with {layers}: val score {event.score:.4f}; the whole training would take {time}")
+        minutes = f"{event.seconds / 60:.1f} minutes"
+        console.note(f"probe with {layers}: val score {event.score:.4f}; the whole training would take {minutes}")
+
+    def _show_seed(self, event: SeedStarted) -> None:
+        self._history = []
+        console.note(f"training {event.number} of {event.seeds}")
+
+    def _show_resumed(self, event: Resumed) -> None:
+        self._history = list(event.history)
+        console.note(f"resuming in epoch {event.epoch} after {event.step} steps")
+
+    def _show_not_saved(self, event: StateNotSaved) -> None:
+        console.warn(f"no checkpoint could be saved to resume from: {event.reason}")
+
+    def _show_encoded(self, event: TextsEncoded) -> None:
+        self._advance("frozen layers, once", event.texts, event.total)
+
+    def _show_step(self, event: StepDone) -> None:
+        self._advance(f"epoch {event.epoch}/{self._epochs}", event.texts, None, restart=event.step == 1)
+
+    def _show_trial_start(self, event: TrialStarted) -> None:
+        self._history, self._epochs = [], event.epochs
+        self._trials.append((event.settings, None))
+        self._refresh()
 
     def _show_prepared(self, event: Prepared) -> None:
         rows = ", ".join(f"{count} {part}" for part, count in event.rows.items())
@@ -132,21 +154,21 @@ class TrainingDisplay:
         self._epochs, self._total = event.epochs, event.rows["train"]
         lines = [
             f"base model {event.base} on {event.device}, {event.precision}; {rows} texts",
-            f"{counts.trainable:,} of {counts.total:,} parameters learn ({counts.share:.2%})",
+            f"{counts.trainable:,} of {counts.total:,} parameters are trainable ({counts.share:.2%})",
             *event.notes,
         ]
         if event.truncated:
-            lines.append(f"{event.truncated} texts are longer than the limit; their head and tail are kept")
+            lines.append(f"{event.truncated} texts are over the length limit: their head and tail are kept")
         for line in lines:
             console.note(line)
 
     def _show_use(self, event: PrefixDone) -> None:
         use = event.use
         if use.reused:
-            console.note(f"the frozen layers' output for {use.reused} texts was kept from an earlier run")
+            console.note(f"activations of {use.reused} texts reused from an earlier run")
         if use.recomputed:
             console.note(
-                f"the frozen layers run in every epoch for {use.recomputed} texts, whose output fits neither into "
+                f"the frozen layers run in every epoch for {use.recomputed} texts: their activations fit neither "
                 "--cache-memory nor --cache-disk"
             )
 

@@ -14,7 +14,7 @@ from emoclass.evaluation.comparison import Comparison
 from emoclass.evaluation.metrics import ClassScores, Metrics
 from emoclass.evaluation.report import Evaluation
 from emoclass.training.events import TrialDone
-from emoclass.training.run import TrainResult
+from emoclass.training.train import TrainResult
 from emoclass.training.tuning import Tuning
 
 CLASS_ORDERS = ("model", "name", "support", "precision", "recall", "f1")

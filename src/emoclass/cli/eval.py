@@ -11,8 +11,8 @@ from emoclass.cli import _options as options
 from emoclass.errors import ConfigError, EmoclassError
 
 if TYPE_CHECKING:
-    from emoclass.api import Evaluated
     from emoclass.evaluation.metrics import Metrics
+    from emoclass.evaluation.stored import Evaluated
 
 _MODELS_HELP = "A trained model; several are put side by side."
 _PREDICTIONS_HELP = "Write row, text, label, prediction, confidence and loss of each row: csv, tsv, jsonl or parquet."
@@ -49,11 +49,12 @@ def evaluate(
 
     With several models, each is compared with the first on the rows that all can score.
     """
-    from emoclass import api
     from emoclass.cli import _console as console
     from emoclass.cli._reports import print_evaluation
     from emoclass.evaluation.scoring import KEPT_MISTAKES
+    from emoclass.evaluation.stored import evaluate_models
     from emoclass.pages.rendering import require_packages
+    from emoclass.pages.writing import write_report
 
     _check(sort, errors, target_accuracy)
     limits = [_parse_limit(limit) for limit in fail_under or ()]
@@ -70,7 +71,7 @@ def evaluate(
         def on_rows(rows: int, total: int | None) -> None:
             progress.update(task, advance=rows, total=total)
 
-        results = api.evaluate_models(
+        results = evaluate_models(
             data,
             models=names,
             device=device,
@@ -88,7 +89,7 @@ def evaluate(
     else:
         print_evaluation(results[0].evaluation, sort=sort, target_accuracy=target_accuracy, errors=errors)
     if report:
-        api.write_report(results[0], report)
+        write_report(results[0], report)
     for each in results:
         _require(each.model.manifest.name, each.evaluation.metrics, limits)
 

@@ -83,7 +83,7 @@ def inspect_data(
     else:
         _print(inspection, suspects)
     if report is not None:
-        from emoclass.api import write_inspection
+        from emoclass.pages.writing import write_inspection
 
         write_inspection(inspection, report, suspects=suspects)
     if fix is not None:

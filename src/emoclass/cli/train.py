@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emoclass.cli import _options as options
 from emoclass.config import RECIPES, TrainConfig
-from emoclass.errors import EmoclassError
+from emoclass.errors import EmoclassError, SecondaryProcessError
 
 if TYPE_CHECKING:
-    from emoclass.data.preparation import TrainingData
-    from emoclass.training.run import TrainResult
+    from emoclass.training.train import TrainResult
 
 REFERENCE = TrainConfig()
 
@@ -105,8 +102,13 @@ def train(
         _recipe("keep", "EPOCH", "Epoch to keep: the best, or the latest that is not clearly worse: best, latest."),
     ] = None,
     max_length: Annotated[
-        int, typer.Option(metavar="N", help="Tokens per text; longer texts keep their head and tail.")
-    ] = REFERENCE.truncation.max_length,
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Tokens per text; longer texts keep their head and tail.",
+            show_default=str(REFERENCE.truncation.max_length),
+        ),
+    ] = None,
     head_tokens: Annotated[
         int | None,
         typer.Option(metavar="N", help="Tokens kept of the head.", show_default="a quarter, 128 of 510"),
@@ -147,13 +149,21 @@ def train(
     last layer of bert-base-uncased and a classifier learn for 4 epochs. Ctrl-C saves the best epoch so far, and
     --resume goes on from there.
     """
-    from emoclass.cli import _console as console
-    from emoclass.cli._reports import print_training
-    from emoclass.config import TruncationConfig
-    from emoclass.data.preparation import prepare_training_data
+    from emoclass import api
+    from emoclass.cli._progress import TrainingDisplay
     from emoclass.data.split.splitting import parse_ratios
 
-    given = {
+    settings: dict[str, Any] = {
+        "name": name,
+        "overwrite": overwrite,
+        "device": device,
+        "precision": precision,
+        "cache_memory": _parse_size(cache_memory),
+        "cache_disk": _parse_size(cache_disk),
+        "resume": resume,
+        "patience": patience,
+        "max_minutes": max_minutes,
+        "tune": tune,
         "base_model": base_model,
         "unfreeze": None if unfreeze is None else _parse_unfreeze(unfreeze),
         "train_pooler": train_pooler,
@@ -172,44 +182,44 @@ def train(
         "class_weights": class_weights,
         "metric": metric,
         "keep": keep,
+        "max_length": max_length,
+        "head_tokens": head_tokens,
+        "seed": seed,
         "seeds": seeds,
     }
-    truncation = TruncationConfig(max_length=max_length, head_tokens=head_tokens)
-    config = TrainConfig.named(recipe, **given, truncation=truncation, seed=seed)
-    parts = prepare_training_data(
-        data,
-        val=val,
-        test=test,
-        options=options.data_options(text_column, label_column, format_, encoding, delimiter),
-        ratios=parse_ratios(ratios),
-        seed=seed,
-    )
-    _tell_about(parts)
-    settings: dict[str, Any] = {
-        "name": name,
-        "overwrite": overwrite,
-        "device": device,
-        "precision": precision,
-        "resume": resume,
-    }
-    settings |= {"patience": patience, "max_minutes": max_minutes, "tune": tune}
-    settings["fixed"] = [name for name, value in given.items() if value is not None]
-    sizes = {"cache_memory": _parse_size(cache_memory), "cache_disk": _parse_size(cache_disk)}
-    result = _run(parts, config, **settings, **sizes)
-    if result is None:  # one of several processes, not the first
-        # Torch's threads that spoke with the others may still be about, and abort an interpreter that ends under them.
+    try:
+        with _Interrupts() as interrupts, TrainingDisplay(on_data=interrupts.defer) as display:
+            result = api.train(
+                data,
+                val=val,
+                test=test,
+                recipe=recipe,
+                options=options.data_options(text_column, label_column, format_, encoding, delimiter),
+                ratios=parse_ratios(ratios),
+                on_event=display,
+                should_stop=interrupts.requested.is_set,
+                **settings,
+            )
+    except SecondaryProcessError:
+        # Threads of torch's communication may still be alive, and abort an interpreter that ends under them.
         os._exit(0)
+    _report(result, tune, json_=json_)
+
+
+def _report(result: TrainResult, tune: int | None, *, json_: bool) -> None:
+    from emoclass.cli import _console as console
+    from emoclass.cli._reports import print_training
+
     if json_:
         console.print_json(result.to_dict())
     else:
         print_training(result)
     if result.stopped:
-        console.warn(
-            f"stopped {_where(result, tune)}; what was best so far was saved; the same command with --resume goes on"
-        )
+        where = _where(result, tune)
+        console.warn(f"stopped {where}; the best epoch so far is saved; the same command with --resume continues")
         raise typer.Exit(130)
     if result.failure:
-        raise EmoclassError(f"{result.failure}; the best epoch before that was saved as {result.model.manifest.name}")
+        raise EmoclassError(f"{result.failure}; the best epoch before that is saved as {result.model.manifest.name}")
 
 
 def _where(result: TrainResult, tune: int | None) -> str:
@@ -232,40 +242,32 @@ def _parse_size(value: str | None) -> int | None:
     return None if value is None else parse_size(value)
 
 
-def _run(parts: TrainingData, config: TrainConfig, **settings: Any) -> TrainResult | None:
-    # Importing torch takes a second; bad data should not have to wait for it.
-    from emoclass.cli._progress import TrainingDisplay
-    from emoclass.training.run import train_together
+class _Interrupts:
+    """Ctrl-C and SIGTERM: they end a command at once, and a training after its current step.
 
-    with _stop_on_interrupt() as stop, TrainingDisplay() as display:
-        return train_together(parts, config, on_event=display, should_stop=stop.is_set, **settings)
+    A second one always ends the command at once. Signals that the shell ignores stay ignored.
 
+    Attributes:
+        requested: Set by the first signal during a training.
+    """
 
-def _tell_about(parts: TrainingData) -> None:
-    from emoclass.cli import _console as console
+    def __init__(self) -> None:
+        self.requested, self._deferred = threading.Event(), False
 
-    for note in parts.notes:
-        console.note(note)
-    console.tell_removed(parts.removed_rows, parts.conflicts)
-    for part, rows in parts.leaked.items():
-        if rows:
-            console.warn(f"{rows} texts of the {part} part also stand in the training part")
+    def __enter__(self) -> _Interrupts:
+        handled = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+        self._previous = {number: signal.signal(number, self._handle) for number in handled}
+        return self
 
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """A flag that the first Ctrl-C or SIGTERM raises; a second one ends at once. What the shell ignores stays so."""
-    stop = threading.Event()
-
-    def handle(number: int, frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
-    previous = {number: signal.signal(number, handle) for number in heard}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    def defer(self) -> None:
+        """From now on, let the first signal request a stop."""
+        self._deferred = True
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if not self._deferred or self.requested.is_set():
+            raise KeyboardInterrupt
+        self.requested.set()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from emoclass.config import TruncationConfig
 from emoclass.encoders.bert.config import EncoderConfig
@@ -95,20 +96,28 @@ class BaseModel:
         kept = {name: value for name, value in own.items() if name not in ("name_or_path", "auto_map")}
         return {**kept, "model_max_length": max_length}
 
-    def load(self, num_labels: int, *, seed: int, dropout: float | None = None) -> tuple[PackedBert, tuple[str, ...]]:
+    def load(
+        self,
+        num_labels: int,
+        *,
+        seed: int,
+        dropout: float | None = None,
+        tensors: Mapping[str, Tensor] | None = None,
+    ) -> tuple[PackedBert, tuple[str, ...]]:
         """The model with a new classifier, and notes on what is not from the base.
 
         Args:
             num_labels: Number of classes.
             seed: Of the new weights.
             dropout: Instead of the base model's.
+            tensors: The weights, where ``read_tensors`` has read them already; the model shares their memory.
 
         Raises:
             ModelError: Weights are missing or damaged.
         """
         generator = torch.Generator().manual_seed(seed)
         width, std = self.config.hidden_size, self.config.initializer_range
-        tensors = read_tensors(self.directory)
+        tensors = dict(read_tensors(self.directory) if tensors is None else tensors)
         notes = []
         if "bert.pooler.dense.weight" not in tensors:
             pooler = new_linear(width, width, std, generator)

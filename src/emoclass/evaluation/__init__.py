@@ -1,3 +1,3 @@
 """How good a classifier is."""
 
-__all__ = ["baseline", "calibration", "comparison", "metrics", "report", "scoring", "significance"]
+__all__ = ["baseline", "calibration", "comparison", "metrics", "report", "scoring", "significance", "stored"]

@@ -1,3 +1,3 @@
 """Evaluations and inspections as pages of HTML."""
 
-__all__ = ["evaluation", "inspection", "rendering"]
+__all__ = ["evaluation", "inspection", "rendering", "writing"]

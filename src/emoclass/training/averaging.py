@@ -1,25 +1,24 @@
-"""Several trainings from one beginning, and the mean of their weights."""
+"""Several trainings from the same start, and the mean of their weights."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 from emoclass.errors import LossError, StoppedError
 from emoclass.store.runs import RunStates, parse_state
 from emoclass.training.events import SeedStarted
-from emoclass.training.learning import Learning
+from emoclass.training.fitting import Checkpoints, Fit, fit
 
 
 @dataclass(frozen=True)
 class Averaged:
-    """What the mean of several trainings' weights is on the validation part.
+    """The mean of the weights of several trainings, scored on the validation set.
 
     Attributes:
-        seeds: How many trainings.
-        val_loss: Its mean cross-entropy.
-        val_accuracy: Its accuracy.
-        val_macro_f1: Its macro F1.
+        seeds: Number of trainings.
+        val_loss: Mean cross-entropy.
+        val_accuracy: Accuracy.
+        val_macro_f1: Macro F1.
     """
 
     seeds: int
@@ -28,31 +27,29 @@ class Averaged:
     val_macro_f1: float
 
 
-def average_seeds(
-    first: Learning, states: RunStates, *, resume: bool = False, patience: int | None = None, deadline: float = math.inf
-) -> Averaged:
-    """Trains again from where ``first`` began, with other orders of texts, and gives it the mean of all weights.
+def average_seeds(first: Fit, states: RunStates, *, resume: bool = False, patience: int | None = None) -> Averaged:
+    """Train again from the same start with other orders of texts, and give ``first`` the mean of all weights.
 
-    All weights are those of the epoch that a training keeps. A mean of weights, unlike one of probabilities, is one
-    model (Wortsman et al. 2022, "Model soups", arXiv:2203.05482).
+    Each training contributes the weights of the epoch that it keeps. Unlike a mean of probabilities, a mean of weights
+    is one model (Wortsman et al. 2022, "Model soups", arXiv:2203.05482).
 
     Args:
-        first: A learning that is over; ``stopped`` is set where it came to fewer seeds than its recipe says.
-        states: The first one's; those of the others are saved below them.
-        resume: Whether the others go on where they were.
-        patience: End a training after so many epochs without a better one.
-        deadline: When to stop, on the monotonic clock.
+        first: The first training, complete; ``stopped`` is set if not all of the recipe's seeds were trained.
+        states: Its checkpoints; those of the others are saved below them.
+        resume: Whether the others resume from their checkpoints.
+        patience: Stop a training after this many epochs without a better one.
     """
-    setup, config = first.setup, first.config
+    context, config, ranks = first.context, first.config, first.context.hardware.ranks
     mean, count = {name: tensor.clone() for name, tensor in first.kept_tensors.items()}, 1
     for number in range(1, config.seeds):
-        setup.on_event(SeedStarted(number + 1, config.seeds))
-        model, _ = setup.new_model(config)
+        context.on_event(SeedStarted(number + 1, config.seeds))
+        model, _ = context.new_model(config)
+        other = Fit(context, model, replace(config, seed=(config.seed + number) % 2**32))
         with states.of_part(f"seed-{number}") as own:
-            saved = parse_state(setup.ranks.from_first(own.read())) if resume else None
-            other = Learning(setup, model, replace(config, seed=(config.seed + number) % 2**32), own)
+            saved = parse_state(ranks.from_first(own.read())) if resume else None
+            checkpoints = Checkpoints(own, context.on_event, {})
             try:
-                other.learn(saved, patience=patience, deadline=deadline)
+                fit(other, stop=context.stop, patience=patience, checkpoints=checkpoints, saved=saved)
             except StoppedError:
                 other.stopped = True
             except LossError:
@@ -63,6 +60,6 @@ def average_seeds(
         count += 1
         for name, tensor in other.kept_tensors.items():
             mean[name] += (tensor - mean[name]) / count
-    first.recall(first.history, mean)
+    first.restore(first.history, mean)
     loss, accuracy, macro_f1 = first.evaluate()
     return Averaged(count, loss, accuracy, macro_f1)

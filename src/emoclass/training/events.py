@@ -1,27 +1,35 @@
-"""What happens while a training runs, for those who watch it."""
+"""What happens during a training, for callbacks that show it; importing this loads neither torch nor pandas."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emoclass.activations.cache import CacheUse
-from emoclass.config import Unfreeze
-from emoclass.encoders.freezing import ParameterCounts
-from emoclass.training.loop import EpochDone, TrainEvent
+if TYPE_CHECKING:
+    from emoclass.activations.cache import CacheUse
+    from emoclass.config import Unfreeze
+    from emoclass.data.preparation import TrainingData
+    from emoclass.encoders.freezing import ParameterCounts
+
+
+@dataclass(frozen=True)
+class DataReady:
+    """The data is read, cleaned and split."""
+
+    data: TrainingData
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The model stands and the texts are tokenized.
+    """The base model is loaded and the texts are tokenized.
 
     Attributes:
-        parameters: How many parameters train.
-        epochs: Passes over the training part, by the recipe.
-        rows: Texts in each part.
-        truncated: Texts of all parts that are longer than the length limit.
-        device: Where the computing is done.
-        precision: What the frozen layers compute in.
+        parameters: Trainable and total parameters.
+        epochs: Epochs of the recipe.
+        rows: Texts in each split.
+        truncated: Texts over the length limit, in all splits.
+        device: Device of the computation.
+        precision: Precision of the encoder layers.
         base: Name and source of the base model.
         notes: What the user should know.
     """
@@ -38,7 +46,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Resumed:
-    """Training goes on from a saved state: the epoch, the steps taken in it, and the epochs before."""
+    """A run resumes from a checkpoint: its epoch, steps done in that epoch, and the epochs before."""
 
     epoch: int
     step: int
@@ -47,14 +55,14 @@ class Resumed:
 
 @dataclass(frozen=True)
 class StateNotSaved:
-    """A state from which to go on could not be saved, and why."""
+    """A checkpoint could not be saved, and why."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class TextsEncoded:
-    """The frozen layers are done with some more texts."""
+    """The frozen layers have encoded some more texts."""
 
     texts: int
     total: int
@@ -62,14 +70,49 @@ class TextsEncoded:
 
 @dataclass(frozen=True)
 class PrefixDone:
-    """The frozen layers are done with all texts; ``use`` says where what they gave is kept."""
+    """The frozen layers have encoded all texts; ``use`` says where the activations are."""
 
     use: CacheUse
 
 
 @dataclass(frozen=True)
+class StepDone:
+    """One optimizer step.
+
+    Attributes:
+        epoch: Counted from 1.
+        step: Counted from 1 within the epoch.
+        steps: Steps per epoch.
+        texts: Texts in the batch.
+        loss: Mean loss of the epoch so far, updated every few steps.
+        learning_rate: Learning rate of the step.
+    """
+
+    epoch: int
+    step: int
+    steps: int
+    texts: int
+    loss: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """One epoch. Training figures are means over its batches, with dropout and mixup."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    val_macro_f1: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Probed:
-    """So many layers were tried: the validation score, and the seconds that the whole training would take."""
+    """A probe of one depth: its validation score, and the estimated seconds of the whole training."""
 
     unfreeze: Unfreeze
     score: float
@@ -78,7 +121,7 @@ class Probed:
 
 @dataclass(frozen=True)
 class SeedStarted:
-    """The next training of several whose weights will be averaged: its number, from 1, and of how many."""
+    """The next of several trainings whose weights are averaged: its number, counted from 1, and how many."""
 
     number: int
     seeds: int
@@ -86,7 +129,7 @@ class SeedStarted:
 
 @dataclass(frozen=True)
 class TrialStarted:
-    """A search tries some settings."""
+    """A trial of a search starts: its number, counted from 1, its settings, and its epochs."""
 
     number: int
     settings: dict[str, Any]
@@ -95,7 +138,7 @@ class TrialStarted:
 
 @dataclass(frozen=True)
 class TrialDone:
-    """A trial is over: its best validation score, when that was, its seconds, and how it ended."""
+    """A trial of a search has ended: its best validation score and epoch, its seconds, and how it ended."""
 
     number: int
     score: float
@@ -104,8 +147,10 @@ class TrialDone:
     state: str
 
 
+TrainEvent = StepDone | EpochDone
 RunEvent = (
-    Prepared
+    DataReady
+    | Prepared
     | TextsEncoded
     | PrefixDone
     | Resumed

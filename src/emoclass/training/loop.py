@@ -21,6 +21,7 @@ from emoclass.encoders.batching import chunk_tokens, token_chunks
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.freezing import frozen_depth
 from emoclass.errors import LossError
+from emoclass.training.events import EpochDone, StepDone, TrainEvent
 from emoclass.training.optimizer import Optimizer, WorkingLayers
 from emoclass.training.ranks import Ranks
 
@@ -32,43 +33,6 @@ class Scores(NamedTuple):
     accuracy: float
     macro_f1: float
 
-
-@dataclass(frozen=True)
-class StepDone:
-    """One optimizer step has been taken.
-
-    Attributes:
-        epoch: Counted from 1.
-        step: Counted from 1 within the epoch.
-        steps: Steps per epoch.
-        texts: Texts in the batch.
-        loss: Mean loss of the epoch so far; measured every few steps.
-        learning_rate: The rate that the step used.
-    """
-
-    epoch: int
-    step: int
-    steps: int
-    texts: int
-    loss: float
-    learning_rate: float
-
-
-@dataclass(frozen=True)
-class EpochDone:
-    """One epoch is over. Training figures are means over its batches, taken while learning, with dropout and mixup."""
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    val_macro_f1: float
-    learning_rate: float
-    seconds: float
-
-
-TrainEvent = StepDone | EpochDone
 
 _LOSS_EVERY = 10
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -15,13 +14,14 @@ from torch import Tensor
 
 from emoclass.activations.logits import compute_logits
 from emoclass.config import CLASS_WEIGHTS, TrainConfig, Unfreeze
+from emoclass.encoders.freezing import frozen_depth
 from emoclass.errors import ConfigError, LossError, StoppedError
 from emoclass.evaluation.significance import Gain, bootstrap_gain
 from emoclass.store.runs import RunStates, SavedState
-from emoclass.training.events import StateNotSaved, TrialDone, TrialStarted
-from emoclass.training.learning import Learning
-from emoclass.training.loop import EpochDone
-from emoclass.training.setup import TrainingSetup
+from emoclass.training.context import Context
+from emoclass.training.events import EpochDone, TrialDone, TrialStarted
+from emoclass.training.fitting import Checkpoints, Fit, fit
+from emoclass.training.run import Run
 
 if TYPE_CHECKING:
     import optuna
@@ -113,72 +113,78 @@ class Tuning:
         }
 
 
+def search(context: Context, run: Run) -> tuple[Fit, Tuning]:
+    """Search for better settings, and return the best trial's model and what the search was worth."""
+    trials = run.options.tune or 1
+    tuner = Tuner(context, run.config, run.fixed, run.states, min_epochs=run.min_epochs)
+    found = tuner.run(trials, saved=run.saved, patience=run.options.patience)
+    fitted = tuner.fitted(found.best)
+    fitted.stopped = len(found.trials) < trials and context.stop.requested
+    return fitted, Tuning(found, *tuner.gain(fitted))
+
+
 class Tuner:
-    """Trains again and again with other settings.
+    """Train repeatedly with different settings.
 
     Args:
-        setup: What all trials share.
-        config: The recipe that the search begins with.
-        fixed: Settings that stay as they are.
+        context: What all trials share.
+        config: The recipe of the first trial.
+        fixed: Settings that are not searched.
         states: Where the search is saved after each trial.
-        least_epochs: Of every trial.
+        min_epochs: Minimum number of epochs of each trial.
 
     Attributes:
-        trials: All so far.
-        tensors: Trained weights by number of the trial: of the first and of the best one.
+        trials: All trials so far.
+        tensors: Trained weights of the first and of the best trial, by number of the trial and by name.
     """
 
     def __init__(
-        self,
-        setup: TrainingSetup,
-        config: TrainConfig,
-        fixed: Set[str],
-        states: RunStates,
-        *,
-        least_epochs: int = 1,
+        self, context: Context, config: TrainConfig, fixed: Set[str], states: RunStates, *, min_epochs: int = 1
     ) -> None:
-        self.setup, self.config, self._states = setup, config, states
-        depths = [config.unfreeze] if "unfreeze" in fixed else setup.depths_to_try
+        self.context, self.config = context, config
+        self._checkpoints = Checkpoints(states, context.on_event, {})
+        depths = [config.unfreeze] if "unfreeze" in fixed else context.depths_to_try
         starts = [
-            replace(start, epochs=max(start.epochs, least_epochs))
-            for start in _starts(config, len(setup.data.train), depths)
+            replace(start, epochs=max(start.epochs, min_epochs))
+            for start in _starts(config, len(context.data.train), depths)
         ]
-        space = _space(starts, depths, least_epochs)
+        space = _space(starts, depths, min_epochs)
         self._space = {name: suggest for name, suggest in space.items() if name not in fixed}
         first = [{name: getattr(start, name) for name in self._space} for start in starts]
         self._starts = [values for number, values in enumerate(first) if values not in first[:number]]
         if not self._space:
-            raise ConfigError("--tune: every setting that could be tried is given; leave out some")
+            raise ConfigError("--tune: all settings that can be searched are given; drop some")
         self.trials: list[Trial] = []
         self.tensors: dict[int, dict[str, Tensor]] = {}
-        self._interim: list[str] | None = None
+        self._saved_model: list[str] | None = None
 
     @property
     def best(self) -> Trial:
         """The trial with the best score, the earliest on a tie."""
         return max(self.trials, key=lambda trial: trial.score)
 
-    def run(self, trials: int, *, saved: SavedState | None, deadline: float, patience: int | None) -> Search:
-        """Searches.
+    def run(self, trials: int, *, saved: SavedState | None, patience: int | None) -> Search:
+        """Search until so many trials are done, those of an earlier run included, or the run should stop.
+
+        The first trial has no time limit, so that there is a model.
 
         Args:
-            trials: How many trainings in all, those of an earlier run included.
-            saved: A state to go on from.
-            deadline: When to stop, on the monotonic clock.
-            patience: End a trial after so many epochs without a better one.
+            trials: Number of trials.
+            saved: A search to resume.
+            patience: Stop a trial after this many epochs without a better one.
 
         Raises:
-            StoppedError: It was stopped before the first trial was over.
-            LossError: The loss was no number in every trial.
+            StoppedError: It was stopped before the first trial was complete.
+            LossError: The loss was not finite in any trial.
         """
         optuna = _optuna()
         study = optuna.create_study(direction="maximize", pruner=optuna.pruners.MedianPruner(_STARTUP_TRIALS, 1))
         if saved is not None:
             self._resume(study, saved)
         for number in range(len(self.trials) + 1, trials + 1):
-            if self.trials and (self.setup.should_stop() or time.monotonic() > deadline):
+            if self.trials and self.context.stop:
                 break
-            # Seeded by its number, so that a search that goes on is the one that was not interrupted.
+            # Seeded by its number, so that a resumed search is the one that was not interrupted.
             study.sampler = optuna.samplers.TPESampler(
                 n_startup_trials=_STARTUP_TRIALS, multivariate=True, seed=self.config.seed + number
             )
@@ -186,77 +192,80 @@ class Tuner:
                 study.enqueue_trial(start)
             asked = study.ask()
             settings = {name: suggest(asked, name) for name, suggest in self._space.items()}
-            latest = deadline if self.trials else math.inf
-            if not self._try(number, settings, asked, deadline=latest, patience=patience):
+            trial = self._try(number, settings, asked, patience)
+            if trial is None:
                 break
-            trial = self.trials[-1]
+            self._add(trial)
             study.tell(asked, _value(trial), state=_state(trial))
         if not self.trials:
-            raise StoppedError("stopped before the first trial was over; nothing was saved")
+            raise StoppedError("cancelled before the first trial was complete; nothing was saved")
         if all(trial.state == "failed" for trial in self.trials):
-            raise LossError("the loss was no finite number in any trial; use --precision fp32")
+            raise LossError("the loss was not finite in any trial; use --precision fp32")
         return Search(tuple(self.trials), self.best, self._importance(study))
 
-    def recipe(self, settings: Mapping[str, Any]) -> TrainConfig:
-        """The recipe with these settings."""
-        return replace(self.config, **settings)
+    def fitted(self, trial: Trial) -> Fit:
+        """Return the model of the first or the best trial, with the weights of the epoch that it keeps."""
+        config = replace(self.config, **trial.settings)
+        model, _ = self.context.new_model(config)
+        fitted = Fit(self.context, model, config)
+        fitted.restore(trial.history, self.tensors.get(trial.number, {}))
+        return fitted
 
-    def learned(self, trial: Trial) -> Learning:
-        """The first or the best trial's model with the weights of the epoch that it keeps."""
-        config = self.recipe(trial.settings)
-        model, _ = self.setup.new_model(config)
-        learning = Learning(self.setup, model, config, sources={"val": self.setup.val_source(model)})
-        learning.recall(trial.history, self.tensors.get(trial.number, {}))
-        return learning
-
-    def gain(self, best: Learning) -> tuple[Gain, str]:
-        """What the best trial's model is better by than the first one's, and on which part."""
-        data, setup = self.setup.data, self.setup
-        part = "val" if data.test is None else "test"
+    def gain(self, best: Fit) -> tuple[Gain, str]:
+        """Return the gain of the best trial's model over the first one's, and the split that it is measured on."""
+        context, data = self.context, self.context.data
+        split = "val" if data.test is None else "test"
         rows = data.val if data.test is None else data.test
         known = [pair for pair in zip(rows.texts, rows.labels, strict=True) if pair[1] in data.labels.names]
-        texts, labels = setup.tokenizer([text for text, _ in known]), data.labels.encode([label for _, label in known])
-        first = best if self.best.number == 1 else self.learned(self.trials[0])
-        old, new = (
-            compute_logits(each.model, setup.source(each.model, texts)).argmax(-1).numpy() for each in (first, best)
+        texts, labels = (
+            context.tokenizer([text for text, _ in known]),
+            data.labels.encode([label for _, label in known]),
         )
-        return bootstrap_gain(labels, old, new, len(data.labels), self.config.metric), part
+        first = best if self.best.number == 1 else self.fitted(self.trials[0])
+        old, new = (
+            compute_logits(each.model, context.source_of(each.model, texts)).argmax(-1).numpy()
+            for each in (first, best)
+        )
+        return bootstrap_gain(labels, old, new, len(data.labels), self.config.metric), split
 
-    def _try(
-        self, number: int, settings: dict[str, Any], asked: optuna.Trial, *, deadline: float, patience: int | None
-    ) -> bool:
-        """Trains once; whether that came to an end."""
-        config, start = self.recipe(settings), time.perf_counter()
-        self.setup.on_event(TrialStarted(number, settings, config.epochs))
+    def _try(self, number: int, settings: dict[str, Any], asked: optuna.Trial, patience: int | None) -> Trial | None:
+        """Train once; ``None`` if somebody asked to stop, so that the resumed search does this trial anew."""
+        context, config, start = self.context, replace(self.config, **settings), time.perf_counter()
+        context.on_event(TrialStarted(number, settings, config.epochs))
         state = "complete"
 
-        def is_hopeless(epoch: EpochDone) -> bool:
+        def should_prune(epoch: EpochDone) -> bool:
             nonlocal state
-            asked.report(learning.score(learning.best), epoch.epoch)
+            asked.report(fitted.score(fitted.best), epoch.epoch)
             if number > 1 and epoch.epoch < config.epochs and asked.should_prune():
                 state = "pruned"
             return state == "pruned"
 
-        model, _ = self.setup.new_model(config)
+        stop = context.stop if self.trials else context.stop.without_limit()
+        fitted = Fit(context, context.new_model(config)[0], config)
         try:
-            learning = Learning(self.setup, model, config)
-            learning.learn(patience=patience, deadline=deadline, should_end=is_hopeless)
+            context.encode(frozen_depth(fitted.model), stop=stop)
+            fit(fitted, stop=stop, patience=patience, should_end=should_prune)
         except StoppedError:
-            return False
+            return None
         except LossError:
             state = "failed"
-        if self.setup.should_stop():  # when the search goes on this trial is done anew
-            return False
-        if learning.stopped:  # out of time
+        if context.stop.requested:
+            return None
+        if fitted.stopped:  # out of time
             state = "pruned"
-        score, epoch = (learning.score(learning.kept), learning.kept.epoch) if learning.history else (0.0, 0)
-        trial = Trial(number, settings, tuple(learning.history), score, epoch, time.perf_counter() - start, state)
+        score, epoch = (fitted.score(fitted.kept), fitted.kept.epoch) if fitted.history else (0.0, 0)
+        trial = Trial(number, settings, tuple(fitted.history), score, epoch, time.perf_counter() - start, state)
+        if number == 1 or score > self.best.score:
+            self.tensors = {n: kept for n, kept in self.tensors.items() if n == 1} | {number: fitted.kept_tensors}
+        return trial
+
+    def _add(self, trial: Trial) -> None:
         self.trials.append(trial)
-        if self.best is trial or number == 1:
-            self.tensors = {n: kept for n, kept in self.tensors.items() if n == 1} | {number: learning.kept_tensors}
-        self._save()
-        self.setup.on_event(TrialDone(trial.number, trial.score, trial.best_epoch, trial.seconds, trial.state))
-        return True
+        tensors = {f"{number}.{name}": t for number, kept in self.tensors.items() for name, t in kept.items()}
+        trials = [each.to_dict() for each in self.trials]
+        self._checkpoints.save(tensors, {"trials": trials, "saved_model": self._saved_model})
+        self.context.on_event(TrialDone(trial.number, trial.score, trial.best_epoch, trial.seconds, trial.state))
 
     def _importance(self, study: optuna.Study) -> dict[str, float]:
         optuna = _optuna()
@@ -271,18 +280,10 @@ class Tuner:
             return {}
         return {name: float(share) for name, share in found.items() if np.isfinite(share)}
 
-    def _save(self) -> None:
-        tensors = {f"{number}.{name}": t for number, kept in self.tensors.items() for name, t in kept.items()}
-        try:
-            trials = [trial.to_dict() for trial in self.trials]
-            self._states.save(tensors, {"trials": trials, "interim": self._interim})
-        except OSError as error:
-            self.setup.on_event(StateNotSaved(f"{self._states.directory}: {error.strerror or error}"))
-
     def _resume(self, study: optuna.Study, saved: SavedState) -> None:
         optuna = _optuna()
         self.trials = [Trial.from_dict(values) for values in saved.facts["trials"]]
-        self._interim = saved.facts["interim"]
+        self._saved_model = saved.facts["saved_model"]
         for key, tensor in saved.tensors.items():
             number, _, name = key.partition(".")
             self.tensors.setdefault(int(number), {})[name] = tensor
@@ -300,8 +301,8 @@ class Tuner:
                     intermediate_values={e.epoch: float(s) for e, s in zip(trial.history, scores, strict=False)},
                 )
             )
-            self.setup.on_event(TrialStarted(trial.number, trial.settings, len(trial.history)))
-            self.setup.on_event(TrialDone(trial.number, trial.score, trial.best_epoch, trial.seconds, trial.state))
+            self.context.on_event(TrialStarted(trial.number, trial.settings, len(trial.history)))
+            self.context.on_event(TrialDone(trial.number, trial.score, trial.best_epoch, trial.seconds, trial.state))
 
 
 def _starts(config: TrainConfig, texts: int, depths: Sequence[Unfreeze]) -> list[TrainConfig]:
@@ -314,7 +315,7 @@ def _starts(config: TrainConfig, texts: int, depths: Sequence[Unfreeze]) -> list
 _Suggest = Callable[[Any, str], Any]
 
 
-def _space(starts: Sequence[TrainConfig], depths: Sequence[Unfreeze], least_epochs: int) -> dict[str, _Suggest]:
+def _space(starts: Sequence[TrainConfig], depths: Sequence[Unfreeze], min_epochs: int) -> dict[str, _Suggest]:
     """How a value of each setting is found; those that it begins with are among those to be found."""
 
     def own(name: str) -> list[Any]:
@@ -328,7 +329,7 @@ def _space(starts: Sequence[TrainConfig], depths: Sequence[Unfreeze], least_epoc
         return trial.suggest_float(name, min(low, *positive), max(high, *positive), log=True)
 
     def epochs(trial: optuna.Trial, name: str) -> int:
-        return trial.suggest_int(name, max(least_epochs, min(2, *own(name))), max(16, *own(name)))
+        return trial.suggest_int(name, max(min_epochs, min(2, *own(name))), max(16, *own(name)))
 
     space: dict[str, _Suggest] = {
         "learning_rate": partial(between, 3e-5, 5e-3),

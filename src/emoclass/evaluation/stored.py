@@ -1,0 +1,131 @@
+"""Trained models evaluated on labelled data, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emoclass.data.cleaning.stream import LabelledReader
+from emoclass.data.options import DataOptions
+from emoclass.data.tables.formats import format_of
+from emoclass.data.tables.parts import part_paths
+from emoclass.data.tables.writing import record_writer
+from emoclass.errors import ConfigError, ModelError
+from emoclass.evaluation.baseline import Baseline
+from emoclass.evaluation.report import Evaluation
+from emoclass.evaluation.report import evaluate as run_evaluation
+from emoclass.evaluation.scoring import KEPT_MISTAKES, Rows, Scoring
+from emoclass.inference.output import output_file
+from emoclass.inference.predictor import load
+from emoclass.store import layout
+from emoclass.store.checkpoints import StoredModel, find_model, read_model
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A stored model, how it did, and its epochs."""
+
+    model: StoredModel
+    evaluation: Evaluation
+    history: list[dict[str, Any]]
+
+
+def evaluate_models(
+    data: str | Path,
+    *,
+    models: Sequence[str | Path | None],
+    device: str = "auto",
+    precision: str = "auto",
+    options: DataOptions | None = None,
+    kept_mistakes: int = KEPT_MISTAKES,
+    predictions: str | Path | None = None,
+    on_rows: Callable[[int, int | None], None] = lambda rows, total: None,
+    on_note: Callable[[str], None] = lambda note: None,
+) -> list[Evaluated]:
+    """Scores several trained classifiers on the same data, side by side; see ``evaluate``.
+
+    Raises:
+        ConfigError: ``predictions`` is given with several models.
+    """
+    if predictions is not None and len(models) > 1:
+        raise ConfigError("predictions are written of one model; evaluate the models one by one for them")
+    stored = [find_model(model) for model in models]
+    with ExitStack() as stack:
+        labelled = stack.enter_context(open_evaluation_data(data, options or DataOptions()))
+        for note in labelled.notes:
+            on_note(note)
+
+        def read(model: StoredModel) -> tuple[StoredModel, Scoring, list[dict[str, Any]]]:
+            classifier = load(model.directory, device=device, precision=precision)
+            scoring = Scoring(
+                classifier,
+                training_hashes=_training_hashes(model),
+                baseline=Baseline.load(model.directory, layout.BASELINE, len(classifier.labels)),
+                temperature=model.manifest.calibration["temperature"],
+                kept_mistakes=kept_mistakes,
+            )
+            return model, scoring, _history(model)
+
+        loaded = [read_model(each, read) for each in stored]
+        scorings = [scoring for _, scoring, _ in loaded]
+        if predictions is not None:
+            for scoring in scorings:
+                scoring.on_scored = stack.enter_context(_prediction_writer(predictions, scoring.classifier.labels))
+        evaluations = run_evaluation(scorings, labelled, on_rows=on_rows)
+    return [
+        Evaluated(model, evaluation, history)
+        for (model, _, history), evaluation in zip(loaded, evaluations, strict=True)
+    ]
+
+
+def _training_hashes(stored: StoredModel) -> npt.NDArray[np.int64]:
+    path = stored.directory / layout.TRAINING_HASHES
+    try:
+        hashes: npt.NDArray[np.int64] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from None
+    return hashes
+
+
+def _history(stored: StoredModel) -> list[dict[str, Any]]:
+    lines = (stored.directory / layout.HISTORY).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@contextmanager
+def _prediction_writer(path: str | Path, labels: Sequence[str]) -> Iterator[Callable[[Sequence[str], Rows], None]]:
+    """Writes row, text, label, prediction, confidence and loss of each scored row, in the format of the name."""
+    format_ = format_of(str(path))[0]
+    if format_ is None:
+        raise ConfigError(f"{path}: the name does not tell the format; use .csv, .tsv, .jsonl or .parquet")
+    with output_file(path) as file:
+        writer = record_writer(file, format_)
+
+        def write(texts: Sequence[str], rows: Rows) -> None:
+            columns = {
+                "row": rows.numbers.tolist(),
+                "text": texts,
+                "label": [labels[i] for i in rows.true.tolist()],
+                "prediction": [labels[i] for i in rows.predicted.tolist()],
+                "confidence": rows.confidences.astype(np.float64).round(6).tolist(),
+                "loss": rows.losses.round(6).tolist(),
+            }
+            writer.write(list(columns), zip(*columns.values(), strict=True))
+
+        try:
+            yield write
+        finally:
+            writer.close()
+
+
+def open_evaluation_data(data: str | Path, options: DataOptions) -> LabelledReader:
+    """Opens a file, or the test part of a split directory, to be read and cleaned a block at a time."""
+    (path,) = part_paths(data, ("test",)).values()
+    return LabelledReader(path, options)

@@ -1,0 +1,45 @@
+"""Evaluations and inspections as pages of HTML in files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from emoclass.data.inspection.label_noise import Suspect
+from emoclass.data.inspection.results import Inspection
+from emoclass.evaluation.stored import Evaluated
+from emoclass.inference.output import output_file
+from emoclass.pages.evaluation import render_evaluation
+from emoclass.pages.inspection import render_inspection
+
+
+def write_report(result: Evaluated, path: str | Path) -> None:
+    """Writes an evaluation as one page of HTML that needs nothing else.
+
+    Raises:
+        ConfigError: The packages of ``emoclass[report]`` are not installed.
+        OSError: The file cannot be written.
+    """
+    manifest = result.model.manifest
+    facts = [
+        ("base model", manifest.base_model["name"]),
+        ("trained", manifest.created_at[:10]),
+        ("training texts", f"{manifest.data['rows']['train']:,}"),
+    ]
+    page = render_evaluation(result.evaluation, model=manifest.name, facts=facts, history=result.history)
+    with output_file(path) as file:
+        file.write(page.encode("utf-8", "replace"))
+
+
+def write_inspection(
+    inspection: Inspection, path: str | Path, *, suspects: Mapping[str, Sequence[Suspect]] | None = None
+) -> None:
+    """Writes an inspection of data as one page of HTML that needs nothing else.
+
+    Raises:
+        ConfigError: The packages of ``emoclass[report]`` are not installed.
+        OSError: The file cannot be written.
+    """
+    page = render_inspection(inspection, suspects=suspects)
+    with output_file(path) as file:
+        file.write(page.encode("utf-8", "replace"))
