@@ -15,7 +15,7 @@ from emoclass.evaluation.metrics import ClassScores, Metrics
 from emoclass.evaluation.report import Evaluation
 from emoclass.training.events import TrialDone
 from emoclass.training.train import TrainResult
-from emoclass.training.tuning import Tuning
+from emoclass.training.trials import Tuning
 
 CLASS_ORDERS = ("model", "name", "support", "precision", "recall", "f1")
 _SHOWN_PAIRS = 5

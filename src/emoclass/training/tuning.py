@@ -1,19 +1,18 @@
-"""The search for a better recipe: trials on one setup, so that all of one depth share one activation cache."""
+"""Hyperparameter search: trials in one context, so that all trials of one depth share their activations."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from collections.abc import Set
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
 from emoclass.activations.logits import compute_logits
-from emoclass.config import CLASS_WEIGHTS, TrainConfig, Unfreeze
+from emoclass.config import TrainConfig
 from emoclass.encoders.freezing import frozen_depth
 from emoclass.errors import ConfigError, LossError, StoppedError
 from emoclass.evaluation.significance import Gain, bootstrap_gain
@@ -22,105 +21,24 @@ from emoclass.training.context import Context
 from emoclass.training.events import EpochDone, TrialDone, TrialStarted
 from emoclass.training.fitting import Checkpoints, Fit, fit
 from emoclass.training.run import Run
+from emoclass.training.search_space import first_recipes, search_space
+from emoclass.training.trials import Search, Trial, Tuning
 
 if TYPE_CHECKING:
     import optuna
 
-# Trials before the search learns from them, and before the median of the others ends a bad one.
+# Trials before the sampler uses their results, and before a trial worse than the median is pruned.
 _STARTUP_TRIALS = 8
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One training of a search.
-
-    Attributes:
-        number: Counted from 1.
-        settings: What was searched, and its values.
-        history: Its epochs.
-        score: The validation score of the epoch that is kept.
-        best_epoch: When that was.
-        seconds: Time that it took, the frozen layers' included.
-        state: ``complete``, ``pruned`` (ended early, being worse than others at that time) or ``failed``.
-    """
-
-    number: int
-    settings: dict[str, Any]
-    history: tuple[EpochDone, ...]
-    score: float
-    best_epoch: int
-    seconds: float
-    state: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Trial:
-        """The trial from what ``to_dict`` gave."""
-        return cls(**{**values, "history": tuple(EpochDone(**epoch) for epoch in values["history"])})
-
-
-@dataclass(frozen=True)
-class Search:
-    """What a search gave.
-
-    Attributes:
-        trials: All that ended; the first one is the recipe that the search began with.
-        best: The one with the best validation score, the earliest on a tie.
-        importance: Share of each setting in the differences between scores, most important first; empty where
-            there are too few trials to say (PED-ANOVA, Watanabe et al. 2023).
-    """
-
-    trials: tuple[Trial, ...]
-    best: Trial
-    importance: dict[str, float]
-
-    @property
-    def frontier(self) -> tuple[Trial, ...]:
-        """Trials that no other beats in both score and time, fastest first."""
-        kept: list[Trial] = []
-        for trial in sorted(self.trials, key=lambda t: (t.seconds, -t.score)):
-            if trial.state != "failed" and (not kept or trial.score > kept[-1].score):
-                kept.append(trial)
-        return tuple(kept)
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """A search, and what it was good for.
-
-    Attributes:
-        search: The trials.
-        gain: Of the best trial over the first one on ``part``.
-        part: ``test``; or ``val`` where there is no test part: then it is optimistic, for the best was chosen there.
-    """
-
-    search: Search
-    gain: Gain
-    part: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        search = self.search
-        return {
-            "best": search.best.number,
-            "gain": {**asdict(self.gain), "part": self.part, "significant": self.gain.significant},
-            "importance": search.importance,
-            "frontier": [trial.number for trial in search.frontier],
-            "trials": [trial.to_dict() for trial in search.trials],
-        }
-
-
 def search(context: Context, run: Run) -> tuple[Fit, Tuning]:
-    """Search for better settings, and return the best trial's model and what the search was worth."""
+    """Search for better settings, and return the best trial's model and the search with its gain."""
     trials = run.options.tune or 1
     tuner = Tuner(context, run.config, run.fixed, run.states, min_epochs=run.min_epochs)
-    found = tuner.run(trials, saved=run.saved, patience=run.options.patience)
-    fitted = tuner.fitted(found.best)
-    fitted.stopped = len(found.trials) < trials and context.stop.requested
-    return fitted, Tuning(found, *tuner.gain(fitted))
+    result = tuner.run(trials, saved=run.saved, patience=run.options.patience)
+    fitted = tuner.fitted(result.best)
+    fitted.stopped = len(result.trials) < trials and context.stop.requested
+    return fitted, Tuning(result, *tuner.gain(fitted))
 
 
 class Tuner:
@@ -146,9 +64,9 @@ class Tuner:
         depths = [config.unfreeze] if "unfreeze" in fixed else context.depths_to_try
         starts = [
             replace(start, epochs=max(start.epochs, min_epochs))
-            for start in _starts(config, len(context.data.train), depths)
+            for start in first_recipes(config, len(context.data.train), depths)
         ]
-        space = _space(starts, depths, min_epochs)
+        space = search_space(starts, depths, min_epochs)
         self._space = {name: suggest for name, suggest in space.items() if name not in fixed}
         first = [{name: getattr(start, name) for name in self._space} for start in starts]
         self._starts = [values for number, values in enumerate(first) if values not in first[:number]]
@@ -275,10 +193,10 @@ class Tuner:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-                found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+                importance = optuna.importance.get_param_importances(study, evaluator=evaluator)
         except (ValueError, RuntimeError, UserWarning):  # scores are alike, or too few
             return {}
-        return {name: float(share) for name, share in found.items() if np.isfinite(share)}
+        return {name: float(share) for name, share in importance.items() if np.isfinite(share)}
 
     def _resume(self, study: optuna.Study, saved: SavedState) -> None:
         optuna = _optuna()
@@ -305,52 +223,8 @@ class Tuner:
             self.context.on_event(TrialDone(trial.number, trial.score, trial.best_epoch, trial.seconds, trial.state))
 
 
-def _starts(config: TrainConfig, texts: int, depths: Sequence[Unfreeze]) -> list[TrainConfig]:
-    """What to begin with: the recipe itself, and those that are known to be good."""
-    names = ["fast", "best"] if {"encoder", "all"} & set(depths) else ["fast"]
-    known = [TrainConfig.named(name, batch_size=config.batch_size).for_texts(texts) for name in names]
-    return [config, *known]
-
-
-_Suggest = Callable[[Any, str], Any]
-
-
-def _space(starts: Sequence[TrainConfig], depths: Sequence[Unfreeze], min_epochs: int) -> dict[str, _Suggest]:
-    """How a value of each setting is found; those that it begins with are among those to be found."""
-
-    def own(name: str) -> list[Any]:
-        return [getattr(start, name) for start in starts]
-
-    def among(values: list[Any], trial: optuna.Trial, name: str) -> Any:
-        return trial.suggest_categorical(name, list(dict.fromkeys([*values, *own(name)])))
-
-    def between(low: float, high: float, trial: optuna.Trial, name: str) -> float:
-        positive = [value for value in own(name) if value > 0]
-        return trial.suggest_float(name, min(low, *positive), max(high, *positive), log=True)
-
-    def epochs(trial: optuna.Trial, name: str) -> int:
-        return trial.suggest_int(name, max(min_epochs, min(2, *own(name))), max(16, *own(name)))
-
-    space: dict[str, _Suggest] = {
-        "learning_rate": partial(between, 3e-5, 5e-3),
-        "epochs": epochs,
-        "weight_decay": partial(between, 1e-3, 0.3),
-        "dropout": partial(among, [None, 0.0, 0.2, 0.3]),
-        "label_smoothing": partial(among, [0.0, 0.05, 0.1]),
-        "r_drop": partial(among, [0.0, 0.5, 1.0, 2.0]),
-        "mixup": partial(among, [0.0, 0.4]),
-        "train_pooler": partial(among, [False, True]),
-        "unfreeze": partial(among, list(depths)),
-    }
-    if set(depths) - {0, 1}:
-        space["layer_decay"] = partial(among, [1.0, 0.9])
-    if starts[0].metric == "macro_f1":
-        space["class_weights"] = partial(among, list(CLASS_WEIGHTS))
-    return space
-
-
 def _value(trial: Trial) -> float | None:
-    # What a search may learn from a trial that was ended early is in its epochs.
+    # The sampler sees a pruned trial by its intermediate values.
     return trial.score if trial.state == "complete" else None
 
 
