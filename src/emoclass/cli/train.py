@@ -35,9 +35,7 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model of this name.")] = False,
     base_model: Annotated[
         str | None,
-        _recipe(
-            "base_model", "MODEL", "Hub id, directory, or 'minilm' (all-MiniLM-L6-v2, offline with emoclass[offline])."
-        ),
+        _recipe("base_model", "MODEL", "Hub id, directory, or minilm (all-MiniLM-L6-v2, offline with the extra)."),
     ] = None,
     recipe: Annotated[
         str, typer.Option(metavar="NAME", help=f"Recipe to start from: {', '.join(RECIPES)}.")
@@ -57,7 +55,7 @@ def train(
         _recipe(
             "unfreeze",
             "K",
-            "Encoder layers to train, counted from the last: a number, encoder (all layers), all (and the embeddings) or auto.",
+            "Encoder layers to train, from the last: a number, encoder (all), all (and embeddings) or auto.",
         ),
     ] = None,
     train_pooler: Annotated[
@@ -67,7 +65,7 @@ def train(
     epochs: Annotated[int | None, _recipe("epochs", "N", "Passes over the training set.")] = None,
     min_steps: Annotated[
         int | None,
-        _recipe("min_steps", "N", "Minimum of optimizer steps, reached by more epochs; ignored with --epochs."),
+        _recipe("min_steps", "N", "Minimum of steps, reached by more epochs unless --epochs is given."),
     ] = None,
     batch_size: Annotated[int | None, _recipe("batch_size", "N", "Texts per step.")] = None,
     learning_rate: Annotated[float | None, _recipe("learning_rate", "RATE", "Peak learning rate of AdamW.")] = None,
@@ -98,11 +96,11 @@ def train(
         _recipe("class_weights", "KIND", "Class weights in the loss: none, sqrt or balanced."),
     ] = None,
     metric: Annotated[
-        str | None, _recipe("metric", "NAME", "Validation score that selects the best epoch: accuracy or macro_f1.")
+        str | None, _recipe("metric", "NAME", "Score that selects the best epoch: accuracy or macro_f1.")
     ] = None,
     keep: Annotated[
         str | None,
-        _recipe("keep", "EPOCH", "Epoch to keep: best, or latest (the last one not clearly worse than the best)."),
+        _recipe("keep", "EPOCH", "Epoch to keep: best, or latest (the last not clearly worse)."),
     ] = None,
     max_length: Annotated[
         int | None,
