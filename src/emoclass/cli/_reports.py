@@ -267,7 +267,7 @@ def _target(evaluation: Evaluation, accuracy: float) -> str:
 
 def _errors(evaluation: Evaluation, count: int) -> Table:
     rows = []
-    for mistake in evaluation.worst_mistakes(count):
+    for mistake in evaluation.mistakes[:count]:
         text = mistake.text if len(mistake.text) <= _SHOWN_TEXT else mistake.text[: _SHOWN_TEXT - 1] + "…"
         true = f"{mistake.label} {mistake.label_probability:.3f}"
         rows.append([text, true, f"{mistake.prediction} {mistake.confidence:.3f}", mistake.row, f"{mistake.loss:.2f}"])

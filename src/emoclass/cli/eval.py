@@ -139,7 +139,7 @@ def _to_dict(result: Evaluated, target_accuracy: float | None, errors: int) -> d
             "reached": None if point is None else dataclasses.asdict(point),
         }
     if errors:
-        document["errors"] = [dataclasses.asdict(mistake) for mistake in result.evaluation.worst_mistakes(errors)]
+        document["errors"] = [dataclasses.asdict(mistake) for mistake in result.evaluation.mistakes[:errors]]
     return document
 
 

@@ -40,7 +40,7 @@ def render_evaluation(evaluation: Evaluation, *, model: str, facts: Sequence[tup
         facts=facts,
         confusion=confusion,
         figures=lambda: _figures(evaluation, history),
-        mistakes=evaluation.worst_mistakes(KEPT_MISTAKES),
+        mistakes=evaluation.mistakes[:KEPT_MISTAKES],
         wrong=evaluation.metrics.rows - int(evaluation.rows.correct.sum()),
     )
 
