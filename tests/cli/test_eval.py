@@ -152,8 +152,8 @@ def test_models_are_compared_on_the_same_rows(run: Run, tiny_train: Run, odd_csv
     assert "one by one" in run(odd_csv, "-m", "first", "-m", "second", "--report", "x.html", code=2).stderr
     both = (odd_csv, "-m", "first", "-m", "second")
     errors = run(*both, "--errors", 3, "--sort", "f1").stderr
-    assert "note: --sort and --errors need a single --model" in errors
-    assert "a single --model" not in run(*both, "--errors", 3, "--json").stderr + run(*both).stderr
+    assert "note: --sort and --errors ignored" in errors
+    assert "ignored" not in run(*both, "--errors", 3, "--json").stderr + run(*both).stderr
 
 
 class Page(HTMLParser):

@@ -111,8 +111,7 @@ def _note_ignored(is_given: dict[str, bool]) -> None:
     from emoclass.cli import _console as console
 
     if ignored := [option for option, given in is_given.items() if given]:
-        verb = "needs" if len(ignored) == 1 else "need"
-        console.note(f"{' and '.join(ignored)} {verb} a single --model and have no effect on a comparison")
+        console.note(f"{' and '.join(ignored)} ignored with several models; use a single --model")
 
 
 def _show_comparison(
