@@ -1,10 +1,12 @@
-"""Turn a table of labelled sentences into a fast, honest emotion classifier.
+"""Train, evaluate and use emotion classifiers on labelled sentences.
 
-import emoclass
+Example::
 
-result = emoclass.train("emotions.csv", base_model="minilm", learning_rate=1e-3)
-classifier = emoclass.load()
-label, confidence = classifier.predict_text("what a lovely surprise")
+    import emoclass
+
+    result = emoclass.train("emotions.csv", base_model="minilm", recipe="fast")
+    classifier = emoclass.load()
+    label, confidence = classifier.predict_text("what a lovely surprise")
 """
 
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,7 @@ __all__ = ["EmoclassError", "__version__", "evaluate", "load", "predict_text", "
 
 
 def __getattr__(name: str) -> Any:
-    # Importing emoclass must be quick: torch is loaded when something is used.
+    # Importing emoclass stays fast: torch is imported on first use.
     if name == "EmoclassError":
         from emoclass.errors import EmoclassError
 

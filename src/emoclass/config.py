@@ -1,9 +1,9 @@
-"""Settings: frozen dataclasses whose defaults are the reference recipe, checked when they are made."""
+"""Training settings: frozen dataclasses that validate themselves; the defaults are the reference recipe."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ Unfreeze = int | Literal["encoder", "all", "auto"]
 CLASS_WEIGHTS = ("none", "sqrt", "balanced")
 METRICS = ("accuracy", "macro_f1")
 KEEP = ("best", "latest")
-# What each recipe changes; docs/experiments.md has the reasons.
+# The settings in which each recipe differs from the defaults; docs/experiments.md has the measurements behind them.
 RECIPES: dict[str, dict[str, Any]] = {
     "reference": {},
     "fast": {"learning_rate": 1e-3, "epochs": 8, "train_pooler": True, "r_drop": 2.0},
@@ -34,15 +34,47 @@ def _require(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
+def _reject_unknown(config: type[TrainConfig], settings: Iterable[str]) -> None:
+    unknown = set(settings) - {setting.name for setting in fields(config)}
+    _require(not unknown, f"unknown settings: {', '.join(sorted(unknown))}")
+
+
+def _reject_contradictions(explicit: Mapping[str, Any]) -> None:
+    """Reject explicit settings of which one leaves another without effect.
+
+    Not a part of ``TrainConfig`` itself: a search may try such combinations, and saved recipes may contain them.
+    """
+    if explicit.get("dropout") == 0:
+        _require(
+            not explicit.get("r_drop"),
+            f"--r-drop {explicit.get('r_drop')} has no effect with --dropout 0, where both passes are the same; leave "
+            "out one of the two",
+        )
+    if explicit.get("unfreeze") in (0, 1):
+        _require(
+            explicit.get("layer_decay", 1) == 1,
+            f"--layer-decay {explicit.get('layer_decay')} has no effect with --unfreeze {explicit['unfreeze']}, which "
+            "trains no lower layers; use --unfreeze 2 or more, or leave out --layer-decay",
+        )
+    if explicit.get("unfreeze") == "all":
+        _require(
+            explicit.get("train_pooler", True),
+            "--no-train-pooler has no effect with --unfreeze all, which trains the pooler; use --unfreeze encoder",
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class TruncationConfig:
-    """How a text that is too long is shortened: its first and its last content tokens are kept.
+    """How to shorten texts that exceed the length limit: keep their first and their last content tokens.
 
     Attributes:
-        max_length: Tokens per text, special tokens included.
-        head_tokens: Content tokens kept from the beginning; the rest of the budget is taken from the end.
-            ``None`` keeps the reference's proportion, a quarter: 128 + 382 of the 510 content tokens that
-            fit into 512 (Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?").
+        max_length: Tokens per text, special tokens included; at least 3.
+        head_tokens: Content tokens to keep from the beginning; the rest of the limit is filled from the end.
+            ``None`` keeps the reference's proportion of a quarter: 128 + 382 of the 510 content tokens that
+            fit into 512 (Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?", arXiv:1905.05583).
+
+    Raises:
+        ConfigError: A value is out of range, or the head does not fit into the limit.
     """
 
     max_length: int = 512
@@ -50,7 +82,13 @@ class TruncationConfig:
 
     def __post_init__(self) -> None:
         _require(self.max_length >= 3, f"--max-length {self.max_length} is too small: at least 3 tokens")
-        _require(self.head_tokens is None or self.head_tokens >= 0, f"--head-tokens {self.head_tokens} is negative")
+        if self.head_tokens is not None:
+            _require(self.head_tokens >= 0, f"--head-tokens {self.head_tokens} is negative")
+            _require(
+                self.head_tokens < self.max_length,
+                f"--head-tokens {self.head_tokens} does not fit into --max-length {self.max_length}; lower the one or "
+                "raise the other",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,37 +96,43 @@ class TrainConfig:
     """A training recipe. The defaults are the reference recipe.
 
     Attributes:
-        base_model: Hub id, directory, or ``minilm``.
-        truncation: The length limit.
-        unfreeze: Number of encoder layers that train, counted from the last one; ``"encoder"`` for all of them,
-            ``"all"`` for the whole model with its embeddings and its pooler; or ``"auto"`` for what does best in short
-            trainings before the real one. The classifier always trains.
-        train_pooler: Whether the pooler trains as well.
-        epochs: Passes over the training part.
-        min_steps: Least number of optimizer steps; where so many epochs have fewer, there are more of them. Few texts
-            need about as many steps as many do (Mosbach et al. 2021, arXiv:2006.04884).
-        batch_size: Texts per optimizer step.
+        base_model: Hub id, directory, or ``minilm`` (all-MiniLM-L6-v2).
+        truncation: The length limit, and which part of longer texts to keep.
+        unfreeze: Number of encoder layers to train, counted from the last; ``"encoder"`` for all of them, ``"all"``
+            for the whole model with embeddings and pooler, or ``"auto"`` for the number that scores best in short
+            trial runs. The classifier always trains.
+        train_pooler: Whether to train the pooler; ``unfreeze="all"`` trains it anyway.
+        epochs: Passes over the training set; at least 1.
+        min_steps: Minimum number of optimizer steps. Small data sets get more epochs to reach it, because they need
+            about as many steps as large ones (Mosbach et al. 2021, arXiv:2006.04884). 0 sets no minimum.
+        batch_size: Texts per optimizer step, over all processes; at least 1.
         learning_rate: Peak learning rate of AdamW.
-        weight_decay: AdamW's decoupled weight decay, on every trainable parameter.
-        warmup_ratio: Share of all steps over which the learning rate rises linearly; then it falls linearly to 0.
-        max_grad_norm: Gradients are scaled down to this norm.
-        layer_decay: Factor on the learning rate from each encoder layer to the one below it (Howard and Ruder 2018,
-            Sun et al. 2019); the embeddings come below the first layer.
-        dropout: Of all that trains; ``None`` is what the base model says.
-        label_smoothing: Share of the target that is spread over all classes (Szegedy et al. 2016).
-        r_drop: Weight of the divergence between two passes of the last layer and the classifier with different dropout,
-            beside the mean of their losses (R-Drop, Liang et al. 2021, arXiv:2106.14448, who sum the losses); 0 is one
-            pass.
-        mixup: Alpha of the Beta distribution from which a step draws how much of another text's [CLS] output, and of
-            its label, is added to each text's (manifold mixup, Verma et al. 2019, arXiv:1806.05236), at most half; 0
-            adds nothing.
-        class_weights: Weight of each class in the loss: ``none``; ``balanced``, so that all classes weigh the
-            same in sum; or ``sqrt``, the square root of that.
-        metric: Validation score that decides which epoch is the best, ``accuracy`` or ``macro_f1``.
-        keep: Whose weights are kept: those of the ``best`` epoch, or of the ``latest`` that scores at most a
-            standard error less.
-        seed: Seeds the split, the new weights, the order of texts and dropout.
-        seeds: Trainings from one beginning, with other orders of texts and dropout; their weights are averaged.
+        weight_decay: Decoupled weight decay of AdamW, for every trainable parameter.
+        warmup_ratio: Share of the steps in which the learning rate rises linearly to its peak, from 0 to 1; it then
+            falls linearly to 0.
+        max_grad_norm: Norm to which the gradient of all trainable parameters is clipped.
+        layer_decay: Factor on the learning rate from each encoder layer to the one below it, and from the first layer
+            to the embeddings (Howard and Ruder 2018, arXiv:1801.06146; Sun et al. 2019); 1 for equal rates.
+        dropout: Dropout probability of all trainable layers, from 0 to below 1; ``None`` for the base model's.
+        label_smoothing: Share of the target that is spread over all classes, from 0 to below 1 (Szegedy et al. 2016,
+            arXiv:1512.00567).
+        r_drop: Weight of the symmetric KL divergence between two forward passes of the last layer and the classifier
+            with different dropout masks (R-Drop, Liang et al. 2021, arXiv:2106.14448). It is added to the mean of
+            their losses, where the paper takes the sum. 0 for a single pass.
+        mixup: Alpha of the Beta distribution from which each step draws the share, at most a half, of another text's
+            [CLS] output and label to mix into each text's own (manifold mixup, Verma et al. 2019, arXiv:1806.05236).
+            0 for no mixing.
+        class_weights: Weights of the classes in the loss: ``"none"``; ``"balanced"``, inversely proportional to
+            their frequency; or ``"sqrt"``, the square root of that.
+        metric: Validation score that selects the best epoch: ``"accuracy"`` or ``"macro_f1"``.
+        keep: Epoch whose weights are kept: the ``"best"``, or the ``"latest"`` that scores at most one standard
+            error less.
+        seed: Seed of the split, the new weights, the order of texts and dropout; from 0 to 2**32 - 1.
+        seeds: Number of runs from the same initial weights, with different orders of texts and dropout masks, whose
+            final weights are averaged (Wortsman et al. 2022, "Model soups", arXiv:2203.05482); 1 for a single run.
+
+    Raises:
+        ConfigError: A value is out of range.
     """
 
     base_model: str = "bert-base-uncased"
@@ -145,41 +189,51 @@ class TrainConfig:
 
     @classmethod
     def named(cls, recipe: str, **settings: Any) -> TrainConfig:
-        """One of ``RECIPES`` with other settings; what is ``None`` stays as the recipe has it.
+        """Return a recipe from ``RECIPES`` with explicit settings in place of its own.
 
-        Epochs that are given are not raised by the recipe's ``min_steps``.
+        An explicit setting also replaces those of the recipe that make no sense beside it: the recipe's ``min_steps``
+        does not raise explicit ``epochs``, and its R-Drop is off where ``dropout`` is 0.
+
+        Args:
+            recipe: A name in ``RECIPES``.
+            **settings: Fields of ``TrainConfig``; ``None`` leaves the recipe's value.
 
         Raises:
-            ConfigError: There is no such recipe or setting, or a value is out of range.
+            ConfigError: The recipe or a setting does not exist, a value is out of range, or one explicit setting
+                leaves another without effect.
         """
         _require(recipe in RECIPES, f"--recipe {recipe} is not one of {', '.join(RECIPES)}")
-        given = {name: value for name, value in settings.items() if value is not None}
-        exact = {"min_steps": 0} if "epochs" in given else {}
+        _reject_unknown(cls, settings)
+        explicit = {name: value for name, value in settings.items() if value is not None}
+        replaced: dict[str, Any] = {"min_steps": 0} if "epochs" in explicit else {}
+        if explicit.get("dropout") == 0:
+            replaced["r_drop"] = 0.0
         try:
-            return cls(**RECIPES[recipe] | exact | given)
+            config = cls(**RECIPES[recipe] | replaced | explicit)
         except TypeError as error:
-            raise ConfigError(f"train: {error}") from None
+            raise ConfigError(f"a setting has the wrong type: {error}") from None
+        _reject_contradictions(explicit)
+        return config
 
     def for_texts(self, texts: int) -> TrainConfig:
-        """The recipe for a training part of so many texts: as many epochs as ``min_steps`` asks for."""
+        """Return the recipe for a training set of this size, with ``min_steps`` turned into epochs."""
         epochs = math.ceil(self.min_steps / math.ceil(texts / self.batch_size))
         return replace(self, epochs=max(self.epochs, epochs), min_steps=0)
 
     def to_dict(self) -> dict[str, Any]:
-        """The recipe as plain JSON values."""
+        """Return the recipe as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
-        """The recipe from what ``to_dict`` gave.
+        """Return the recipe from the output of ``to_dict``.
 
         Raises:
             ConfigError: A field is unknown, or a value is out of range.
         """
-        unknown = set(values) - {f.name for f in fields(cls)}
-        _require(not unknown, f"unknown settings in the recipe: {', '.join(sorted(unknown))}")
+        _reject_unknown(cls, values)
         try:
             truncation = TruncationConfig(**values.get("truncation", {}))
             return cls(**{**values, "truncation": truncation})
         except TypeError as error:
-            raise ConfigError(f"the recipe cannot be read: {error}") from None
+            raise ConfigError(f"a setting of the recipe has the wrong type: {error}") from None

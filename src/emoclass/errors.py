@@ -1,20 +1,20 @@
-"""Errors that a user can do something about.
+"""Errors that a user can fix.
 
-Every message is one line: what is wrong, where, and what to do next. The command line prints it and exits 1;
-library users catch ``EmoclassError``.
+Every message is one line: what is wrong, where, and what to do about it. The command line prints it and exits with
+status 1, 2 (``ConfigError``) or 130 (``StoppedError``); library users catch ``EmoclassError``.
 """
 
 
 class EmoclassError(Exception):
-    """Base of all errors that emoclass raises on purpose."""
+    """Base class of all errors that emoclass raises on purpose."""
 
 
 class ConfigError(EmoclassError):
-    """A setting is out of its range or contradicts another one."""
+    """A setting is out of range, or contradicts another one."""
 
 
 class StoppedError(EmoclassError):
-    """A training was stopped before there was anything to save."""
+    """A run was stopped before there was anything to save."""
 
 
 class SecondaryProcessError(EmoclassError):
@@ -22,11 +22,11 @@ class SecondaryProcessError(EmoclassError):
 
 
 class LossError(EmoclassError):
-    """The loss of a training is no longer a finite number."""
+    """The training loss is not finite."""
 
 
 class DataError(EmoclassError):
-    """A table cannot be read, or does not hold what is needed."""
+    """A table cannot be read, or lacks required data."""
 
 
 class ModelError(EmoclassError):
@@ -34,22 +34,22 @@ class ModelError(EmoclassError):
 
 
 class NameTakenError(ModelError):
-    """There is a trained model of that name already."""
+    """A trained model of that name already exists."""
 
 
 class BusyError(EmoclassError):
-    """Another process is at the same thing."""
+    """Another process holds the lock."""
 
 
 class DeviceError(EmoclassError):
-    """The device or precision asked for does not exist here."""
+    """The requested device or precision is not available, or its memory is exhausted."""
 
 
 def raise_error(error: EmoclassError) -> None:
-    """What readers do with an error where nobody else takes it."""
+    """Raise the error: the default of readers that can report errors to a callback instead."""
     raise error
 
 
 def one_line(text: object) -> str:
-    """The text of an error from elsewhere as a part of a message of one line."""
+    """Return text of another library's error with its line breaks removed, to quote it in a one-line message."""
     return " ".join(str(text).split())

@@ -152,8 +152,8 @@ def test_models_are_compared_on_the_same_rows(run: Run, tiny_train: Run, odd_csv
     assert "one by one" in run(odd_csv, "-m", "first", "-m", "second", "--report", "x.html", code=2).stderr
     both = (odd_csv, "-m", "first", "-m", "second")
     errors = run(*both, "--errors", 3, "--sort", "f1").stderr
-    assert "note: --sort and --errors are for one model" in errors
-    assert "for one model" not in run(*both, "--errors", 3, "--json").stderr + run(*both).stderr
+    assert "note: --sort and --errors ignored" in errors
+    assert "ignored" not in run(*both, "--errors", 3, "--json").stderr + run(*both).stderr
 
 
 class Page(HTMLParser):
@@ -207,7 +207,7 @@ def test_one_row_and_absent_classes_are_fine(run: Run, tmp_path: Path) -> None:
     path.write_text("text,label\na happy day,joy\n")
     result = run(path)
     assert "1 row" in result.stdout
-    assert "left out of the macro averages: anger, fear" in result.stderr
+    assert "excluded from the macro averages: anger, fear" in result.stderr
 
 
 def test_what_the_reader_decided_is_told(run: Run, tmp_path: Path) -> None:

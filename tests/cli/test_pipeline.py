@@ -95,7 +95,7 @@ def test_tune_shows_its_trials_and_what_they_gained(tiny_train: Run) -> None:
     result = tiny_train("--tune", "3", "--unfreeze", "1")
     assert result.exit_code == 0, result.output
     assert "trial 3: " in result.stderr
-    for part in ("Trials", "(best)", "weight decay", "complete*", "with the first settings", "beyond chance"):
+    for part in ("Trials", "(best)", "weight decay", "complete*", "with the initial settings", "significant"):
         assert part in result.stdout
     document = json.loads(tiny_train("--tune", "3", "--unfreeze", "1", "--json").stdout)
     assert [trial["number"] for trial in document["tuning"]["trials"]] == [1, 2, 3]
@@ -107,7 +107,7 @@ def test_eval_scores_a_file_and_a_directory(tiny_train: Run, cli: Run, emotions_
     result = cli("eval", emotions_csv)
     assert result.exit_code == 0, result.output
     assert "60 rows, accuracy" in result.stdout
-    assert "48 of these texts stood in the model's training data" in result.stderr
+    assert "the model's training set contains 48 of these texts" in result.stderr
     assert cli("split", emotions_csv, "--output-dir", tmp_path / "parts").exit_code == 0
     document = json.loads(cli("eval", tmp_path / "parts", "--json").stdout)
     assert document["rows"] == 6

@@ -146,5 +146,5 @@ def test_case_and_blanks_do_not_hide_a_training_text(trained: TrainingData) -> N
 
 def test_data_of_other_classes_is_an_error(trained: TrainingData) -> None:
     data = replace(trained.train, labels=["envy"] * len(trained.train))
-    with pytest.raises(DataError, match="none of its labels \\('envy'\\) is known to the model"):
+    with pytest.raises(DataError, match="the model knows none of its labels \\('envy'\\)"):
         evaluate([Scoring(load(), training_hashes=np.array([], dtype=np.int64))], data)

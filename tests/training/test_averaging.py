@@ -98,7 +98,7 @@ def test_command(tiny_train: Callable[..., Any], parts: TrainingData, config: Co
     result = tiny_train("--seeds", "2")
     assert result.exit_code == 0
     assert "training 2 of 2" in result.stderr
-    assert "weights of 2 trainings averaged: val accuracy" in result.stdout
+    assert "averaged weights of 2 runs: val accuracy" in result.stdout
     with pytest.raises(ConfigError, match="drop --seeds"):
         run_training(parts, config(seeds=2), tune=2)
     assert tiny_train("--seeds", "0").exit_code == 2

@@ -1,11 +1,11 @@
-"""The defaults are the reference recipe, and nonsense is refused in words that name the option."""
+"""The defaults are the reference recipe; values out of range and contradictions are rejected by option name."""
 
 import json
 from typing import Any
 
 import pytest
 
-from emoclass.config import TrainConfig, TruncationConfig
+from emoclass.config import RECIPES, TrainConfig, TruncationConfig
 from emoclass.errors import ConfigError
 
 
@@ -91,6 +91,43 @@ def test_epochs_that_are_given_stand() -> None:
     assert TrainConfig.named("best", epochs=2, min_steps=21).for_texts(200).epochs == 3
 
 
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        ({"r_drop": 2.0, "dropout": 0.0}, ["--r-drop 2", "--dropout 0"]),
+        ({"layer_decay": 0.9, "unfreeze": 1}, ["--layer-decay 0.9", "--unfreeze 1"]),
+        ({"layer_decay": 0.9, "unfreeze": 0}, ["--layer-decay 0.9", "--unfreeze 0"]),
+        ({"train_pooler": False, "unfreeze": "all"}, ["--no-train-pooler", "--unfreeze all"]),
+    ],
+)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_an_option_that_another_leaves_without_effect_is_refused(
+    recipe: str, settings: dict[str, Any], options: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        TrainConfig.named(recipe, **settings)
+    assert all(option in str(error.value) for option in options)
+    for name in settings:
+        TrainConfig.named(recipe, **{key: value for key, value in settings.items() if key != name})
+    assert TrainConfig.from_dict(TrainConfig(**settings).to_dict()) == TrainConfig(**settings)
+
+
+def test_without_dropout_a_recipe_has_no_r_drop() -> None:
+    assert TrainConfig.named("fast").r_drop > 0
+    assert TrainConfig.named("fast", dropout=0.0).r_drop == 0
+    assert TrainConfig.named("fast", dropout=0.2).r_drop > 0
+
+
+def test_a_head_longer_than_the_limit_is_refused() -> None:
+    TruncationConfig(max_length=64, head_tokens=62)
+    with pytest.raises(ConfigError, match="--head-tokens 64 does not fit into --max-length 64"):
+        TruncationConfig(max_length=64, head_tokens=64)
+
+
 def test_unknown_settings_are_named() -> None:
-    with pytest.raises(ConfigError, match="learning_speed"):
+    with pytest.raises(ConfigError, match="unknown settings: learning_speed"):
         TrainConfig.from_dict({"learning_speed": 3})
+    with pytest.raises(ConfigError, match="unknown settings: learning_speed"):
+        TrainConfig.named("fast", learning_speed=3)
+    with pytest.raises(ConfigError, match="wrong type"):
+        TrainConfig.named("fast", epochs="three")

@@ -1,4 +1,4 @@
-"""What the commands share for showing: consoles, JSON, tables of cells that cannot do harm, progress."""
+"""Output shared by the commands: consoles, notes and warnings, JSON, tables and progress bars."""
 
 from __future__ import annotations
 
@@ -27,27 +27,30 @@ from rich.text import Text
 
 
 class _ResultConsole(Console):
-    """When its reader goes, what else the command does is still done, and its exit code is that; rich would exit 1."""
+    """Standard output; if its reader closes the pipe, the command still finishes with its own exit code."""
 
     def on_broken_pipe(self) -> None:
         silence(sys.stdout)
 
 
 class _StatusConsole(Console):
-    """When nobody listens any more, the work goes on."""
+    """Standard error; if its reader closes the pipe, the command continues."""
 
     def on_broken_pipe(self) -> None:
         silence(sys.stderr)
 
 
 def results() -> Console:
-    """Standard output, for results."""
+    """Return the console for results: standard output."""
     return _ResultConsole(highlight=False, quiet=not is_first_rank())
 
 
 def status() -> Console:
-    """Standard error, for progress, notes and warnings; the same for all, so that a note goes above a running bar."""
-    stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)  # rich takes its place while a bar runs
+    """Return the console for progress, notes and warnings: standard error.
+
+    It is shared, so that notes appear above a running progress bar.
+    """
+    stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)  # rich replaces sys.stderr while a bar runs
     console = _status(stream)
     console.quiet = not is_first_rank()
     return console
@@ -55,33 +58,33 @@ def status() -> Console:
 
 @lru_cache(maxsize=1)
 def _status(stream: TextIO) -> Console:
-    """The console of a stream, which it looks up itself; what it is capable of is found out once."""
+    # The console writes to sys.stderr; the argument makes the cache detect the terminal once per stream.
     return _StatusConsole(stderr=True, highlight=False)
 
 
 def silence(stream: TextIO) -> None:
-    """What is written to a stream whose reader has gone, also at exit, is lost from now on."""
+    """Discard all further output to a stream whose reader has closed the pipe, also at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def is_first_rank() -> bool:
-    """Whether this process is the one that speaks, of those that torchrun started."""
+    """Return whether this is the process that prints, among those started by torchrun."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def note(message: str) -> None:
-    """One line on standard error."""
+    """Print a note on one line of standard error."""
     status().print(Text(f"note: {clean_text(message)}", style="dim"), soft_wrap=True)
 
 
 def warn(message: str) -> None:
-    """One line on standard error that should not be overlooked."""
+    """Print a warning on one line of standard error."""
     status().print(Text(f"warning: {clean_text(message)}", style="yellow"), soft_wrap=True)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """One JSON document on standard output."""
+    """Print a JSON document to standard output."""
     try:
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         sys.stdout.flush()
@@ -89,20 +92,25 @@ def print_json(document: Mapping[str, Any]) -> None:
         silence(sys.stdout)
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number with a noun, in the plural where it takes an s: "1 row", "2 rows"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def clean_text(text: str) -> str:
-    """The text with control characters, such as terminal escapes, made visible, on one line."""
+    """Return the text on one line, with control characters such as terminal escapes replaced."""
     return "".join(_visible(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text)
 
 
 def _visible(character: str) -> str:
     if character in "\t\n\r":
         return " "
-    # Emoji are joined by this one; it moves no cursor.
+    # The zero-width joiner is part of many emoji and does not move the cursor.
     return character if character == "\u200d" else "\N{REPLACEMENT CHARACTER}"
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> Table:
-    """A table of plain cells: the first columns are text, the others numbers, on the right."""
+    """Return a table whose first ``text_columns`` are left-aligned text, and the others right-aligned numbers."""
     result = Table(title=Text(clean_text(title), style="bold"), title_justify="left")
     for number, name in enumerate(columns):
         result.add_column(Text(clean_text(name)), justify="left" if number < text_columns else "right", overflow="fold")
@@ -112,7 +120,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 
 
 def print_table(console: Console, table: Table) -> None:
-    """The table below its title, which may be wider than the table."""
+    """Print a table below its title, which may be wider than the table."""
     if table.title is not None:
         console.print(table.title, soft_wrap=True)
     table.title = None
@@ -120,17 +128,16 @@ def print_table(console: Console, table: Table) -> None:
 
 
 def tell_removed(removed: Mapping[str, int], conflicts: int) -> None:
-    """What cleaning did, and what it left for the user."""
+    """Report the rows that cleaning removed, and the texts with conflicting labels that it kept."""
     for reason, rows in removed.items():
         if rows:
-            note(f"{rows} {'row' if rows == 1 else 'rows'} removed: {reason.replace('_', ' ')}")
+            note(f"{count(rows, 'row')} removed: {reason.replace('_', ' ')}")
     if conflicts:
-        texts = "text stands" if conflicts == 1 else "texts stand"
-        warn(f"{conflicts} {texts} in the data with different labels (see inspect-data)")
+        warn(f"{count(conflicts, 'text')} with conflicting labels (see inspect-data)")
 
 
 def progress_bar(console: Console) -> Progress:
-    """A progress bar with rate and time left; it shows nothing where the console is no terminal."""
+    """Return a progress bar with rate and remaining time; it is hidden unless the console is a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -145,7 +152,7 @@ def progress_bar(console: Console) -> Progress:
 
 @contextmanager
 def record_progress(*, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A running count of records with their rate, on a terminal."""
+    """Show a running count of records and their rate, if the console is a terminal."""
     console = status()
     if not (shown and console.is_terminal):
         yield lambda records: None
@@ -157,7 +164,7 @@ def record_progress(*, shown: bool) -> Iterator[Callable[[int], None]]:
 
 
 class _RateColumn(ProgressColumn):
-    """Units per second."""
+    """Rate in units per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed

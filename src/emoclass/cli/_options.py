@@ -1,4 +1,4 @@
-"""Options that several commands have, each with its one help text."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -14,37 +14,33 @@ _TABLE_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), or '-' for CSV 
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 Table = Annotated[str, typer.Argument(metavar="DATA", help=_TABLE_HELP)]
-TextColumn = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Column with the texts.", show_default="found by name")
-]
+TextColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the texts.", show_default="detected")]
 LabelColumn = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Column with the labels.", show_default="found by name")
+    str | None, typer.Option(metavar="NAME", help="Column with the labels.", show_default="detected")
 ]
 Format = Annotated[
     str | None,
-    typer.Option("--format", metavar="FORMAT", help="csv, tsv, jsonl or parquet, whatever the file's name says."),
+    typer.Option("--format", metavar="FORMAT", help="csv, tsv, jsonl or parquet; overrides the file extension."),
 ]
 Encoding = Annotated[
     str | None, typer.Option(metavar="NAME", help="Encoding of text files, such as cp1252.", show_default="UTF-8")
 ]
-Delimiter = Annotated[
-    str | None, typer.Option(metavar="CHAR", help="Field separator of CSV.", show_default="found in the header")
-]
+Delimiter = Annotated[str | None, typer.Option(metavar="CHAR", help="Field separator of CSV.", show_default="detected")]
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", metavar="NAME|DIR", help="A trained model.", show_default="the newest"),
+    typer.Option("--model", "-m", metavar="NAME|DIR", help="Trained model.", show_default="the newest"),
 ]
-Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
+Device = Annotated[str, typer.Option(metavar="DEVICE", help="Device: auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[
     str,
     typer.Option(
         metavar="PRECISION",
-        help="Of the encoder layers: auto (the fastest that is native), fp32, bf16 or fp16.",
+        help="Precision of the encoder layers: auto (the fastest native one), fp32, bf16 or fp16.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="Seed of everything random.")]
-Ratios = Annotated[str, typer.Option(metavar="A/B/C", help="Shares of train, validation and test.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Random seed.")]
+Ratios = Annotated[str, typer.Option(metavar="A/B/C", help="Ratios of the training, validation and test set.")]
 
 
 def data_options(
@@ -54,7 +50,7 @@ def data_options(
     encoding: str | None,
     delimiter: str | None,
 ) -> DataOptions:
-    """How to read tables, from the options above."""
+    """Collect the options above that say how to read tables."""
     from emoclass.data.options import DataOptions
 
     return DataOptions(

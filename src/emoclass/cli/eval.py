@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from emoclass.evaluation.metrics import Metrics
     from emoclass.evaluation.stored import Evaluated
 
-_MODELS_HELP = "A trained model; several are put side by side."
-_PREDICTIONS_HELP = "Write row, text, label, prediction, confidence and loss of each row: csv, tsv, jsonl or parquet."
-_FAIL_HELP = "Exit 1 if a score is below this, such as accuracy=0.9 or macro_f1=0.85; may be given several times."
+_MODELS_HELP = "Trained model; repeat the option to compare models."
+_PREDICTIONS_HELP = "Write row, text, label, prediction, confidence and loss per row: csv, tsv, jsonl or parquet."
+_FAIL_HELP = "Exit with status 1 if a score is below X, such as accuracy=0.9 or macro_f1=0.85; may be repeated."
 _SORT_HELP = "Order of the classes: model, name, support, precision, recall or f1."
 
 
@@ -27,12 +27,13 @@ def evaluate(
         typer.Option("--model", "-m", metavar="NAME|DIR", help=_MODELS_HELP, show_default="the newest"),
     ] = None,
     sort: Annotated[str, typer.Option(metavar="ORDER", help=_SORT_HELP)] = "model",
-    errors: Annotated[int, typer.Option("--errors", metavar="N", help="Show the N worst mistakes.")] = 0,
+    errors: Annotated[int, typer.Option("--errors", metavar="N", help="Show the N worst mistakes by loss.")] = 0,
     target_accuracy: Annotated[
-        float | None, typer.Option(metavar="A", help="Name the --min-confidence that reaches this accuracy.")
+        float | None,
+        typer.Option(metavar="A", help="Find the --min-confidence that reaches this accuracy."),
     ] = None,
     report: Annotated[
-        str | None, typer.Option(metavar="FILE.html", help="Write the report as one page of HTML.")
+        str | None, typer.Option(metavar="FILE.html", help="Write the report as a self-contained HTML page.")
     ] = None,
     predictions: Annotated[str | None, typer.Option(metavar="FILE", help=_PREDICTIONS_HELP)] = None,
     fail_under: Annotated[list[str] | None, typer.Option(metavar="SCORE=X", help=_FAIL_HELP)] = None,
@@ -45,12 +46,12 @@ def evaluate(
     delimiter: options.Delimiter = None,
     json_: options.Json = False,
 ) -> None:
-    """Score a trained model on labelled DATA: a file, or the test part of a split directory.
+    """Evaluate a trained model on labelled DATA: a file, or the test set of a split directory.
 
-    With several models, each is compared with the first on the rows that all can score.
+    With several models, each is compared with the first on the rows that all of them can score.
     """
     from emoclass.cli import _console as console
-    from emoclass.cli._reports import print_evaluation
+    from emoclass.cli._evaluation import print_evaluation
     from emoclass.evaluation.scoring import KEPT_MISTAKES
     from emoclass.evaluation.stored import evaluate_models
     from emoclass.pages.rendering import require_packages
@@ -60,11 +61,11 @@ def evaluate(
     limits = [_parse_limit(limit) for limit in fail_under or ()]
     names: list[str | None] = list(model) if model else [None]
     if len(names) > 1 and (report or predictions):
-        raise ConfigError("--report and --predictions are for one model; evaluate the models one by one for them")
+        raise ConfigError("--report and --predictions take a single --model; evaluate the models one by one")
     if report:
         require_packages()
     if len(names) > 1 and not json_:
-        _tell_ignored({"--sort": sort != "model", "--errors": errors > 0, "--target-accuracy": bool(target_accuracy)})
+        _note_ignored({"--sort": sort != "model", "--errors": errors > 0, "--target-accuracy": bool(target_accuracy)})
     with console.progress_bar(console.status()) as progress:
         task = progress.add_task("rows", total=None)
 
@@ -95,34 +96,33 @@ def evaluate(
 
 
 def _check(sort: str, errors: int, target_accuracy: float | None) -> None:
-    from emoclass.cli._reports import CLASS_ORDERS
+    from emoclass.cli._evaluation import CLASS_ORDERS
 
     if sort not in CLASS_ORDERS:
         raise ConfigError(f"--sort {sort} is not known; use {', '.join(CLASS_ORDERS)}")
     if errors < 0:
-        raise ConfigError(f"--errors {errors} is less than 0")
+        raise ConfigError(f"--errors {errors} is negative")
     if target_accuracy is not None and not 0 < target_accuracy <= 1:
         raise ConfigError(f"--target-accuracy {target_accuracy} is not above 0 and at most 1")
 
 
-def _tell_ignored(given: dict[str, bool]) -> None:
-    """What a table of several models has no place for."""
+def _note_ignored(is_given: dict[str, bool]) -> None:
+    """Note the given options that a comparison ignores."""
     from emoclass.cli import _console as console
 
-    if ignored := [option for option, is_given in given.items() if is_given]:
-        verb = "is" if len(ignored) == 1 else "are"
-        console.note(f"{' and '.join(ignored)} {verb} for one model; evaluate the models one by one for that")
+    if ignored := [option for option, given in is_given.items() if given]:
+        console.note(f"{' and '.join(ignored)} ignored with several models; use a single --model")
 
 
 def _show_comparison(
     names: list[str | None], results: list[Evaluated], target_accuracy: float | None, errors: int, *, json_: bool
 ) -> None:
     from emoclass.cli import _console as console
-    from emoclass.cli._reports import print_comparison
+    from emoclass.cli._evaluation import print_comparison
     from emoclass.evaluation.comparison import compare
 
-    shown = zip(names, results, strict=True)
-    comparison = compare([(name or each.model.manifest.name, each.evaluation) for name, each in shown])
+    pairs = zip(names, results, strict=True)
+    comparison = compare([(name or result.model.manifest.name, result.evaluation) for name, result in pairs])
     if json_:
         evaluations = [_to_dict(each, target_accuracy, errors) for each in results]
         console.print_json({"comparison": comparison.to_dict(), "evaluations": evaluations})
@@ -139,7 +139,7 @@ def _to_dict(result: Evaluated, target_accuracy: float | None, errors: int) -> d
             "reached": None if point is None else dataclasses.asdict(point),
         }
     if errors:
-        document["errors"] = [dataclasses.asdict(mistake) for mistake in result.evaluation.worst_mistakes(errors)]
+        document["errors"] = [dataclasses.asdict(mistake) for mistake in result.evaluation.mistakes[:errors]]
     return document
 
 

@@ -1,4 +1,4 @@
-"""What BERT has to beat: TF-IDF with a linear model, fitted on the same texts and kept as plain arrays."""
+"""The baseline that BERT has to beat: TF-IDF with a linear SVM, fitted on the same texts and saved as plain arrays."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
 NAME = "TF-IDF + linear"
-_MOST_FEATURES = 50_000
-# In fewer texts, words that occur once count as well.
-_FEW_TEXTS = 2000
-_STRENGTHS = (0.1, 1.0)
+_MAX_FEATURES = 50_000
+# Smaller training sets keep words that occur in a single text.
+_SMALL_DATA = 2000
+_C_VALUES = (0.1, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """Word and word pair weights for each class, and the class that is most frequent.
+    """A linear classifier on TF-IDF features, and the majority class.
 
     Attributes:
-        majority: Number of the most frequent class.
-        terms: Words and word pairs.
-        idf: Inverse document frequency of each, ``float32[terms]``.
-        weights: ``float32[classes, terms]``.
-        intercepts: ``float32[classes]``.
+        majority: Id of the most frequent class.
+        terms: Words and word pairs; empty if no training text has a word.
+        idf: Inverse document frequency of each term, ``float32[terms]``.
+        weights: Weights of the terms, ``float32[classes, terms]``.
+        intercepts: Intercepts, ``float32[classes]``.
     """
 
     majority: int
@@ -44,7 +44,7 @@ class Baseline:
     intercepts: npt.NDArray[np.float32]
 
     def predict(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-        """The class number of each text, ``int64[texts]``."""
+        """Return the label id of each text, ``int64[texts]``."""
         if not self.terms:
             return np.full(len(texts), self.majority)
         scores = self._vectorizer.transform(texts) @ self.weights.T + self.intercepts
@@ -58,7 +58,7 @@ class Baseline:
         return vectorizer
 
     def save(self, directory: Path, stem: str) -> None:
-        """Writes ``stem``.json and ``stem``.safetensors."""
+        """Write ``stem``.json and ``stem``.safetensors."""
         from safetensors.numpy import save
 
         document = {"majority": self.majority, "terms": list(self.terms)}
@@ -69,10 +69,10 @@ class Baseline:
 
     @classmethod
     def load(cls, directory: Path, stem: str, classes: int) -> Baseline | None:
-        """Reads what ``save`` wrote; ``None`` if there is nothing.
+        """Read the files that ``save`` wrote, or return ``None`` if there are none.
 
         Raises:
-            ModelError: The files do not fit together.
+            ModelError: A file is damaged, or the files do not fit together.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -100,30 +100,29 @@ def fit_baseline(
     val_labels: npt.NDArray[np.int64],
     classes: int,
 ) -> Baseline:
-    """Fits TF-IDF of words and word pairs and a linear support vector machine, its strength chosen by validation.
+    """Fit a linear SVM on TF-IDF of words and word pairs; its C is selected on the validation set.
 
     Args:
         texts: Training texts.
-        labels: Their class numbers, ``int64[texts]``; every class occurs.
-        val_texts: Texts to choose by.
-        val_labels: Their class numbers.
+        labels: Their label ids, ``int64[texts]``; every class occurs.
+        val_texts: Validation texts.
+        val_labels: Their label ids, ``int64[val_texts]``.
         classes: Number of classes, at least two.
     """
     from sklearn.svm import LinearSVC
 
     counts = np.bincount(labels, minlength=classes)
-    vectorizer = tfidf_vectorizer(min_df=1 if len(texts) < _FEW_TEXTS else 2, max_features=_MOST_FEATURES)
+    vectorizer = tfidf_vectorizer(min_df=1 if len(texts) < _SMALL_DATA else 2, max_features=_MAX_FEATURES)
     try:
         features = vectorizer.fit_transform(texts)
     except ValueError:  # no text has a word
-        empty = np.zeros(0, np.float32)
-        nothing = np.zeros(classes, np.float32)
-        return Baseline(int(counts.argmax()), (), empty, np.zeros((classes, 0), np.float32), nothing)
+        idf, weights, intercepts = (np.zeros(shape, np.float32) for shape in (0, (classes, 0), classes))
+        return Baseline(int(counts.argmax()), (), idf, weights, intercepts)
     val_features = vectorizer.transform(val_texts)
-    candidates = [LinearSVC(C=strength, random_state=0).fit(features, labels) for strength in _STRENGTHS]
+    candidates = [LinearSVC(C=c, random_state=0).fit(features, labels) for c in _C_VALUES]
     best = max(candidates, key=lambda candidate: float((candidate.predict(val_features) == val_labels).mean()))
     weights, intercepts = best.coef_, best.intercept_
-    if classes == 2:  # one row tells the second class from the first
+    if classes == 2:  # scikit-learn has a single row, for the second class
         weights, intercepts = np.concatenate([-weights, weights]), np.concatenate([-intercepts, intercepts])
     return Baseline(
         majority=int(counts.argmax()),

@@ -1,35 +1,36 @@
-"""Whether confidences mean what they say, and how to make them.
+"""Calibration of confidences: temperature scaling, reliability, and accuracy against coverage.
 
-A classifier is calibrated if of the texts with confidence .9 nine in ten are right. Dividing all logits by one
-temperature, fitted where the model did not learn, mends most of what training does to confidences and changes no
-prediction (Guo et al. 2017, On Calibration of Modern Neural Networks).
+A classifier is calibrated if nine in ten of its predictions with confidence 0.9 are right. Dividing all logits by one
+temperature, fitted on held-out data, corrects most of the overconfidence that training causes and changes no
+prediction (Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 BINS = 15
-# Few validation texts, all of them right, would ask for a temperature of 0. A normal prior on its logarithm, as strong
-# as a few texts, keeps it near 1 until there is evidence.
+# On a few validation texts that are all predicted correctly, the maximum likelihood estimate is a temperature of 0. A
+# normal prior on its logarithm, worth a few texts, keeps it near 1 until there is evidence.
 _PRIOR_DEVIATION = 1.0
 _LOG_BOUNDS = (-3.0, 3.0)
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Texts of like confidence.
+    """Predictions of similar confidence.
 
     Attributes:
-        lower: Least confidence of the bin.
-        upper: Greatest confidence of the bin.
-        texts: How many there are.
-        confidence: Their mean confidence.
-        accuracy: Share of them that is right.
+        lower: Lower bound of the bin.
+        upper: Upper bound of the bin.
+        texts: Number of texts.
+        confidence: Mean confidence.
+        accuracy: Share of correct predictions.
     """
 
     lower: float
@@ -41,12 +42,12 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class CoveragePoint:
-    """What happens where only texts of some confidence get an answer.
+    """Coverage and accuracy where predictions below a confidence are rejected.
 
     Attributes:
-        min_confidence: Least confidence that counts as an answer.
-        coverage: Share of the texts that have it.
-        accuracy: Share of those that is right.
+        min_confidence: Lowest confidence that is accepted.
+        coverage: Share of the texts whose prediction is accepted.
+        accuracy: Share of correct predictions among those.
     """
 
     min_confidence: float
@@ -54,12 +55,41 @@ class CoveragePoint:
     accuracy: float
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """Confidence against accuracy, with and without temperature scaling.
+
+    Attributes:
+        bins: Reliability of the confidences as they are.
+        bins_before: Reliability of the confidences without temperature scaling.
+        temperature: The temperature that the logits were divided by when training ended.
+    """
+
+    bins: tuple[ReliabilityBin, ...]
+    bins_before: tuple[ReliabilityBin, ...]
+    temperature: float
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error of the confidences as they are."""
+        return expected_calibration_error(self.bins)
+
+    @property
+    def ece_before(self) -> float:
+        """Expected calibration error without temperature scaling."""
+        return expected_calibration_error(self.bins_before)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {**asdict(self), "ece": self.ece, "ece_before": self.ece_before}
+
+
 def fit_temperature(logits: npt.NDArray[np.float32], true: npt.NDArray[np.int64]) -> float:
-    """The temperature that makes the true classes most probable.
+    """Return the temperature that maximizes the likelihood of the true classes.
 
     Args:
-        logits: ``float32[texts, classes]`` of texts that were not learned from.
-        true: Class numbers, ``int64[texts]``.
+        logits: Logits of held-out texts, ``float32[texts, classes]``.
+        true: True label ids, ``int64[texts]``.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
@@ -75,7 +105,7 @@ def fit_temperature(logits: npt.NDArray[np.float32], true: npt.NDArray[np.int64]
 
 
 def with_temperature(probabilities: npt.NDArray[np.float32], temperature: float) -> npt.NDArray[np.float32]:
-    """Probabilities as they are when logits are divided by a temperature, ``float32[texts, classes]``."""
+    """Return the probabilities after division of the logits by a temperature, ``float32[texts, classes]``."""
     from scipy.special import softmax
 
     logits = np.log(np.maximum(probabilities.astype(np.float64), np.finfo(np.float32).tiny))
@@ -84,11 +114,11 @@ def with_temperature(probabilities: npt.NDArray[np.float32], temperature: float)
 
 
 def reliability(confidences: npt.NDArray[np.float32], correct: npt.NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
-    """Confidence and accuracy in bins of equal width; empty bins are left out.
+    """Return confidence and accuracy in bins of equal width, without empty bins.
 
     Args:
-        confidences: Probability of each predicted class, ``float32[texts]``.
-        correct: Which predictions are right, ``bool[texts]``.
+        confidences: Probabilities of the predicted classes, ``float32[texts]``.
+        correct: Whether each prediction is correct, ``bool[texts]``.
     """
     numbers = np.minimum((confidences.astype(np.float64) * BINS).astype(np.int8), BINS - 1)
     return tuple(
@@ -105,7 +135,7 @@ def reliability(confidences: npt.NDArray[np.float32], correct: npt.NDArray[np.bo
 
 
 def expected_calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
-    """Mean distance of confidence and accuracy over the bins, weighted by their texts."""
+    """Return the mean distance between confidence and accuracy over the bins, weighted by their texts."""
     texts = sum(each.texts for each in bins)
     return sum(each.texts * abs(each.confidence - each.accuracy) for each in bins) / texts
 
@@ -113,32 +143,32 @@ def expected_calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
 def coverage_curve(
     confidences: npt.NDArray[np.float32], correct: npt.NDArray[np.bool_], *, points: int = 101
 ) -> tuple[CoveragePoint, ...]:
-    """Coverage and accuracy for every confidence that occurs, greatest first, thinned to ``points``."""
-    ordered, right, last = _ranked(confidences, correct)
+    """Return coverage and accuracy at every confidence that occurs, highest first, thinned out to ``points``."""
+    ordered, hits, last = _ranked(confidences, correct)
     if len(last) > points:
         last = last[np.linspace(0, len(last) - 1, points).astype(int)]
-    return tuple(_coverage_point(ordered, right, i) for i in last.tolist())
+    return tuple(_coverage_point(ordered, hits, i) for i in last.tolist())
 
 
 def threshold_for(
     confidences: npt.NDArray[np.float32], correct: npt.NDArray[np.bool_], accuracy: float
 ) -> CoveragePoint | None:
-    """The least confidence from which on at least this share is right; ``None`` if there is none.
+    """Return the lowest confidence threshold that reaches an accuracy, or ``None`` if none does.
 
-    It is a short decimal, of four places where that is enough to part those texts from the others.
+    The threshold is rounded to four decimal places, or to more where four would accept other texts.
     """
-    ordered, right, last = _ranked(confidences, correct)
-    reached = last[right[last] / (last + 1) >= accuracy]
+    ordered, hits, last = _ranked(confidences, correct)
+    reached = last[hits[last] / (last + 1) >= accuracy]
     if not len(reached):
         return None
     end = int(reached[-1])
-    point = _coverage_point(ordered, right, end)
+    point = _coverage_point(ordered, hits, end)
     below = float(ordered[end + 1]) if end + 1 < len(ordered) else -1.0
     return replace(point, min_confidence=_decimal_between(below, point.min_confidence))
 
 
 def _decimal_between(lower: float, upper: float) -> float:
-    """The number with the fewest decimal places, but at least four, above ``lower`` and at most ``upper``."""
+    """Return the number above ``lower`` and at most ``upper`` with the fewest decimal places, but at least four."""
     exact = Decimal(upper)
     shorter = (float(exact.quantize(Decimal(1).scaleb(-places), ROUND_FLOOR)) for places in range(4, 17))
     return next((value for value in shorter if value > lower), upper)
@@ -147,13 +177,13 @@ def _decimal_between(lower: float, upper: float) -> float:
 def _ranked(
     confidences: npt.NDArray[np.float32], correct: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Falling confidences, how many are right down to each, and where the last of equal ones stands."""
+    """Return descending confidences, the number of correct predictions up to each, and the last index of each tie."""
     order = np.argsort(-confidences, kind="stable")
     ordered = confidences[order]
-    # Texts of one confidence are answered together or not at all.
+    # Texts of equal confidence are accepted or rejected together.
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
     return ordered, np.cumsum(correct[order]), last
 
 
-def _coverage_point(ordered: npt.NDArray[np.float32], right: npt.NDArray[np.int64], i: int) -> CoveragePoint:
-    return CoveragePoint(float(ordered[i]), (i + 1) / len(ordered), float(right[i]) / (i + 1))
+def _coverage_point(ordered: npt.NDArray[np.float32], hits: npt.NDArray[np.int64], i: int) -> CoveragePoint:
+    return CoveragePoint(float(ordered[i]), (i + 1) / len(ordered), float(hits[i]) / (i + 1))

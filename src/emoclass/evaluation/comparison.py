@@ -1,13 +1,14 @@
-"""Several classifiers on the same rows."""
+"""Comparison of several classifiers on the same rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from emoclass.errors import DataError
 from emoclass.evaluation.calibration import expected_calibration_error, reliability
@@ -18,15 +19,15 @@ from emoclass.evaluation.significance import Interval, PairedTest, bootstrap_int
 
 @dataclass(frozen=True)
 class ComparedModel:
-    """One classifier on the rows that all can score.
+    """The scores of one classifier on the common rows.
 
     Attributes:
-        name: The model.
-        accuracy: Its accuracy.
-        macro_f1: Its macro F1.
-        ece: Its expected calibration error.
+        name: Name of the model.
+        accuracy: Accuracy.
+        macro_f1: Macro F1.
+        ece: Expected calibration error.
         intervals: 95 % bootstrap intervals of ``accuracy`` and ``macro_f1``.
-        test: The first model (first) against this one (second); ``None`` for the first itself.
+        test: Paired test of the first model against this one; ``None`` for the first model.
     """
 
     name: str
@@ -39,12 +40,12 @@ class ComparedModel:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several classifiers on the same rows.
+    """The scores of several classifiers on the same rows.
 
     Attributes:
         source: Name of the data.
-        rows: Rows that all of them can score.
-        models: One entry a classifier, in the order given.
+        rows: Number of common rows: those whose label all models know.
+        models: One entry per classifier, in the order of the arguments.
     """
 
     source: str
@@ -52,38 +53,39 @@ class Comparison:
     models: tuple[ComparedModel, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return JSON values."""
         return asdict(self)
 
 
 def compare(evaluations: Sequence[tuple[str, Evaluation]]) -> Comparison:
-    """Puts evaluations on the same data side by side.
+    """Compare classifiers on the rows whose label all of them know.
 
     Args:
-        evaluations: Name and evaluation of each model.
+        evaluations: Name and evaluation of each model, all on the same data.
 
     Raises:
-        DataError: There is no row whose label all models know.
+        DataError: No row has a label that all models know.
     """
     common = reduce(np.intersect1d, [evaluation.rows.numbers for _, evaluation in evaluations])
     if not len(common):
-        raise DataError("there is no row whose label all models know; compare models of the same classes")
-    models: list[ComparedModel] = []
-    first = None
-    for name, evaluation in evaluations:
-        chosen = np.isin(evaluation.rows.numbers, common)
-        rows = evaluation.rows
-        correct = rows.correct[chosen]
-        matrix = confusion_matrix(rows.true[chosen], rows.predicted[chosen], len(evaluation.labels))
-        first = correct if first is None else first
-        models.append(
-            ComparedModel(
-                name=name,
-                accuracy=float(correct.mean()),
-                macro_f1=float(np.nanmean(class_f1(matrix))),
-                ece=expected_calibration_error(reliability(rows.confidences[chosen], correct)),
-                intervals=bootstrap_intervals(matrix),
-                test=paired_test(first, correct) if models else None,
-            )
-        )
+        raise DataError("no row has a label that all models know; compare models of the same classes")
+    first = evaluations[0][1].rows.select(common).correct
+    models = [_on_rows(common, name, evaluation, first) for name, evaluation in evaluations]
+    models[0] = replace(models[0], test=None)
     return Comparison(evaluations[0][1].source, len(common), tuple(models))
+
+
+def _on_rows(
+    numbers: npt.NDArray[np.int64], name: str, evaluation: Evaluation, first: npt.NDArray[np.bool_]
+) -> ComparedModel:
+    """Score a model on some rows, and test it against the first model's correct predictions."""
+    rows = evaluation.rows.select(numbers)
+    matrix = confusion_matrix(rows.true, rows.predicted, len(evaluation.labels))
+    return ComparedModel(
+        name=name,
+        accuracy=float(rows.correct.mean()),
+        macro_f1=float(np.nanmean(class_f1(matrix))),
+        ece=expected_calibration_error(reliability(rows.confidences, rows.correct)),
+        intervals=bootstrap_intervals(matrix),
+        test=paired_test(first, rows.correct),
+    )

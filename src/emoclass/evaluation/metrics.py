@@ -1,4 +1,4 @@
-"""Scores of predictions against true labels."""
+"""Classification metrics: accuracy, precision, recall, F1, loss and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Scores of Metrics that are better when larger.
+# Fields of Metrics of which higher is better.
 SCORES = (
     "accuracy", "macro_precision", "macro_recall", "macro_f1",
     "weighted_precision", "weighted_recall", "weighted_f1",
@@ -19,15 +19,15 @@ SCORES = (
 
 @dataclass(frozen=True)
 class ClassScores:
-    """Scores of one class.
+    """The scores of one class.
 
     Attributes:
-        label: The class.
-        precision: Share of the texts predicted as this class that are of it; 0 if there are none.
-        recall: Share of the texts of this class that were predicted as it; 0 if there are none.
-        f1: Harmonic mean of the two.
-        support: Texts of this class.
-        predicted: Texts predicted as this class.
+        label: Name of the class.
+        precision: Share of correct predictions among those of this class; 0 if it is never predicted.
+        recall: Share of correct predictions among the texts of this class; 0 if there are none.
+        f1: Harmonic mean of precision and recall.
+        support: Number of texts of this class.
+        predicted: Number of texts predicted as this class.
     """
 
     label: str
@@ -40,16 +40,20 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Scores over all texts.
-
-    Macro scores are means over the classes that occur among the true labels; weighted scores are means weighted
-    by support.
+    """Scores over a data set.
 
     Attributes:
         rows: Number of texts.
         loss: Mean negative log probability of the true class, in nats.
-        per_class: One entry a class, in the order of the class numbers.
-        confusion_matrix: ``confusion_matrix[i][j]`` texts of class ``i`` were predicted as class ``j``.
+        accuracy: Share of correct predictions.
+        macro_precision: Mean precision of the classes that occur among the true labels.
+        macro_recall: Mean recall of those classes.
+        macro_f1: Mean F1 of those classes.
+        weighted_precision: Mean precision of all classes, weighted by support.
+        weighted_recall: Mean recall of all classes, weighted by support.
+        weighted_f1: Mean F1 of all classes, weighted by support.
+        per_class: One entry per class, in the order of the label ids.
+        confusion_matrix: ``confusion_matrix[i][j]`` is the number of texts of class ``i`` predicted as class ``j``.
     """
 
     rows: int
@@ -66,7 +70,7 @@ class Metrics:
 
     @property
     def confusion_matrix_normalized(self) -> tuple[tuple[float, ...], ...]:
-        """The confusion matrix with each row divided by its sum; rows of classes that do not occur are 0."""
+        """The confusion matrix with each row divided by its sum; rows of absent classes are 0."""
         return tuple(tuple(n / max(1, sum(row)) for n in row) for row in self.confusion_matrix)
 
     @property
@@ -75,50 +79,50 @@ class Metrics:
         return tuple(scores.label for scores in self.per_class if not scores.support)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return JSON values."""
         values = {**asdict(self), "confusion_matrix_normalized": self.confusion_matrix_normalized}
         values["labels"] = [scores.label for scores in self.per_class]
         return values
 
 
 def log_losses(probabilities: npt.NDArray[np.float32], true: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
-    """Negative log probability of each text's true class, ``float32[texts, classes] -> float64[texts]``, in nats."""
+    """Return negative log probabilities of the true classes in nats, ``float32[texts, classes] -> float64[texts]``."""
     likelihood = probabilities[np.arange(len(true)), true].astype(np.float64)
     result: npt.NDArray[np.float64] = -np.log(np.maximum(likelihood, np.finfo(np.float32).tiny))
     return result
 
 
 def standard_error(score: float, texts: int) -> float:
-    """Standard error of a share of so many texts that are right; near that of an F1, too."""
+    """Return the binomial standard error of an accuracy on this many texts; a close estimate for F1, too."""
     return math.sqrt(max(score * (1 - score), 0.0) / texts)
 
 
 def confusion_matrix(
     true: npt.NDArray[np.integer[Any]], predicted: npt.NDArray[np.integer[Any]], classes: int
 ) -> npt.NDArray[np.int64]:
-    """Texts of each true class (rows) by predicted class (columns), ``int64[classes, classes]``."""
+    """Count texts by true class (rows) and predicted class (columns), ``int64[classes, classes]``."""
     cells = true.astype(np.int64) * classes + predicted
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
 def class_f1(matrices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """F1 of each class, ``int64[..., classes, classes] -> float64[..., classes]``; NaN where it does not occur."""
-    right = np.diagonal(matrices, axis1=-2, axis2=-1)
+    """Return the F1 per class, ``int64[..., classes, classes] -> float64[..., classes]``; NaN for absent classes."""
+    hits = np.diagonal(matrices, axis1=-2, axis2=-1)
     support, predicted = matrices.sum(axis=-1), matrices.sum(axis=-2)
-    f1: npt.NDArray[np.float64] = np.where(support > 0, 2 * right / np.maximum(support + predicted, 1), np.nan)
+    f1: npt.NDArray[np.float64] = np.where(support > 0, 2 * hits / np.maximum(support + predicted, 1), np.nan)
     return f1
 
 
 def compute_metrics(labels: Sequence[str], matrix: npt.NDArray[np.int64], loss: float) -> Metrics:
-    """Scores from a confusion matrix.
+    """Compute the metrics from a confusion matrix.
 
     Args:
-        labels: All classes of the classifier.
+        labels: Class names of the classifier, by label id.
         matrix: ``int64[classes, classes]`` with at least one text.
         loss: Mean negative log probability of the true class.
     """
-    right, support, predicted = np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    precision, recall = right / np.maximum(predicted, 1), right / np.maximum(support, 1)
+    hits, support, predicted = np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    precision, recall = hits / np.maximum(predicted, 1), hits / np.maximum(support, 1)
     f1 = np.nan_to_num(class_f1(matrix))
     table = np.stack([precision, recall, f1])
     macro = table[:, support > 0].mean(axis=1).tolist()
@@ -126,7 +130,7 @@ def compute_metrics(labels: Sequence[str], matrix: npt.NDArray[np.int64], loss: 
     return Metrics(
         rows=int(matrix.sum()),
         loss=loss,
-        accuracy=float(right.sum() / matrix.sum()),
+        accuracy=float(hits.sum() / matrix.sum()),
         macro_precision=macro[0],
         macro_recall=macro[1],
         macro_f1=macro[2],

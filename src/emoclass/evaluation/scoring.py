@@ -1,4 +1,4 @@
-"""A classifier on labelled texts, block by block; of each row a few numbers are kept."""
+"""Scoring of labelled texts with a classifier, block by block; a few numbers per row are kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,37 +22,37 @@ from emoclass.evaluation.metrics import log_losses
 from emoclass.inference.predictor import Classifier
 from emoclass.inference.threads import Windows, ahead
 
-# Of the wrong predictions so many are kept with their texts, unless told otherwise: what a page shows.
+# Wrong predictions to keep with their texts: as many as an HTML report shows.
 KEPT_MISTAKES = 500
 
 
 class LabelledData(Protocol):
-    """Rows that cleaning kept, in memory or read as they are asked for."""
+    """Cleaned, labelled rows, in memory or read on demand."""
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Name of the data in messages."""
 
     @property
     def total_rows(self) -> int | None:
-        """Data rows before cleaning, where that is known."""
+        """Number of data rows before cleaning, or ``None`` if unknown."""
 
     @property
     def removed_counts(self) -> dict[str, int]:
-        """Rows that cleaning took out, by reason, as far as it was read."""
+        """Rows that cleaning removed so far, by reason."""
 
     def blocks(self) -> Iterator[Block]:
-        """The rows that stay."""
+        """Yield the remaining rows in order."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What became of each scored row, in order.
+    """The scored rows, in order.
 
     Attributes:
         numbers: 1-based data rows, ``int64[rows]``.
-        true: True class numbers, ``int32[rows]``.
-        predicted: Predicted class numbers, ``int32[rows]``.
+        true: True label ids, ``int32[rows]``.
+        predicted: Predicted label ids, ``int32[rows]``.
         confidences: Probabilities of the predicted classes, ``float32[rows]``.
         losses: Negative log probabilities of the true classes, ``float64[rows]``.
     """
@@ -65,9 +65,31 @@ class Rows:
 
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
-        """Which predictions are right, ``bool[rows]``."""
+        """Whether each prediction is correct, ``bool[rows]``."""
         result: npt.NDArray[np.bool_] = self.predicted == self.true
         return result
+
+    def select(self, numbers: npt.NDArray[np.int64]) -> Rows:
+        """Return the rows with these numbers."""
+        chosen = np.isin(self.numbers, numbers)
+        return Rows(**{name: column[chosen] for name, column in vars(self).items()})
+
+
+@dataclass(frozen=True, eq=False)
+class RowDetails:
+    """Further columns of the scored rows, which the report summarizes.
+
+    Attributes:
+        uncalibrated: Confidences without temperature scaling, ``float32[rows]``.
+        lengths: Tokens after truncation, ``int32[rows]``.
+        truncated: Whether a text exceeds the length limit, ``bool[rows]``.
+        baseline: Label ids predicted by the baseline, ``int32[rows]``; empty without one.
+    """
+
+    uncalibrated: npt.NDArray[np.float32]
+    lengths: npt.NDArray[np.int32]
+    truncated: npt.NDArray[np.bool_]
+    baseline: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -77,11 +99,11 @@ class Mistake:
     Attributes:
         row: 1-based data row.
         text: The text.
-        label: The true class.
-        label_probability: What the classifier gives it.
-        prediction: The predicted class.
-        confidence: What the classifier gives that.
-        loss: Negative log probability of the true class.
+        label: True class.
+        label_probability: Probability of the true class.
+        prediction: Predicted class.
+        confidence: Probability of the predicted class.
+        loss: Negative log probability of the true class, in nats.
     """
 
     row: int
@@ -94,34 +116,46 @@ class Mistake:
 
 
 @dataclass(frozen=True, eq=False)
-class _Prepared:
-    """Rows of a block that the classifier knows the label of."""
+class PreparedBlock:
+    """The rows of a block whose label the classifier knows, tokenized.
+
+    Attributes:
+        texts: The texts.
+        numbers: 1-based data rows, ``int64[rows]``.
+        true: True label ids, ``int32[rows]``.
+        tokenized: Their tokens.
+        baseline: Label ids predicted by the baseline, ``int64[rows]``; empty without one.
+        seen: Whether a text is a training text, ``bool[rows]``.
+    """
 
     texts: list[str]
     numbers: npt.NDArray[np.int64]
     true: npt.NDArray[np.int32]
     tokenized: TokenizedTexts
-    by_baseline: npt.NDArray[np.int64]
+    baseline: npt.NDArray[np.int64]
     seen: npt.NDArray[np.bool_]
 
 
+_Columns = TypeVar("_Columns", Rows, RowDetails)
+
+
 class Scoring:
-    """Takes blocks one after the other and keeps what scores are made of.
+    """Accumulates the predictions of a classifier on blocks of labelled texts.
 
     Args:
         classifier: The classifier.
-        training_hashes: What ``text_hashes`` gave for its training texts.
-        baseline: A simpler classifier of the same classes.
-        temperature: What the classifier's logits were divided by when training ended.
-        logits_of: Gives the classifier's logits in another way.
-        kept_mistakes: How many of the worst mistakes are kept with their texts.
+        training_hashes: Output of ``text_hashes`` for the classifier's training texts.
+        baseline: Baseline with the same classes.
+        temperature: The temperature that the classifier's logits were divided by when training ended.
+        logits_of: Function to compute the classifier's logits; ``classifier.logits`` by default.
+        kept_mistakes: Number of wrong predictions to keep with their texts.
 
     Attributes:
         on_scored: Called with the texts and rows of each block.
-        unknown_labels: Labels that the classifier does not know, with their rows.
-        mistakes: The wrong predictions with the highest loss, the worst first.
-        seen: Rows whose text also stood among the training texts.
-        right_unseen: How many of the others are right.
+        unknown_labels: Labels that the classifier does not know, with their number of rows.
+        mistakes: The wrong predictions with the highest loss, in descending order.
+        seen: Number of rows whose text is a training text.
+        correct_unseen: Number of correct predictions among the other rows.
     """
 
     def __init__(
@@ -135,86 +169,80 @@ class Scoring:
         kept_mistakes: int = KEPT_MISTAKES,
     ) -> None:
         self.classifier, self.baseline, self.temperature = classifier, baseline, temperature
+        self.on_scored: Callable[[Sequence[str], Rows], None] = lambda texts, rows: None
         self.unknown_labels: Counter[str] = Counter()
         self.mistakes: list[Mistake] = []
-        self.seen = self.right_unseen = 0
+        self.seen = self.correct_unseen = 0
         self._ids = {label: number for number, label in enumerate(classifier.labels)}
         self._training = HashSet(training_hashes)
         self._logits_of = logits_of or classifier.logits
         self._kept_mistakes = kept_mistakes
-        self.on_scored: Callable[[Sequence[str], Rows], None] = lambda texts, rows: None
         self._columns: dict[str, list[npt.NDArray[Any]]] = {}
 
-    def prepare(self, block: Block) -> _Prepared:
-        """All that does not need the model; may run in another thread, ahead of ``add``."""
+    def prepare(self, block: Block) -> PreparedBlock:
+        """Do the part of the work that does not need the model; may run in another thread, ahead of ``add``."""
         known = [i for i, label in enumerate(block.labels) if label in self._ids]
         if len(known) < len(block.labels):
             self.unknown_labels.update(label for label in block.labels if label not in self._ids)
         texts = [block.texts[i] for i in known]
-        return _Prepared(
+        return PreparedBlock(
             texts=texts,
             numbers=block.rows[known],
             true=np.array([self._ids[block.labels[i]] for i in known], dtype=np.int32),
             tokenized=self.classifier.tokenizer(texts),
-            by_baseline=np.zeros(0, np.int64) if self.baseline is None or not texts else self.baseline.predict(texts),
+            baseline=self.baseline.predict(texts) if self.baseline and texts else np.zeros(0, np.int64),
             seen=self._training.find(text_hashes(texts)),
         )
 
-    def add(self, prepared: _Prepared) -> None:
-        """Computes and keeps the rows of one block."""
-        if not prepared.texts:
+    def add(self, block: PreparedBlock) -> None:
+        """Predict the rows of a block."""
+        if not block.texts:
             return
-        probabilities = self._logits_of(prepared.tokenized).softmax(-1).numpy()
+        probabilities = self._logits_of(block.tokenized).softmax(-1).numpy()
         rows = Rows(
-            numbers=prepared.numbers,
-            true=prepared.true,
+            numbers=block.numbers,
+            true=block.true,
             predicted=probabilities.argmax(axis=1).astype(np.int32),
             confidences=probabilities.max(axis=1),
-            losses=log_losses(probabilities, prepared.true),
+            losses=log_losses(probabilities, block.true),
         )
-        uncalibrated = with_temperature(probabilities, 1 / self.temperature).max(axis=1)
-        self._keep(
-            **vars(rows),
-            uncalibrated=uncalibrated,
-            lengths=prepared.tokenized.lengths.astype(np.int32),
-            truncated=prepared.tokenized.truncated,
-            by_baseline=prepared.by_baseline.astype(np.int32),
+        details = RowDetails(
+            uncalibrated=with_temperature(probabilities, 1 / self.temperature).max(axis=1),
+            lengths=block.tokenized.lengths.astype(np.int32),
+            truncated=block.tokenized.truncated,
+            baseline=block.baseline.astype(np.int32),
         )
-        self.seen += int(prepared.seen.sum())
-        self.right_unseen += int(rows.correct[~prepared.seen].sum())
-        self._keep_mistakes(prepared.texts, rows, probabilities)
-        self.on_scored(prepared.texts, rows)
+        for name, column in (vars(rows) | vars(details)).items():
+            self._columns.setdefault(name, []).append(column)
+        self.seen += int(block.seen.sum())
+        self.correct_unseen += int(rows.correct[~block.seen].sum())
+        self._keep_mistakes(block.texts, rows, probabilities)
+        self.on_scored(block.texts, rows)
 
-    def require_rows(self, name: str) -> None:
-        """Refuses data of which the classifier knows no label.
+    def finish(self, name: str) -> tuple[Rows, RowDetails]:
+        """Return all rows and release the memory of the blocks; call once, at the end.
+
+        Args:
+            name: Name of the data in messages.
 
         Raises:
-            DataError: Nothing was scored.
+            DataError: The classifier knows none of the labels.
         """
         if not self._columns:
             raise DataError(
-                f"{name}: none of its labels ({_some(self.unknown_labels)}) is known to the model "
-                f"({_some(self._ids)}); evaluate with data of the same classes, or name --label-column"
+                f"{name}: the model knows none of its labels ({_some(self.unknown_labels)}), only "
+                f"{_some(self._ids)}; evaluate on data with the same classes, or set --label-column"
             )
+        return self._joined(Rows), self._joined(RowDetails)
 
-    def take(self, name: str) -> npt.NDArray[Any]:
-        """A column of all rows, once: of ``Rows``, ``uncalibrated``, ``lengths``, ``truncated`` or ``by_baseline``."""
-        return np.concatenate(self._columns.pop(name))
-
-    def take_rows(self) -> Rows:
-        """What became of each row, once."""
-        return Rows(**{field.name: self.take(field.name) for field in fields(Rows)})
-
-    def _keep(self, **columns: npt.NDArray[Any]) -> None:
-        for name, values in columns.items():
-            self._columns.setdefault(name, []).append(values)
+    def _joined(self, kind: type[_Columns]) -> _Columns:
+        # One column after the other, so that only one of them is in memory twice.
+        return kind(**{field.name: np.concatenate(self._columns.pop(field.name)) for field in fields(kind)})
 
     def _keep_mistakes(self, texts: Sequence[str], rows: Rows, probabilities: npt.NDArray[np.float32]) -> None:
-        labels, most = self.classifier.labels, self._kept_mistakes
+        labels = self.classifier.labels
         wrong = np.flatnonzero(~rows.correct)
-        if self.mistakes and len(self.mistakes) == most:
-            wrong = wrong[rows.losses[wrong] > self.mistakes[-1].loss]
-        chosen = wrong[np.argsort(-rows.losses[wrong], kind="stable")][:most]
+        worst = wrong[np.argsort(-rows.losses[wrong], kind="stable")][: self._kept_mistakes]
         new = [
             Mistake(
                 row=int(rows.numbers[i]),
@@ -225,29 +253,29 @@ class Scoring:
                 confidence=float(rows.confidences[i]),
                 loss=float(rows.losses[i]),
             )
-            for i in chosen.tolist()
+            for i in worst.tolist()
         ]
-        self.mistakes = sorted([*self.mistakes, *new], key=lambda mistake: -mistake.loss)[:most]
+        self.mistakes = sorted([*self.mistakes, *new], key=lambda mistake: -mistake.loss)[: self._kept_mistakes]
 
 
 def score_blocks(scorings: Sequence[Scoring], data: LabelledData, on_rows: Callable[[int, int | None], None]) -> None:
-    """Reads the data once, for all scorings; reading and tokenizing run in threads of their own, ahead of the model.
+    """Read the data once for all scorings; threads read and tokenize ahead of the model.
 
     Args:
-        scorings: What takes each block.
-        data: The data.
-        on_rows: Called with the number of data rows just done, and of all of them where that is known.
+        scorings: Scorings to add each block to.
+        data: Cleaned, labelled rows.
+        on_rows: Called after each block with its number of data rows and the total, which may be unknown.
     """
     blocks = Windows(data.blocks(), 1)
 
-    def prepared() -> Iterator[tuple[int, list[_Prepared]]]:
+    def prepared() -> Iterator[tuple[int, list[PreparedBlock]]]:
         for (block,) in blocks:
             yield block.read, [scoring.prepare(block) for scoring in scorings]
 
     with closing(ahead(prepared(), stop=blocks.stop)) as stage:
-        for read, parts in stage:
-            for scoring, part in zip(scorings, parts, strict=True):
-                scoring.add(part)
+        for read, prepared_blocks in stage:
+            for scoring, block in zip(scorings, prepared_blocks, strict=True):
+                scoring.add(block)
             on_rows(read, data.total_rows)
 
 

@@ -1,4 +1,4 @@
-"""How far scores may be off, and whether one classifier is better than another by more than chance."""
+"""Confidence intervals of scores, and significance tests between classifiers."""
 
 from __future__ import annotations
 
@@ -11,46 +11,51 @@ import numpy.typing as npt
 from emoclass.evaluation.metrics import class_f1
 
 _RESAMPLES = 2000
-_MOST_CELLS = 1 << 22
-SIGNIFICANT = 0.05
+_MAX_CELLS = 1 << 22
+_ALPHA = 0.05
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval."""
+    """A 95 % confidence interval.
+
+    Attributes:
+        lower: Lower bound.
+        upper: Upper bound.
+    """
 
     lower: float
     upper: float
 
 
 def bootstrap_intervals(confusion_matrix: npt.NDArray[np.int64], *, seed: int = 0) -> dict[str, Interval]:
-    """Percentile bootstrap intervals of accuracy and macro F1.
+    """Return percentile bootstrap intervals of accuracy and macro F1.
 
-    Drawing texts with replacement is drawing cells of the confusion matrix: however many texts there are, it takes
-    the same time. For macro F1 each class has as many texts in every draw as it has: a rare one that is missing from
-    some would make them means over other classes than the score is.
+    Resampling texts with replacement is resampling the cells of the confusion matrix, whose cost does not depend on
+    the number of texts. For macro F1 every resample keeps the number of texts of each class: without a rare class it
+    would average over other classes than the score itself.
 
     Args:
-        confusion_matrix: ``int64[classes, classes]``, rows are true classes.
-        seed: Of the draws.
+        confusion_matrix: Texts by true class (rows) and predicted class (columns), ``int64[classes, classes]``.
+        seed: Seed of the resamples.
     """
     rng = np.random.default_rng(seed)
     rows, support = int(confusion_matrix.sum()), confusion_matrix.sum(axis=1)
-    right = rng.binomial(rows, np.trace(confusion_matrix) / rows, size=_RESAMPLES)
+    hits = rng.binomial(rows, np.trace(confusion_matrix) / rows, size=_RESAMPLES)
     present = confusion_matrix[support > 0]
     shares = present / present.sum(axis=1, keepdims=True)
-    step = max(1, _MOST_CELLS // confusion_matrix.size)
+    step = max(1, _MAX_CELLS // confusion_matrix.size)
     macro = []
     for start in range(0, _RESAMPLES, step):
         count = min(step, _RESAMPLES - start)
         draws = np.zeros((count, *confusion_matrix.shape), dtype=np.int64)
         draws[:, support > 0] = rng.multinomial(support[support > 0], shares, size=(count, len(present)))
         macro.append(_macro_f1(draws))
-    return {"accuracy": _interval(right / rows), "macro_f1": _interval(np.concatenate(macro))}
+    return {"accuracy": _interval(hits / rows), "macro_f1": _interval(np.concatenate(macro))}
 
 
 def _macro_f1(matrices: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Of confusion matrices, ``[draws, classes, classes] -> float64[draws]``; classes without texts do not count."""
+    """Return macro F1 without absent classes, ``[draws, classes, classes] -> float64[draws]``."""
     result: npt.NDArray[np.float64] = np.nanmean(class_f1(matrices), axis=1)
     return result
 
@@ -65,10 +70,10 @@ class PairedTest:
     """McNemar's exact test of two classifiers on the same texts.
 
     Attributes:
-        rows: Texts that both were tried on.
-        only_first: Texts that only the first has right.
-        only_second: Texts that only the second has right.
-        p_value: Probability of so uneven a count, or a more uneven one, if both are equally good.
+        rows: Number of texts.
+        only_first: Texts that only the first predicts correctly.
+        only_second: Texts that only the second predicts correctly.
+        p_value: Probability of a difference between the two counts of at least this size if both are equally good.
     """
 
     rows: int
@@ -78,12 +83,12 @@ class PairedTest:
 
     @property
     def significant(self) -> bool:
-        """Whether chance alone would do that in less than one of twenty cases."""
-        return self.p_value < SIGNIFICANT
+        """Whether the p-value is below 0.05."""
+        return self.p_value < _ALPHA
 
 
 def paired_test(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> PairedTest:
-    """Compares two classifiers by which texts they have right, ``bool[texts]`` each."""
+    """Compare two classifiers by the correctness of their predictions, ``bool[texts]`` each."""
     from scipy.stats import binomtest
 
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
@@ -94,13 +99,13 @@ def paired_test(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> 
 
 @dataclass(frozen=True)
 class Gain:
-    """By how much a second classifier beats a first one on the same texts.
+    """The difference between the scores of two classifiers on the same texts.
 
     Attributes:
         metric: ``accuracy`` or ``macro_f1``.
-        first: Its score.
-        second: The other's score.
-        interval: Of the difference, 95 %.
+        first: Score of the first classifier.
+        second: Score of the second classifier.
+        interval: 95 % interval of ``second - first``.
     """
 
     metric: str
@@ -110,7 +115,7 @@ class Gain:
 
     @property
     def significant(self) -> bool:
-        """Whether the difference is beyond the chance of which texts were drawn."""
+        """Whether the interval of the difference excludes 0."""
         return not self.interval.lower <= 0 <= self.interval.upper
 
 
@@ -123,10 +128,18 @@ def bootstrap_gain(
     *,
     seed: int = 0,
 ) -> Gain:
-    """Paired percentile bootstrap of a difference of scores; class numbers are ``int64[texts]``.
+    """Return the difference of two classifiers' scores with its paired percentile bootstrap interval.
 
-    Drawing texts is drawing cells of (true, first, second); only those that occur are drawn, for macro F1 within each
-    true class, as for its interval.
+    Resampling texts is resampling the triples (true, first, second) that occur; for macro F1 within each true class,
+    as in ``bootstrap_intervals``.
+
+    Args:
+        true: True label ids, ``int64[texts]``.
+        first: Predictions of the first classifier, ``int64[texts]``.
+        second: Predictions of the second classifier, ``int64[texts]``.
+        classes: Number of classes.
+        metric: ``accuracy`` or ``macro_f1``.
+        seed: Seed of the resamples.
     """
     rng = np.random.default_rng(seed)
     cells, counts = np.unique(np.stack([true, first, second]), axis=1, return_counts=True)
@@ -135,12 +148,21 @@ def bootstrap_gain(
     for drawn in strata:
         texts = counts[drawn].sum()
         draws[1:, drawn] = rng.multinomial(texts, counts[drawn] / texts, size=_RESAMPLES)
-    scores = []
-    for predicted in cells[1:]:
-        if metric == "accuracy":
-            scores.append(draws @ (cells[0] == predicted) / len(true))
-            continue
-        place = np.zeros((len(counts), classes**2))
-        place[np.arange(len(counts)), cells[0] * classes + predicted] = 1
-        scores.append(_macro_f1((draws @ place).reshape(-1, classes, classes)))
-    return Gain(metric, float(scores[0][0]), float(scores[1][0]), _interval((scores[1] - scores[0])[1:]))
+    old, new = (_scores(draws, cells[0], predicted, classes, metric) for predicted in cells[1:])
+    return Gain(metric, float(old[0]), float(new[0]), _interval((new - old)[1:]))
+
+
+def _scores(
+    draws: npt.NDArray[np.int64],
+    true: npt.NDArray[np.int64],
+    predicted: npt.NDArray[np.int64],
+    classes: int,
+    metric: str,
+) -> npt.NDArray[np.float64]:
+    """Return the score of each draw, ``float64[draws]``, from counts of cells, ``int64[draws, cells]``."""
+    if metric == "accuracy":
+        accuracy: npt.NDArray[np.float64] = draws @ (true == predicted) / draws.sum(axis=1)
+        return accuracy
+    one_hot = np.zeros((len(true), classes**2))
+    one_hot[np.arange(len(true)), true * classes + predicted] = 1
+    return _macro_f1((draws @ one_hot).reshape(-1, classes, classes))

@@ -1,3 +1,3 @@
-"""Evaluations and inspections as pages of HTML."""
+"""HTML reports of evaluations and inspections."""
 
 __all__ = ["evaluation", "inspection", "rendering", "writing"]

@@ -1,8 +1,8 @@
-"""An evaluation as one page."""
+"""The HTML report of an evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from emoclass.evaluation.report import Evaluation
@@ -12,20 +12,27 @@ from emoclass.pages.rendering import BLUE, INK, ORANGE, Figure, plot, render
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_FEW = 10
+# Bins with fewer texts are drawn as points without a line.
+_FEW_TEXTS = 10
 
 
-def render_evaluation(evaluation: Evaluation, *, model: str, facts: Sequence[tuple[str, str]], history: Any) -> str:
-    """The report of one evaluation.
+def render_evaluation(
+    evaluation: Evaluation,
+    *,
+    model: str,
+    metadata: Sequence[tuple[str, str]],
+    history: Sequence[Mapping[str, Any]],
+) -> str:
+    """Return the page.
 
     Args:
-        evaluation: What to show.
+        evaluation: The evaluation.
         model: Name of the model.
-        facts: Names and values of what else the reader should know.
-        history: Epochs of the training, as in ``history.jsonl``.
+        metadata: Names and values to show in the page header.
+        history: The epochs of the training run, as in ``history.jsonl``.
 
     Raises:
-        ConfigError: The packages for it are not installed.
+        ConfigError: jinja2 or matplotlib is not installed.
     """
     metrics = evaluation.metrics
     confusion = [
@@ -37,48 +44,45 @@ def render_evaluation(evaluation: Evaluation, *, model: str, facts: Sequence[tup
         evaluation=evaluation,
         metrics=metrics,
         model=model,
-        facts=facts,
+        metadata=metadata,
         confusion=confusion,
-        figures=lambda: _figures(evaluation, history),
-        mistakes=evaluation.worst_mistakes(KEPT_MISTAKES),
-        wrong=evaluation.metrics.rows - int(evaluation.rows.correct.sum()),
+        figures=lambda: [*_figures(evaluation), *_training_figures(history)],
+        mistakes=evaluation.mistakes[:KEPT_MISTAKES],
+        wrong=int((~evaluation.rows.correct).sum()),
     )
 
 
-def _figures(evaluation: Evaluation, history: Any) -> list[Figure]:
+def _figures(evaluation: Evaluation) -> list[Figure]:
     metrics, calibration = evaluation.metrics, evaluation.calibration
-    figures = [
+    points = evaluation.coverage[:: max(1, len(evaluation.coverage) // 4)]
+    return [
         Figure(
-            "F1 of each class",
+            "F1 per class",
             "Bars: " + ", ".join(f"{c.label} {c.f1:.2f}" for c in metrics.per_class),
             plot(lambda axes: _draw_classes(axes, evaluation), height=0.6 + 0.3 * len(metrics.per_class)),
         ),
         Figure(
             "Reliability",
-            f"Accuracy against confidence; on the diagonal they are equal. Calibration error "
-            f"{calibration.ece_before:.3f} before and {calibration.ece:.3f} after calibration.",
+            "Accuracy against confidence; on the diagonal they are equal. Expected calibration error "
+            f"{calibration.ece_before:.3f} before and {calibration.ece:.3f} after temperature scaling.",
             plot(lambda axes: _draw_reliability(axes, evaluation)),
         ),
         Figure(
             "Coverage",
-            "Accuracy of the answers when only the most confident ones are given: "
-            + ", ".join(
-                f"{p.accuracy:.3f} at {p.coverage:.0%}"
-                for p in evaluation.coverage[:: max(1, len(evaluation.coverage) // 4)]
-            ),
+            "Accuracy of the most confident predictions, by the share of texts that they cover: "
+            + ", ".join(f"{p.accuracy:.3f} at {p.coverage:.0%}" for p in points),
             plot(lambda axes: _draw_coverage(axes, evaluation)),
         ),
     ]
-    if history:
-        figures.append(
-            Figure(
-                "Training",
-                "Loss and accuracy of each epoch: "
-                + ", ".join(f"epoch {e['epoch']} validation accuracy {e['val_accuracy']:.3f}" for e in history),
-                plot(lambda axes: _draw_history(axes, history)),
-            )
-        )
-    return figures
+
+
+def _training_figures(history: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    if not history:
+        return []
+    scores = ", ".join(f"epoch {epoch['epoch']} validation accuracy {epoch['val_accuracy']:.3f}" for epoch in history)
+    return [
+        Figure("Training", f"Loss and accuracy per epoch: {scores}", plot(lambda axes: _draw_history(axes, history)))
+    ]
 
 
 def _draw_classes(axes: Axes, evaluation: Evaluation) -> None:
@@ -93,13 +97,13 @@ def _draw_classes(axes: Axes, evaluation: Evaluation) -> None:
 def _draw_reliability(axes: Axes, evaluation: Evaluation) -> None:
     calibration = evaluation.calibration
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle="--")
-    series = ((calibration.bins_before, ORANGE, "before"), (calibration.bins, BLUE, "after calibration"))
+    series = ((calibration.bins_before, ORANGE, "before"), (calibration.bins, BLUE, "after temperature scaling"))
     for bins, colour, name in series:
-        # A few texts say little: they are drawn small, and no line leads to them.
-        most = max(b.texts for b in bins)
-        sizes = [12 + 60 * b.texts / most for b in bins]
+        # The accuracy of a few texts is noisy: small bins get small points.
+        largest = max(b.texts for b in bins)
+        sizes = [12 + 60 * b.texts / largest for b in bins]
         axes.scatter([b.confidence for b in bins], [b.accuracy for b in bins], sizes, color=colour, alpha=0.8)
-        enough = [b for b in bins if b.texts >= _FEW]
+        enough = [b for b in bins if b.texts >= _FEW_TEXTS]
         axes.plot([b.confidence for b in enough], [b.accuracy for b in enough], color=colour, label=name)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
     axes.legend(frameon=False, labelcolor=INK)
@@ -107,10 +111,10 @@ def _draw_reliability(axes: Axes, evaluation: Evaluation) -> None:
 
 def _draw_coverage(axes: Axes, evaluation: Evaluation) -> None:
     axes.plot([p.coverage for p in evaluation.coverage], [p.accuracy for p in evaluation.coverage], color=BLUE)
-    axes.set(xlim=(0, 1), xlabel="share of texts answered", ylabel="accuracy")
+    axes.set(xlim=(0, 1), xlabel="coverage", ylabel="accuracy")
 
 
-def _draw_history(axes: Axes, history: Any) -> None:
+def _draw_history(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:
     epochs = [epoch["epoch"] for epoch in history]
     for name, colour in (("train", ORANGE), ("val", BLUE)):
         axes.plot(epochs, [e[f"{name}_loss"] for e in history], color=colour, marker="o", label=f"{name} loss")

@@ -1,4 +1,4 @@
-"""Templates and plots; the packages for them are an extra."""
+"""Templates and plots; they need the packages of ``emoclass[report]``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emoclass import runtime
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Lines and letters get this colour, which then becomes the page's own, light or dark.
+# A placeholder for the page's text colour, light or dark: plots replace it with currentColor.
 INK = "#010203"
 BLUE, ORANGE = "#3b82c4", "#d9822b"
 
@@ -23,9 +23,9 @@ class Figure:
     """A plot.
 
     Attributes:
-        title: Its heading.
-        description: What it shows, in words.
-        svg: The plot.
+        title: Heading.
+        description: The content in words, for screen readers.
+        svg: The plot as SVG.
     """
 
     title: str
@@ -34,15 +34,15 @@ class Figure:
 
 
 def render(template: str, *, figures: Callable[[], list[Figure]], **values: Any) -> str:
-    """A page from a template of this package; all values are escaped.
+    """Render a template of this package; all values are escaped.
 
     Args:
-        template: Its file name.
-        figures: Makes the plots.
-        **values: What the template shows.
+        template: File name of the template.
+        figures: Function that draws the plots.
+        **values: Variables of the template.
 
     Raises:
-        ConfigError: The packages for it are not installed.
+        ConfigError: jinja2 or matplotlib is not installed.
     """
     require_packages()
     from jinja2 import Environment, PackageLoader
@@ -54,16 +54,16 @@ def render(template: str, *, figures: Callable[[], list[Figure]], **values: Any)
 
 
 def require_packages() -> None:
-    """Refuses before the work rather than after it.
+    """Check that reports can be rendered, before the work that they report on.
 
     Raises:
-        ConfigError: The packages for pages are not installed.
+        ConfigError: jinja2 or matplotlib is not installed.
     """
     runtime.require_packages("--report", "report", "jinja2", "matplotlib")
 
 
 def plot(draw: Callable[[Axes], None], *, height: float = 3.2) -> str:
-    """A plot as SVG in the page's own colours, ``height`` in inches."""
+    """Return a plot as SVG in the page's colours; ``height`` is in inches."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure as Canvas
 
@@ -79,7 +79,7 @@ def plot(draw: Callable[[Axes], None], *, height: float = 3.2) -> str:
         "text.parse_math": False,
     }
     with rc_context(settings), warnings.catch_warnings():  # type: ignore[arg-type]
-        # The page's fonts have the letters that are missing here.
+        # Glyphs that matplotlib's font lacks are rendered with the fonts of the page.
         warnings.filterwarnings("ignore", r"Glyph .* missing|Matplotlib currently does not support")
         canvas = Canvas(figsize=(5.6, height), layout="constrained")
         axes = canvas.subplots()

@@ -21,12 +21,12 @@ def write_report(result: Evaluated, path: str | Path) -> None:
         OSError: The file cannot be written.
     """
     manifest = result.model.manifest
-    facts = [
+    metadata = [
         ("base model", manifest.base_model["name"]),
         ("trained", manifest.created_at[:10]),
         ("training texts", f"{manifest.data['rows']['train']:,}"),
     ]
-    page = render_evaluation(result.evaluation, model=manifest.name, facts=facts, history=result.history)
+    page = render_evaluation(result.evaluation, model=manifest.name, metadata=metadata, history=result.history)
     with output_file(path) as file:
         file.write(page.encode("utf-8", "replace"))
 

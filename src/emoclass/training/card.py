@@ -1,67 +1,190 @@
-"""The model card: README.md of a model directory."""
+"""The model card: ``README.md`` of a model directory."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from emoclass.encoders.base import MINILM
 from emoclass.store.layout import Manifest
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCardData
+
+_HUB_IDS = {MINILM: "sentence-transformers/all-MiniLM-L6-v2"}
+_TASK = "text-classification"
 
 
 def model_card(manifest: Manifest) -> str:
-    """A model card in Markdown, with the front matter that the hub reads."""
-    recipe, metrics, data = manifest.recipe, manifest.metrics, manifest.data
-    test = metrics.get("test")
-    lines = [
-        "---",
-        "library_name: transformers",
-        "pipeline_tag: text-classification",
-        "tags: [emotion, emoclass]",
-        "---",
-        "",
-        f"# {manifest.name}",
-        "",
-        f"A classifier of {len(manifest.labels)} classes, trained by emoclass {manifest.versions['emoclass']} "
-        f"on {manifest.created_at[:10]} from `{manifest.base_model['name']}`.",
-        "",
-        "Classes: " + ", ".join(_code(label) for label in manifest.labels),
-        "",
-        "## Scores",
-        "",
-        "| part | rows | accuracy | macro F1 |",
-        "|---|---|---|---|",
-        f"| validation | {data['rows']['val']} | {metrics['val_accuracy']:.4f} | |",
+    """Return a model card in Markdown with the YAML front matter of the Hugging Face Hub.
+
+    The card says nothing about the language, the license and the data set, which emoclass does not know.
+
+    Args:
+        manifest: The content of ``emoclass.json``.
+    """
+    sections = (_summary, _usage, _limitations, _evaluation, _training)
+    body = "\n\n".join("\n".join(section(manifest)) for section in sections)
+    return f"---\n{_front_matter(manifest).to_yaml()}\n---\n\n{body}\n"
+
+
+def _front_matter(manifest: Manifest) -> ModelCardData:
+    # Importing the hub's client takes a moment, which only training has to spend.
+    from huggingface_hub import EvalResult, ModelCardData
+
+    test = manifest.metrics.get("test") or {}
+    scores: list[tuple[str, str, str, dict[str, str] | None]] = [
+        ("accuracy", "Accuracy", "accuracy", None),
+        ("f1", "Macro F1", "macro_f1", {"average": "macro"}),
+        ("f1", "Weighted F1", "weighted_f1", {"average": "weighted"}),
     ]
-    if test:
-        lines.append(f"| test | {test['rows']} | {test['accuracy']:.4f} | {test['macro_f1']:.4f} |")
-    lines += [
-        "",
-        "Texts that belong to none of the classes get one of them all the same; read the confidence.",
-        "",
-        "## Training",
-        "",
-        f"{data['rows']['train']} texts; {manifest.parameters['trainable_parameters']:,} of "
-        f"{manifest.parameters['total_parameters']:,} parameters trained; epoch {metrics['best_epoch']} of "
-        f"{recipe.epochs} was kept, chosen on the validation part.",
-        "",
-        "```json",
-        json.dumps(recipe.to_dict(), indent=2),
-        "```",
-        "",
-        f"Texts of more than {manifest.truncation.max_length} tokens are shortened to their first "
-        f"{manifest.truncation.head_tokens} content tokens and the last ones that fit; other libraries do that "
-        "differently.",
-        "",
-        "## Use",
-        "",
-        "    echo 'some text' | emoclass predict --model DIRECTORY",
-        "",
-        "In Python: `emoclass.load(directory).predict_text(text)`, or "
-        '`transformers.pipeline("text-classification", directory)`.',
-        "",
+    results = [
+        EvalResult(
+            task_type=_TASK,
+            dataset_type="unknown",
+            dataset_name=_dataset_name(manifest),
+            dataset_split="test",
+            metric_type=metric,
+            metric_name=name,
+            metric_value=test[field],
+            metric_args=arguments,
+        )
+        for metric, name, field, arguments in (scores if test else ())
     ]
-    return "\n".join(lines)
+    return ModelCardData(
+        base_model=_hub_id(manifest),
+        eval_results=results or None,
+        library_name="transformers",
+        metrics=["accuracy", "f1"],
+        model_name=manifest.name,
+        pipeline_tag=_TASK,
+        tags=["emotion", "emoclass"],
+    )
+
+
+def _hub_id(manifest: Manifest) -> str | None:
+    """Return the base model's id on the hub, or ``None`` if it is a local directory."""
+    name = manifest.base_model["name"]
+    return None if manifest.base_model["source"] == "directory" else _HUB_IDS.get(name, name)
+
+
+def _dataset_name(manifest: Manifest) -> str:
+    # The directories above the data are nobody else's business.
+    source = str(manifest.data["source"])
+    return "standard input" if source == "-" else Path(source).name or "unknown"
+
+
+def _summary(manifest: Manifest) -> Iterable[str]:
+    hub_id = _hub_id(manifest)
+    base = f"[{hub_id}](https://huggingface.co/{hub_id})" if hub_id else _code(Path(manifest.base_model["name"]).name)
+    yield f"# {manifest.name}"
+    yield ""
+    yield (
+        f"An emotion classifier with {len(manifest.labels)} labels, fine-tuned from {base} with emoclass "
+        f"{manifest.versions['emoclass']} on {manifest.created_at[:10]}."
+    )
+    yield ""
+    yield "Labels: " + ", ".join(map(_code, manifest.labels))
+
+
+def _usage(manifest: Manifest) -> Iterable[str]:
+    yield "## Usage"
+    yield ""
+    yield "In a shell, with emoclass:"
+    yield ""
+    yield '    emoclass predict --model DIRECTORY "some text"'
+    yield ""
+    yield "In Python, with emoclass or with transformers:"
+    yield ""
+    yield "    emoclass.load(DIRECTORY).predict_text(text)"
+    yield f'    transformers.pipeline("{_TASK}", DIRECTORY)(text)'
+
+
+def _limitations(manifest: Manifest) -> Iterable[str]:
+    truncation, temperature = manifest.truncation, manifest.calibration["temperature"]
+    yield "## Limitations"
+    yield ""
+    yield "- Every text gets one of the labels, even one that expresses none of them. Check the confidence."
+    yield (
+        f"- Confidences are calibrated by temperature scaling (temperature {temperature:.3f}) on the validation set; "
+        "expect them to be less accurate on other kinds of text."
+    )
+    yield (
+        f"- emoclass shortens texts of more than {truncation.max_length} tokens to the first {truncation.head_tokens} "
+        "content tokens and as many of the last ones as fit. Other libraries keep only the beginning."
+    )
+
+
+def _evaluation(manifest: Manifest) -> Iterable[str]:
+    metrics, rows, test = manifest.metrics, manifest.data["rows"], manifest.metrics.get("test")
+    val = ["validation", rows["val"], _figure(metrics["val_accuracy"]), _figure(metrics["val_macro_f1"]), ""]
+    yield "## Evaluation"
+    yield ""
+    yield from _table(
+        ["split", "texts", "accuracy", "macro F1", "weighted F1"],
+        [val, *([["test", test["rows"], *_figures(test, "accuracy", "macro_f1", "weighted_f1")]] if test else [])],
+    )
+    if not test:
+        return
+    intervals, ece = test["intervals"], test["calibration"]["ece"]
+    accuracy, macro_f1 = (
+        "–".join(f"{bound:.3f}" for bound in intervals[metric]) for metric in ("accuracy", "macro_f1")
+    )
+    yield ""
+    yield (
+        f"95 % bootstrap intervals on the test set: accuracy {accuracy}, macro F1 {macro_f1}. Expected calibration "
+        f"error: {ece:.4f}."
+    )
+    yield ""
+    yield from _table(
+        ["label", "precision", "recall", "F1", "support"],
+        [
+            [_code(each["label"]), *_figures(each, "precision", "recall", "f1"), each["support"]]
+            for each in test["per_class"]
+        ],
+    )
+
+
+def _training(manifest: Manifest) -> Iterable[str]:
+    recipe, parameters, averaged = manifest.recipe, manifest.parameters, manifest.metrics.get("averaged")
+    weights = f"those of epoch {manifest.metrics['best_epoch']} of {recipe.epochs}"
+    if averaged:
+        weights = f"the mean of {averaged['seeds']} runs, each at its own best epoch"
+    yield "## Training"
+    yield ""
+    yield (
+        f"Trained on {manifest.data['rows']['train']:,} texts. {parameters['trainable_parameters']:,} of "
+        f"{parameters['total_parameters']:,} parameters were trained; the others keep the base model's values. The "
+        f"weights are {weights}, selected on the validation set."
+    )
+    yield ""
+    yield "```json"
+    yield json.dumps({**recipe.to_dict(), "base_model": _hub_id(manifest) or Path(recipe.base_model).name}, indent=2)
+    yield "```"
+    yield ""
+    yield "Environment: " + ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+
+
+def _figure(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def _figures(values: Mapping[str, float], *names: str) -> list[str]:
+    return [_figure(values[name]) for name in names]
+
+
+def _table(header: list[str], rows: Iterable[Iterable[Any]]) -> Iterable[str]:
+    """Yield the lines of a Markdown table; all columns but the first are right-aligned."""
+    for row in (header, ["---", *["---:"] * (len(header) - 1)], *rows):
+        yield "| " + " | ".join(str(cell).replace("|", r"\|") for cell in row) + " |"
 
 
 def _code(text: str) -> str:
-    # A label may hold anything; a code span must not be broken by it.
-    return "`" + " ".join(text.replace("`", "'").split()) + "`"
+    """Return a code span of any text: labels and file names may contain Markdown."""
+    text = " ".join(text.split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    pad = " " if "`" in (text[:1], text[-1:]) else ""
+    return f"{fence}{pad}{text}{pad}{fence}"

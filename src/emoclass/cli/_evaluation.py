@@ -1,0 +1,238 @@
+"""Evaluations and comparisons as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from emoclass.cli import _console as console
+from emoclass.evaluation.calibration import ReliabilityBin
+from emoclass.evaluation.comparison import Comparison
+from emoclass.evaluation.metrics import ClassScores, Metrics
+from emoclass.evaluation.report import Evaluation
+from emoclass.evaluation.significance import Interval, PairedTest
+
+CLASS_ORDERS = ("model", "name", "support", "precision", "recall", "f1")
+_SHOWN_PAIRS = 5
+_SHOWN_TEXT = 200
+
+
+def print_evaluation(
+    evaluation: Evaluation, *, sort: str = "model", target_accuracy: float | None = None, errors: int = 0
+) -> None:
+    """Print the report to standard output, and its notes and warnings to standard error.
+
+    Args:
+        evaluation: The evaluation.
+        sort: Order of the classes, one of ``CLASS_ORDERS``.
+        target_accuracy: Accuracy to find a confidence threshold for.
+        errors: Number of mistakes to show.
+    """
+    out, metrics = console.results(), evaluation.metrics
+    console.print_table(out, _summary(evaluation))
+    if evaluation.baselines:
+        console.print_table(out, _baselines(evaluation))
+    console.print_table(out, _per_class(metrics, sort))
+    matrices = [_confusion(metrics, normalized=False), _confusion(metrics, normalized=True)]
+    if all(out.measure(matrix).maximum <= out.width for matrix in matrices):
+        for matrix in matrices:
+            console.print_table(out, matrix)
+    else:
+        out.print(f"The confusion matrix of {len(metrics.per_class)} classes is too wide to print; use --json.")
+    if evaluation.most_confused:
+        console.print_table(out, _most_confused(evaluation))
+    console.print_table(out, _by_length(evaluation))
+    console.print_table(out, _calibration(evaluation))
+    if target_accuracy is not None:
+        out.print(_threshold(evaluation, target_accuracy), soft_wrap=True)
+    if errors:
+        console.print_table(out, _mistakes(evaluation, errors))
+    _print_warnings(evaluation)
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Print the scores of several models, each compared with the first."""
+    rows = [
+        [
+            model.name,
+            f"{model.accuracy:.4f}",
+            _interval(model.intervals["accuracy"]),
+            f"{model.macro_f1:.4f}",
+            _interval(model.intervals["macro_f1"]),
+            f"{model.ece:.3f}",
+            "" if model.test is None else _verdict(model.test, model.test.only_second - model.test.only_first),
+        ]
+        for model in comparison.models
+    ]
+    title = f"{comparison.source}: {comparison.rows} rows that all models can score"
+    columns = ["model", "accuracy", "95 %", "macro F1", "95 %", "ECE", "against the first"]
+    console.print_table(console.results(), console.table(title, columns, rows))
+
+
+def _verdict(test: PairedTest, gain: int) -> str:
+    if not test.significant:
+        return f"no clear difference (p = {test.p_value:.2f})"
+    return f"{'better' if gain > 0 else 'worse'} ({_p_value(test)})"
+
+
+def _p_value(test: PairedTest) -> str:
+    return "p < 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.3f}"
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.lower:.3f}–{interval.upper:.3f}"
+
+
+def _scores(*values: float) -> list[str]:
+    return [f"{value:.4f}" for value in values]
+
+
+def _summary(evaluation: Evaluation) -> Table:
+    m, intervals = evaluation.metrics, evaluation.intervals
+    macro = [*_scores(m.macro_precision, m.macro_recall, m.macro_f1), _interval(intervals["macro_f1"])]
+    weighted = [*_scores(m.weighted_precision, m.weighted_recall, m.weighted_f1), ""]
+    title = (
+        f"{evaluation.source}: {console.count(m.rows, 'row')}, accuracy {m.accuracy:.4f}"
+        f" (95 %: {_interval(intervals['accuracy'])}), loss {m.loss:.4f}"
+    )
+    columns = ["average over classes", "precision", "recall", "F1", "95 %"]
+    return console.table(title, columns, [["macro", *macro], ["weighted", *weighted]])
+
+
+def _baselines(evaluation: Evaluation) -> Table:
+    rows = [
+        [
+            baseline.name,
+            *_scores(baseline.accuracy, baseline.macro_f1),
+            _verdict(baseline.test, baseline.test.only_first - baseline.test.only_second),
+        ]
+        for baseline in evaluation.baselines
+    ]
+    rows.append(["this model", *_scores(evaluation.metrics.accuracy, evaluation.metrics.macro_f1), ""])
+    return console.table("Baselines", ["", "accuracy", "macro F1", "this model is"], rows)
+
+
+def _per_class(metrics: Metrics, sort: str) -> Table:
+    return console.table(
+        "Classes",
+        ["class", "precision", "recall", "F1", "support", "predicted"],
+        [[c.label, *_scores(c.precision, c.recall, c.f1), c.support, c.predicted] for c in _sorted(metrics, sort)],
+    )
+
+
+def _sorted(metrics: Metrics, sort: str) -> Sequence[ClassScores]:
+    if sort == "model":
+        return metrics.per_class
+    if sort == "name":
+        return sorted(metrics.per_class, key=lambda scores: scores.label)
+    return sorted(metrics.per_class, key=lambda scores: -getattr(scores, sort))
+
+
+def _confusion(metrics: Metrics, *, normalized: bool) -> Table:
+    # Columns have numbers: the names of many classes would not fit.
+    shares = metrics.confusion_matrix_normalized
+    rows = [
+        [
+            Text(
+                "·" if not count else f"{100 * share:.0f}" if normalized else str(count),
+                style=_heat(share, correct=row == column),
+            )
+            for column, (count, share) in enumerate(zip(counts, shares[row], strict=True))
+        ]
+        for row, counts in enumerate(metrics.confusion_matrix)
+    ]
+    return console.table(
+        f"Confusion matrix{', % of the true class' if normalized else ''} (rows: true, columns: predicted)",
+        ["", *(str(number) for number in range(1, len(rows) + 1))],
+        [
+            [f"{number} {scores.label}", *row]
+            for number, (scores, row) in enumerate(zip(metrics.per_class, rows, strict=True), start=1)
+        ],
+    )
+
+
+def _heat(share: float, *, correct: bool) -> str:
+    """Return the style of a cell: green on the diagonal and red elsewhere, brighter for a larger share."""
+    if share < 0.005:
+        return ""
+    # White text stays readable from the faintest to the brightest of these colours.
+    strength = min(1.0, 0.25 + share)
+    red, green, blue = (0, 130, 60) if correct else (190, 40, 40)
+    return f"white on rgb({round(red * strength)},{round(green * strength)},{round(blue * strength)})"
+
+
+def _most_confused(evaluation: Evaluation) -> Table:
+    rows = [[true, predicted, count] for true, predicted, count in evaluation.most_confused[:_SHOWN_PAIRS]]
+    return console.table("Most confused", ["true", "predicted", "rows"], rows, text_columns=2)
+
+
+def _by_length(evaluation: Evaluation) -> Table:
+    rows = [[score.name, score.rows, f"{score.accuracy:.4f}"] for score in evaluation.by_length]
+    return console.table("By length", ["texts", "rows", "accuracy"], rows)
+
+
+def _calibration(evaluation: Evaluation) -> Table:
+    calibration = evaluation.calibration
+    before = {each.lower: each for each in calibration.bins_before}
+    after = {each.lower: each for each in calibration.bins}
+    rows = []
+    for lower, either in sorted((before | after).items()):
+        cells = (_bin_cells(bins.get(lower)) for bins in (before, after))
+        rows.append([f"{either.lower:.2f} to {either.upper:.2f}", *next(cells), *next(cells)])
+    return console.table(
+        f"Expected calibration error {calibration.ece_before:.4f} before and {calibration.ece:.4f} after temperature"
+        f" scaling (temperature {calibration.temperature:.3f})",
+        ["confidence", "texts before", "mean", "accuracy", "texts after", "mean", "accuracy"],
+        rows,
+    )
+
+
+def _bin_cells(each: ReliabilityBin | None) -> list[object]:
+    return ["", "", ""] if each is None else [each.texts, f"{each.confidence:.3f}", f"{each.accuracy:.3f}"]
+
+
+def _threshold(evaluation: Evaluation, accuracy: float) -> str:
+    point = evaluation.threshold_for(accuracy)
+    if point is None:
+        return f"No confidence threshold reaches accuracy {accuracy:g} on these rows."
+    return (
+        f"--min-confidence {point.min_confidence} reaches accuracy {point.accuracy:.4f} on these rows, with a coverage "
+        f"of {point.coverage:.1%}."
+    )
+
+
+def _mistakes(evaluation: Evaluation, count: int) -> Table:
+    rows = []
+    for mistake in evaluation.mistakes[:count]:
+        text = mistake.text if len(mistake.text) <= _SHOWN_TEXT else mistake.text[: _SHOWN_TEXT - 1] + "…"
+        true = f"{mistake.label} {mistake.label_probability:.3f}"
+        rows.append([text, true, f"{mistake.prediction} {mistake.confidence:.3f}", mistake.row, f"{mistake.loss:.2f}"])
+    return console.table("Worst mistakes", ["text", "true", "predicted", "row", "loss"], rows, text_columns=3)
+
+
+def _print_warnings(evaluation: Evaluation) -> None:
+    metrics, best = evaluation.metrics, evaluation.best_baseline
+    if best is not None and not evaluation.beats_baseline:
+        relation = "significantly worse than" if best.test.significant else "not significantly better than"
+        console.warn(
+            f"{relation} {best.name} (accuracy {metrics.accuracy:.4f} against {best.accuracy:.4f}, "
+            f"{_p_value(best.test)}): train with --recipe fast, --recipe best (slower) or more data"
+        )
+    if metrics.absent_labels:
+        console.warn(f"classes without rows, excluded from the macro averages: {', '.join(metrics.absent_labels)}")
+    if evaluation.never_predicted:
+        console.warn(f"classes that are never predicted: {', '.join(evaluation.never_predicted)}")
+    for label, rows in evaluation.unknown_labels.items():
+        console.warn(f"{console.count(rows, 'row')} not scored: the model does not know the label {label!r}")
+    for reason, rows in evaluation.removed_rows.items():
+        if rows:
+            console.note(f"{console.count(rows, 'row')} of {evaluation.source} removed: {reason.replace('_', ' ')}")
+    if evaluation.truncated:
+        texts = console.count(evaluation.truncated, "text")
+        console.note(f"{texts} over the length limit: only head and tail are read")
+    if evaluation.seen_in_training:
+        seen = f"the model's training set contains {evaluation.seen_in_training} of these texts"
+        unseen = evaluation.accuracy_unseen
+        console.warn(seen if unseen is None else f"{seen}; accuracy on the others {unseen:.4f}")
