@@ -26,7 +26,7 @@ def test_train_reports_epochs_test_scores_and_where_the_model_is(tiny_train: Run
     for part in ("Epochs", "train loss", "val accuracy", "(kept)", "macro", "weighted", "Confusion matrix", "anger"):
         assert part in result.stdout
     assert f"model first: {models_dir() / 'first'}" in result.stdout
-    assert "parameters learn" in result.stderr
+    assert "parameters are trainable" in result.stderr
     assert "epoch 2/2: train loss" in result.stderr
 
 

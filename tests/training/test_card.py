@@ -12,7 +12,7 @@ from emoclass.config import TrainConfig, TruncationConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.store.layout import CARD, Manifest
 from emoclass.training.card import model_card
-from emoclass.training.run import run_training
+from tests.runs import run_training
 
 LABELS = ('quoted "joy"', "fear: 'deep'", "怒り | wrath", "---\nnew: line", "back`tick")
 TEST = {

@@ -1,4 +1,4 @@
-"""Trained models evaluated on labelled data, side by side."""
+"""Evaluation of saved models on labelled data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,13 @@ from emoclass.store.checkpoints import StoredModel, find_model, read_model
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A stored model, how it did, and its epochs."""
+    """A saved model and its evaluation.
+
+    Attributes:
+        model: The saved model.
+        evaluation: Its evaluation.
+        history: The epochs of its training run, as in ``history.jsonl``.
+    """
 
     model: StoredModel
     evaluation: Evaluation
@@ -49,13 +55,13 @@ def evaluate_models(
     on_rows: Callable[[int, int | None], None] = lambda rows, total: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> list[Evaluated]:
-    """Scores several trained classifiers on the same data, side by side; see ``evaluate``.
+    """Evaluate several saved models on the same data, which is read once; see ``emoclass.api.evaluate``.
 
     Raises:
-        ConfigError: ``predictions`` is given with several models.
+        ConfigError: ``predictions`` is set with several models.
     """
     if predictions is not None and len(models) > 1:
-        raise ConfigError("predictions are written of one model; evaluate the models one by one for them")
+        raise ConfigError("predictions can be written for a single model only; evaluate the models one by one")
     stored = [find_model(model) for model in models]
     with ExitStack() as stack:
         labelled = stack.enter_context(open_evaluation_data(data, options or DataOptions()))
@@ -101,10 +107,10 @@ def _history(stored: StoredModel) -> list[dict[str, Any]]:
 
 @contextmanager
 def _prediction_writer(path: str | Path, labels: Sequence[str]) -> Iterator[Callable[[Sequence[str], Rows], None]]:
-    """Writes row, text, label, prediction, confidence and loss of each scored row, in the format of the name."""
+    """Write row, text, label, prediction, confidence and loss of each scored row, in the format of the file name."""
     format_ = format_of(str(path))[0]
     if format_ is None:
-        raise ConfigError(f"{path}: the name does not tell the format; use .csv, .tsv, .jsonl or .parquet")
+        raise ConfigError(f"{path}: the file name does not tell the format; use .csv, .tsv, .jsonl or .parquet")
     with output_file(path) as file:
         writer = record_writer(file, format_)
 
@@ -126,6 +132,6 @@ def _prediction_writer(path: str | Path, labels: Sequence[str]) -> Iterator[Call
 
 
 def open_evaluation_data(data: str | Path, options: DataOptions) -> LabelledReader:
-    """Opens a file, or the test part of a split directory, to be read and cleaned a block at a time."""
+    """Open a file, or the test set of a split directory, to read and clean it block by block."""
     (path,) = part_paths(data, ("test",)).values()
     return LabelledReader(path, options)

@@ -1,4 +1,4 @@
-"""Evaluations and inspections as pages of HTML in files."""
+"""Writing of HTML reports to files."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from emoclass.pages.inspection import render_inspection
 
 
 def write_report(result: Evaluated, path: str | Path) -> None:
-    """Writes an evaluation as one page of HTML that needs nothing else.
+    """Write an evaluation as a self-contained HTML page.
 
     Raises:
-        ConfigError: The packages of ``emoclass[report]`` are not installed.
+        ConfigError: jinja2 or matplotlib is not installed.
         OSError: The file cannot be written.
     """
     manifest = result.model.manifest
@@ -34,10 +34,10 @@ def write_report(result: Evaluated, path: str | Path) -> None:
 def write_inspection(
     inspection: Inspection, path: str | Path, *, suspects: Mapping[str, Sequence[Suspect]] | None = None
 ) -> None:
-    """Writes an inspection of data as one page of HTML that needs nothing else.
+    """Write an inspection of data as a self-contained HTML page.
 
     Raises:
-        ConfigError: The packages of ``emoclass[report]`` are not installed.
+        ConfigError: jinja2 or matplotlib is not installed.
         OSError: The file cannot be written.
     """
     page = render_inspection(inspection, suspects=suspects)
