@@ -1,4 +1,4 @@
-"""The baseline learns, is kept as plain arrays, and predicts the same afterwards."""
+"""The baseline fits, is saved as plain arrays, and predicts the same after loading."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def fitted(classes: int = 3) -> tuple[Baseline, list[str], np.ndarray]:
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_it_learns_and_survives_saving(tmp_path: Path, classes: int) -> None:
+def test_a_saved_baseline_predicts_the_same(tmp_path: Path, classes: int) -> None:
     baseline, texts, labels = fitted(classes)
     assert (baseline.predict(texts) == labels).mean() > 0.95
     baseline.save(tmp_path, "baseline")
@@ -36,7 +36,7 @@ def test_texts_without_a_word_get_the_most_frequent_class() -> None:
     assert baseline.predict(["anything", ""]).tolist() == [1, 1]
 
 
-def test_damage_is_told(tmp_path: Path) -> None:
+def test_damaged_files_are_errors(tmp_path: Path) -> None:
     baseline, *_ = fitted()
     assert Baseline.load(tmp_path, "baseline", 3) is None
     baseline.save(tmp_path, "baseline")

@@ -1,4 +1,4 @@
-"""Confidences, intervals, thresholds and comparisons mean what they say."""
+"""Calibration, intervals, thresholds and significance tests are statistically correct."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from emoclass.evaluation.significance import bootstrap_gain, bootstrap_intervals
 
 
 def overconfident(rows: int, temperature: float = 3.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Logits that are too large by this factor, and classes drawn from what they should have been."""
+    """Return logits scaled by the temperature, and labels drawn from the distribution without it."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(rows, 5)) * 2
     shares = softmax(logits, axis=1).cumsum(axis=1)
@@ -26,24 +26,24 @@ def overconfident(rows: int, temperature: float = 3.0, seed: int = 0) -> tuple[n
 
 
 def judged(probabilities: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The confidence of each prediction, and whether it is right."""
+    """Return the confidence of each prediction and whether it is correct."""
     return probabilities.max(axis=1), probabilities.argmax(axis=1) == true
 
 
-def test_the_temperature_is_found_and_mends_the_confidences() -> None:
+def test_the_fitted_temperature_calibrates_confidences() -> None:
     logits, true = overconfident(5000)
     temperature = fit_temperature(logits, true)
     assert temperature == pytest.approx(3, rel=0.1)
     raw = softmax(logits, axis=1)
-    mended = softmax(logits / temperature, axis=1)
-    before, after = (expected_calibration_error(reliability(*judged(p, true))) for p in (raw, mended))
+    calibrated = softmax(logits / temperature, axis=1)
+    before, after = (expected_calibration_error(reliability(*judged(p, true))) for p in (raw, calibrated))
     assert before > 0.1
     assert after < 0.02
-    np.testing.assert_allclose(with_temperature(raw, temperature), mended, atol=1e-4)
-    assert (mended.argmax(axis=1) == raw.argmax(axis=1)).all()
+    np.testing.assert_allclose(with_temperature(raw, temperature), calibrated, atol=1e-4)
+    assert (calibrated.argmax(axis=1) == raw.argmax(axis=1)).all()
 
 
-def test_a_few_right_answers_do_not_make_it_sure_of_everything() -> None:
+def test_a_few_correct_predictions_do_not_make_the_temperature_extreme() -> None:
     logits = np.tile(np.array([[2.0, 0, 0]], dtype=np.float32), (10, 1))
     temperature = fit_temperature(logits, np.zeros(10, dtype=np.int64))
     assert 0.2 < temperature < 1
@@ -71,7 +71,7 @@ def test_coverage_and_thresholds() -> None:
     assert threshold_for(confidences, ~correct, 0.99) is None
 
 
-def test_a_threshold_is_as_short_as_it_may_be() -> None:
+def test_a_threshold_has_as_few_decimals_as_possible() -> None:
     confidences = np.array([0.99999, 0.99996, 0.99995, 0.7], dtype=np.float32)
     correct = np.array([True, True, False, False])
     for accuracy, rows in ((1.0, 2), (0.6, 3), (0.5, 4)):
@@ -82,11 +82,11 @@ def test_a_threshold_is_as_short_as_it_may_be() -> None:
         assert len(str(point.min_confidence)) <= 8
 
 
-def test_the_interval_of_macro_f1_holds_it_though_classes_are_rare() -> None:
+def test_the_interval_of_macro_f1_contains_it_with_rare_classes() -> None:
     matrix = np.zeros((19, 19), dtype=np.int64)
     for name in range(9):
         matrix[name, name], matrix[name, (name + 1) % 9] = 45, 5
-    matrix[np.arange(9, 19), 0] = 1  # ten classes of one text, all taken for the first one
+    matrix[np.arange(9, 19), 0] = 1  # ten classes with one text each, all predicted as the first class
     macro = np.mean(class_f1(matrix))
     interval = bootstrap_intervals(matrix)["macro_f1"]
     assert interval.lower < macro < interval.upper < macro + 0.03
@@ -96,7 +96,7 @@ def test_the_interval_of_macro_f1_holds_it_though_classes_are_rare() -> None:
     assert gain.interval.lower < gain.second - gain.first < gain.interval.upper
 
 
-def test_intervals_cover_the_truth_at_about_their_rate() -> None:
+def test_intervals_have_about_their_nominal_coverage() -> None:
     rng = np.random.default_rng(0)
     share = np.array([[30, 5, 5], [4, 20, 6], [2, 6, 22]]) / 100
     accuracy = np.trace(share)
@@ -113,7 +113,7 @@ def test_intervals_cover_the_truth_at_about_their_rate() -> None:
     assert (covered / 200 < 0.99).all()
 
 
-def test_a_difference_is_significant_only_beyond_chance() -> None:
+def test_only_large_differences_are_significant() -> None:
     first = np.array([True] * 60 + [False] * 40)
     much_worse = np.array([True] * 30 + [False] * 70)
     a_little_worse = np.array([True] * 58 + [False] * 42)

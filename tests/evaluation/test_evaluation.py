@@ -1,4 +1,4 @@
-"""Scores are scikit-learn's, and what makes them less than they seem is said."""
+"""Scores equal those of scikit-learn, and everything that qualifies them is reported."""
 
 import json
 import tracemalloc
@@ -58,8 +58,8 @@ def test_metrics_are_those_of_scikit_learn(pairs: list[tuple[int, int]], seed: i
         assert sum(shares) == pytest.approx(1 if sum(row) else 0)
 
 
-class EvenGuesses:
-    """A classifier that knows the labels and no text."""
+class TextBlindClassifier:
+    """A classifier whose logits do not depend on the texts."""
 
     labels = LABELS
 
@@ -71,7 +71,7 @@ class EvenGuesses:
         return torch.arange(4.0 * len(tokenized)).cos().reshape(-1, 4)
 
 
-def test_a_row_leaves_a_few_bytes_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scored_row_takes_few_bytes_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labelled, "BLOCK_ROWS", 256)
 
     def peak(rows: int) -> int:
@@ -80,7 +80,7 @@ def test_a_row_leaves_a_few_bytes_behind(tmp_path: Path, monkeypatch: pytest.Mon
         path.write_text("text,label\n" + "".join(f"{text},{LABELS[len(text) % 4]}\n" for text in texts))
         tracemalloc.start()
         with LabelledReader(path, DataOptions()) as data:
-            scoring = Scoring(cast(Classifier, EvenGuesses()), training_hashes=np.arange(10), kept_mistakes=10)
+            scoring = Scoring(cast(Classifier, TextBlindClassifier()), training_hashes=np.arange(10), kept_mistakes=10)
             (evaluation,) = evaluate([scoring], data)
         used = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -119,7 +119,7 @@ def test_unknown_absent_and_seen_are_reported(trained: TrainingData) -> None:
     assert {"accuracy", "macro_f1", "weighted_f1", "per_class", "confusion_matrix", "unknown_labels"} <= set(document)
 
 
-def test_the_report_has_what_a_careful_reader_asks_for(trained: TrainingData) -> None:
+def test_the_report_has_intervals_baselines_and_coverage(trained: TrainingData) -> None:
     evaluation = emoclass.evaluate(trained.source)
     document = evaluation.to_dict()
     json.dumps(document)
@@ -136,7 +136,7 @@ def test_the_report_has_what_a_careful_reader_asks_for(trained: TrainingData) ->
     assert rows.correct.mean() == pytest.approx(document["accuracy"])
 
 
-def test_case_and_blanks_do_not_hide_a_training_text(trained: TrainingData) -> None:
+def test_training_texts_are_recognized_despite_case_and_whitespace(trained: TrainingData) -> None:
     train = trained.train
     data = replace(train, texts=[f"  {train.texts[0].upper()} "], labels=train.labels[:1], rows=np.array([1]))
     (evaluation,) = evaluate([Scoring(load(), training_hashes=text_hashes(train.texts))], data)
