@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,23 +64,12 @@ def evaluate_models(
     if predictions is not None and len(models) > 1:
         raise ConfigError("predictions can be written for a single model only; evaluate the models one by one")
     stored = [find_model(model) for model in models]
+    load_scoring = partial(_load_scoring, device=device, precision=precision, kept_mistakes=kept_mistakes)
     with ExitStack() as stack:
         labelled = stack.enter_context(open_evaluation_data(data, options or DataOptions()))
         for note in labelled.notes:
             on_note(note)
-
-        def read(model: StoredModel) -> tuple[StoredModel, Scoring, list[dict[str, Any]]]:
-            classifier = load(model.directory, device=device, precision=precision)
-            scoring = Scoring(
-                classifier,
-                training_hashes=_training_hashes(model),
-                baseline=Baseline.load(model.directory, layout.BASELINE, len(classifier.labels)),
-                temperature=model.manifest.calibration["temperature"],
-                kept_mistakes=kept_mistakes,
-            )
-            return model, scoring, _history(model)
-
-        loaded = [read_model(each, read) for each in stored]
+        loaded = [read_model(model, load_scoring) for model in stored]
         scorings = [scoring for _, scoring, _ in loaded]
         if predictions is not None:
             for scoring in scorings:
@@ -89,6 +79,21 @@ def evaluate_models(
         Evaluated(model, evaluation, history)
         for (model, _, history), evaluation in zip(loaded, evaluations, strict=True)
     ]
+
+
+def _load_scoring(
+    model: StoredModel, *, device: str, precision: str, kept_mistakes: int
+) -> tuple[StoredModel, Scoring, list[dict[str, Any]]]:
+    """Load a model with everything that its evaluation needs."""
+    classifier = load(model.directory, device=device, precision=precision)
+    scoring = Scoring(
+        classifier,
+        training_hashes=_training_hashes(model),
+        baseline=Baseline.load(model.directory, layout.BASELINE, len(classifier.labels)),
+        temperature=model.manifest.calibration["temperature"],
+        kept_mistakes=kept_mistakes,
+    )
+    return model, scoring, _history(model)
 
 
 def _training_hashes(stored: StoredModel) -> npt.NDArray[np.int64]:

@@ -72,7 +72,7 @@ def _hub_id(manifest: Manifest) -> str | None:
 
 
 def _dataset_name(manifest: Manifest) -> str:
-    # The directories above the data are nobody else's business.
+    # A published card does not reveal the user's directories.
     source = str(manifest.data["source"])
     return "standard input" if source == "-" else Path(source).name or "unknown"
 
