@@ -7,11 +7,13 @@ import json
 import os
 import re
 import secrets
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -293,6 +295,77 @@ def test_an_interrupt_while_waiting_for_input_ends_quietly(run: Run) -> None:
         assert process.wait(timeout=60) == 130
         assert process.stdout.read() == b""
         assert process.stderr.read() == b""
+
+
+def wait_until_full(reader: int) -> None:
+    """Return when a pipe takes no more bytes, so that its writer is blocked."""
+    writer = os.open(f"/proc/self/fd/{reader}", os.O_WRONLY)
+    try:
+        deadline = time.monotonic() + 120
+        while select.select([], [writer], [], 0)[1]:
+            assert time.monotonic() < deadline, "the pipe never filled up"
+            time.sleep(0.01)
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the other end of a pipe in /proc")
+@pytest.mark.parametrize("output", ["stdout", "pipe", "pipe.gz"])
+def test_a_stalled_reader_does_not_outlive_a_signal(run: Run, tmp_path: Path, output: str) -> None:
+    (tmp_path / "in.txt").write_text("".join(f"a happy day {secrets.token_hex(20)}\n" for _ in range(20_000)))
+    command = [sys.executable, "-m", "emoclass", "predict", "-i", str(tmp_path / "in.txt"), "-f", "tsv"]
+    if output != "stdout":
+        os.mkfifo(tmp_path / output)
+        command += ["-o", str(tmp_path / output)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        reader = process.stdout if output == "stdout" else (tmp_path / output).open("rb")
+        with reader:
+            wait_until_full(reader.fileno())
+            process.send_signal(signal.SIGTERM)
+            try:
+                assert process.wait(timeout=30) == 130
+            finally:
+                process.kill()
+            assert process.stderr.read() == b""
+
+
+@contextmanager
+def stalled_predict(tmp_path: Path, source: str) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[bytes], None]]]:
+    """Start predict on an input that never ends, and give a function that writes to it."""
+    command = [sys.executable, "-m", "emoclass", "predict"]
+    pipe = tmp_path / "pipe.txt"
+    if source == "named pipe":
+        os.mkfifo(pipe)
+        command += ["-i", str(pipe)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    ) as process:
+        assert process.stdin is not None
+        with pipe.open("wb", buffering=0) if source == "named pipe" else process.stdin as stream:
+            packed = zlib.compressobj(wbits=31)
+
+            def write(line: bytes) -> None:
+                if source == "gzip":
+                    line = packed.compress(line) + packed.flush(zlib.Z_FULL_FLUSH)
+                stream.write(line)
+
+            try:
+                yield process, write
+            finally:
+                process.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes and signals")
+@pytest.mark.parametrize("source", ["lines", "gzip", "named pipe"])
+def test_a_stalled_input_does_not_outlive_a_signal(run: Run, tmp_path: Path, source: str) -> None:
+    with stalled_predict(tmp_path, source) as (process, write):
+        assert process.stdout is not None
+        write(b"a happy day\n")
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 130
 
 
 class Terminal(io.TextIOWrapper):

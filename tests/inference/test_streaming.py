@@ -1,7 +1,9 @@
 """Records come out in order, in windows that close when the input pauses, and threads end."""
 
 import io
+import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -144,3 +146,22 @@ def test_the_text_column_is_found_as_elsewhere(tmp_path: Path) -> None:
     assert [item.text for item in items] == ["1", "2"] * 2
     with pytest.raises(DataError, match="no column 'nothing'"):
         RecordInput([str(path)], DataOptions(text_column="nothing"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
+def test_closing_does_not_wait_for_a_stalled_input(tmp_path: Path) -> None:
+    pipe = tmp_path / "lines.txt"
+    os.mkfifo(pipe)
+    closed = threading.Event()
+
+    def read_one_window() -> None:
+        with RecordInput([str(pipe)], DataOptions()) as records:
+            (item,) = next(iter(Windows(records, 10)))
+            assert item.text == "a happy day"
+        closed.set()
+
+    thread = threading.Thread(target=read_one_window, daemon=True)
+    thread.start()
+    with pipe.open("wb", buffering=0) as stream:
+        stream.write(b"a happy day\n")
+        assert closed.wait(timeout=20)

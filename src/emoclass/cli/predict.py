@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from emoclass.cli import _options as options
+from emoclass.cli._signals import cleanup_seconds, prompt_exit
 from emoclass.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def predict(
     from emoclass.inference.streaming import predict_items
     from emoclass.inference.threads import Behind
 
-    with ExitStack() as stack:
+    with prompt_exit(cleanup_seconds(output)), ExitStack() as stack:
         records: RecordInput | None = None
         if not texts:
             sources = input_ or [STDIN]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from inspect import GEN_RUNNING, getgeneratorstate
 from itertools import chain, islice
 from types import TracebackType
 from typing import NamedTuple
@@ -62,7 +63,7 @@ class RecordInput:
         self._stack = ExitStack()
         with self._stack:  # closed, if there is an error
             self.first = self._open(sources[0])
-            self._first_items = self._items(self.first)
+            self._items_of_all = self._read_all(self._items(self.first))
             self._stack = self._stack.pop_all()
 
     def __enter__(self) -> RecordInput:
@@ -71,10 +72,15 @@ class RecordInput:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        # A thread that waits for input holds the lock of its stream, and closing would wait for it.
+        if getgeneratorstate(self._items_of_all) != GEN_RUNNING:
+            self._stack.close()
 
     def __iter__(self) -> Iterator[Item]:
-        yield from self._first_items
+        return self._items_of_all
+
+    def _read_all(self, first: Iterator[Item]) -> Generator[Item, None, None]:
+        yield from first
         for source in self._sources[1:]:
             yield from self._items(self._open(source))
 
