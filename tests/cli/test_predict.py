@@ -97,6 +97,67 @@ def test_several_inputs_and_formats_make_one_output(run: Run, table: Path, tmp_p
     assert "--output-format jsonl" in message
 
 
+@pytest.mark.parametrize(
+    ("second", "content", "arguments", "words"),
+    [
+        ("missing.csv", None, [], "missing.csv: no such file"),
+        ("b.csv", "", [], "b.csv: is empty"),
+        ("b.csv", "id,what\n1,2\n", ["-f", "jsonl"], "b.csv: no column looks like text"),
+        ("b.csv", "id,review\n1,so happy\n", ["--text-column", "text", "-f", "jsonl"], "b.csv: no column 'text'"),
+        ("b.csv", "PK\x03\x04", [], "b.csv: looks like an Excel"),
+        ("b.data", "text\n", [], "b.data: the name does not tell the format"),
+        ("b.csv", "text\nso happy\n", [], "b.csv: has the fields text, but "),
+        ("b.jsonl", '{"text": "so happy"}\n', ["-f", "tsv"], "tsv needs the same in all; use --output-format jsonl"),
+        ("b.txt", "so happy\n", ["-f", "parquet"], "parquet needs the same in all"),
+        ("b.txt", "so happy\n", ["--text-column", "text", "-f", "text"], "b.txt: lines have no columns"),
+    ],
+)
+def test_all_inputs_are_checked_before_the_first_is_read(
+    run: Run, table: Path, tmp_path: Path, second: str, content: str | None, arguments: list[str], words: str
+) -> None:
+    if content is not None:
+        (tmp_path / second).write_text(content)
+    result = run("-i", table, "-i", tmp_path / second, *arguments, code=1)
+    assert result.stdout == ""
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_notes_on_several_inputs_are_given_once(run: Run, tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("id;what was said\n1;a happy day it is\n")
+    result = run("-i", tmp_path / "a.csv", "-i", tmp_path / "b.csv")
+    assert len(csv_rows(result.stdout, delimiter=";")) == 2
+    assert [result.stderr.count(f"{name}: column 'what was said' taken") for name in ("a.csv", "b.csv")] == [1, 1]
+
+
+def test_standard_input_is_read_once(run: Run) -> None:
+    assert "only once" in run("-i", "-", "-i", "-", input="so happy\n", code=2).stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
+def test_a_pipe_among_several_inputs_is_read_only_once(run: Run, table: Path, tmp_path: Path) -> None:
+    pipe, nameless = tmp_path / "pipe.jsonl", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    os.mkfifo(nameless)
+    message = run("-i", table, "-i", nameless, "-f", "jsonl", code=1).stderr
+    assert f"{nameless}: the name does not tell the format" in message
+    writer = threading.Thread(target=pipe.write_text, args=('{"text": "so mad"}\n',), daemon=True)
+    writer.start()
+    lines = run("-i", table, "-i", pipe, "-f", "jsonl").stdout.splitlines()
+    writer.join(timeout=10)
+    assert [json.loads(line)["text"] for line in lines] == [row["text"] for row in ROWS] + ["so mad"]
+
+
+def test_a_broken_record_is_reported_once_and_in_its_place(run: Run, table: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text('id,text,note\n1,"so"x,\n2,so happy,\n')
+    result = run("-i", table, "-i", tmp_path / "b.csv", "--on-error", "skip")
+    assert [row["id"] for row in csv_rows(result.stdout)] == ["007", "008", "009", "2"]
+    assert result.stderr.count("b.csv: row 1") == 1
+    assert "1 left out" in result.stderr
+    assert len(csv_rows(run("-i", table, "-i", tmp_path / "b.csv", code=1).stdout)) == 3
+
+
 def test_a_field_that_only_some_records_have_is_told_right(run: Run) -> None:
     lines = '{"note": "a happy day it is"}\n{"note": "so afraid of the dark", "more": 1}\n'
     message = run("--input-format", "jsonl", "-f", "csv", input=lines, code=1).stderr

@@ -87,7 +87,7 @@ def predict(
     from emoclass.cli import _console as console
     from emoclass.data.tables.formats import LINES, STDIN, format_of
     from emoclass.inference.output import OutputOptions, PredictionWriter
-    from emoclass.inference.records import RecordInput, given_texts
+    from emoclass.inference.records import RecordInput, items_of_texts
     from emoclass.runtime import limit_kernel_cache
     from emoclass.store.checkpoints import Verification, find_model
 
@@ -127,6 +127,8 @@ def predict(
             records = stack.enter_context(RecordInput(sources, reading, on_error=take_error, on_note=console.note))
         inherited = records.first.format if records else LINES
         chosen = replace(chosen, format=output_format or (output and format_of(output)[0]) or inherited)
+        if records is not None:
+            records.require_same_columns(chosen.format)
         if chosen.format == "parquet" and output is None and sys.stdout.isatty():
             raise ConfigError("parquet is not written to a terminal; use --output FILE")
         classifier = load_verified(verification, device=device, precision=precision)
@@ -153,7 +155,7 @@ def predict(
         ranks = chosen.ranks(len(classifier.labels))
 
         with Behind(write) as behind:
-            for batch in predict_items(classifier, records or given_texts(texts or ()), top_k=ranks):
+            for batch in predict_items(classifier, records or items_of_texts(texts or ()), top_k=ranks):
                 tally.count(batch)
                 behind.put(batch)
     if not texts:
