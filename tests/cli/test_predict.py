@@ -501,6 +501,25 @@ def test_misuse_is_told_in_one_line(
     assert len([line for line in message.splitlines() if line.startswith("error:")]) == 1
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--input-format", "csv"],
+        ["--format", "csv"],
+        ["--text-column", "x"],
+        ["--encoding", "cp1252"],
+        ["--delimiter", ";"],
+    ],
+)
+def test_reading_options_do_not_go_with_texts(cli: Run, option: list[str]) -> None:
+    result = cli("predict", "a happy day", *option)
+    assert result.exit_code == 2
+    name = option[0].replace("--format", "--input-format")
+    assert (
+        result.stderr == f"error: {name} says how to read --input or standard input: leave it out with TEXT arguments\n"
+    )
+
+
 def test_formulas_are_escaped_when_asked_for(run: Run) -> None:
     table = "text,id\n=1+1,-5\n@home,x\n"
     plain = run("--input-format", "csv", input=table).stdout.splitlines()

@@ -15,6 +15,7 @@ from emoclass.cli._signals import cleanup_seconds, prompt_exit
 from emoclass.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from emoclass.data.options import DataOptions
     from emoclass.inference.output import Batch
     from emoclass.inference.records import RecordInput
 
@@ -83,7 +84,8 @@ def predict(
     With --engine ray, --input may also be a directory, a pattern or a URI, and --output is a new directory of Parquet
     files, whose rows are in no order.
     """
-    _check(texts, input_, on_error, engine, workers)
+    reading = options.data_options(text_column, None, input_format, encoding, delimiter)
+    _check(texts, input_, reading, on_error, engine, workers)
     from emoclass.cli import _console as console
     from emoclass.data.tables.formats import LINES, STDIN, format_of
     from emoclass.inference.output import OutputOptions, PredictionWriter
@@ -100,7 +102,6 @@ def predict(
         escape_formulas=escape_formulas,
     )
     limit_kernel_cache()
-    reading = options.data_options(text_column, None, input_format, encoding, delimiter)
     tally = _Tally(min_confidence or _LOW)
     if engine == "ray":
         if on_error != "stop" or escape_formulas:
@@ -162,9 +163,25 @@ def predict(
         console.note(tally.summary())
 
 
-def _check(texts: list[str] | None, input_: list[str] | None, on_error: str, engine: str, workers: int | None) -> None:
+def _check(
+    texts: list[str] | None,
+    input_: list[str] | None,
+    reading: DataOptions,
+    on_error: str,
+    engine: str,
+    workers: int | None,
+) -> None:
     if texts and input_:
         raise ConfigError("give TEXT arguments or --input, not both")
+    reading_options = {
+        "--input-format": reading.format,
+        "--text-column": reading.text_column,
+        "--encoding": reading.encoding,
+        "--delimiter": reading.delimiter,
+    }
+    for name, value in reading_options.items():
+        if texts and value is not None:
+            raise ConfigError(f"{name} says how to read --input or standard input: leave it out with TEXT arguments")
     if on_error not in ("stop", "skip"):
         raise ConfigError(f"--on-error {on_error} is not known; use stop or skip")
     if engine not in ("local", "ray"):
