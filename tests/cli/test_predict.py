@@ -7,11 +7,13 @@ import json
 import os
 import re
 import secrets
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -93,6 +95,67 @@ def test_several_inputs_and_formats_make_one_output(run: Run, table: Path, tmp_p
     assert list(records[4]) == ["text", "label", "confidence"]
     message = run("-i", table, "-i", lines, code=1).stderr
     assert "--output-format jsonl" in message
+
+
+@pytest.mark.parametrize(
+    ("second", "content", "arguments", "words"),
+    [
+        ("missing.csv", None, [], "missing.csv: no such file"),
+        ("b.csv", "", [], "b.csv: is empty"),
+        ("b.csv", "id,what\n1,2\n", ["-f", "jsonl"], "b.csv: no column looks like text"),
+        ("b.csv", "id,review\n1,so happy\n", ["--text-column", "text", "-f", "jsonl"], "b.csv: no column 'text'"),
+        ("b.csv", "PK\x03\x04", [], "b.csv: looks like an Excel"),
+        ("b.data", "text\n", [], "b.data: the name does not tell the format"),
+        ("b.csv", "text\nso happy\n", [], "b.csv: has the fields text, but "),
+        ("b.jsonl", '{"text": "so happy"}\n', ["-f", "tsv"], "tsv needs the same in all; use --output-format jsonl"),
+        ("b.txt", "so happy\n", ["-f", "parquet"], "parquet needs the same in all"),
+        ("b.txt", "so happy\n", ["--text-column", "text", "-f", "text"], "b.txt: lines have no columns"),
+    ],
+)
+def test_all_inputs_are_checked_before_the_first_is_read(
+    run: Run, table: Path, tmp_path: Path, second: str, content: str | None, arguments: list[str], words: str
+) -> None:
+    if content is not None:
+        (tmp_path / second).write_text(content)
+    result = run("-i", table, "-i", tmp_path / second, *arguments, code=1)
+    assert result.stdout == ""
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_notes_on_several_inputs_are_given_once(run: Run, tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("id;what was said\n1;a happy day it is\n")
+    result = run("-i", tmp_path / "a.csv", "-i", tmp_path / "b.csv")
+    assert len(csv_rows(result.stdout, delimiter=";")) == 2
+    assert [result.stderr.count(f"{name}: column 'what was said' taken") for name in ("a.csv", "b.csv")] == [1, 1]
+
+
+def test_standard_input_is_read_once(run: Run) -> None:
+    assert "only once" in run("-i", "-", "-i", "-", input="so happy\n", code=2).stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
+def test_a_pipe_among_several_inputs_is_read_only_once(run: Run, table: Path, tmp_path: Path) -> None:
+    pipe, nameless = tmp_path / "pipe.jsonl", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    os.mkfifo(nameless)
+    message = run("-i", table, "-i", nameless, "-f", "jsonl", code=1).stderr
+    assert f"{nameless}: the name does not tell the format" in message
+    writer = threading.Thread(target=pipe.write_text, args=('{"text": "so mad"}\n',), daemon=True)
+    writer.start()
+    lines = run("-i", table, "-i", pipe, "-f", "jsonl").stdout.splitlines()
+    writer.join(timeout=10)
+    assert [json.loads(line)["text"] for line in lines] == [row["text"] for row in ROWS] + ["so mad"]
+
+
+def test_a_broken_record_is_reported_once_and_in_its_place(run: Run, table: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text('id,text,note\n1,"so"x,\n2,so happy,\n')
+    result = run("-i", table, "-i", tmp_path / "b.csv", "--on-error", "skip")
+    assert [row["id"] for row in csv_rows(result.stdout)] == ["007", "008", "009", "2"]
+    assert result.stderr.count("b.csv: row 1") == 1
+    assert "1 left out" in result.stderr
+    assert len(csv_rows(run("-i", table, "-i", tmp_path / "b.csv", code=1).stdout)) == 3
 
 
 def test_a_field_that_only_some_records_have_is_told_right(run: Run) -> None:
@@ -295,6 +358,77 @@ def test_an_interrupt_while_waiting_for_input_ends_quietly(run: Run) -> None:
         assert process.stderr.read() == b""
 
 
+def wait_until_full(reader: int) -> None:
+    """Return when a pipe takes no more bytes, so that its writer is blocked."""
+    writer = os.open(f"/proc/self/fd/{reader}", os.O_WRONLY)
+    try:
+        deadline = time.monotonic() + 120
+        while select.select([], [writer], [], 0)[1]:
+            assert time.monotonic() < deadline, "the pipe never filled up"
+            time.sleep(0.01)
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the other end of a pipe in /proc")
+@pytest.mark.parametrize("output", ["stdout", "pipe", "pipe.gz"])
+def test_a_stalled_reader_does_not_outlive_a_signal(run: Run, tmp_path: Path, output: str) -> None:
+    (tmp_path / "in.txt").write_text("".join(f"a happy day {secrets.token_hex(20)}\n" for _ in range(20_000)))
+    command = [sys.executable, "-m", "emoclass", "predict", "-i", str(tmp_path / "in.txt"), "-f", "tsv"]
+    if output != "stdout":
+        os.mkfifo(tmp_path / output)
+        command += ["-o", str(tmp_path / output)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        reader = process.stdout if output == "stdout" else (tmp_path / output).open("rb")
+        with reader:
+            wait_until_full(reader.fileno())
+            process.send_signal(signal.SIGTERM)
+            try:
+                assert process.wait(timeout=30) == 130
+            finally:
+                process.kill()
+            assert process.stderr.read() == b""
+
+
+@contextmanager
+def stalled_predict(tmp_path: Path, source: str) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[bytes], None]]]:
+    """Start predict on an input that never ends, and give a function that writes to it."""
+    command = [sys.executable, "-m", "emoclass", "predict"]
+    pipe = tmp_path / "pipe.txt"
+    if source == "named pipe":
+        os.mkfifo(pipe)
+        command += ["-i", str(pipe)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    ) as process:
+        assert process.stdin is not None
+        with pipe.open("wb", buffering=0) if source == "named pipe" else process.stdin as stream:
+            packed = zlib.compressobj(wbits=31)
+
+            def write(line: bytes) -> None:
+                if source == "gzip":
+                    line = packed.compress(line) + packed.flush(zlib.Z_FULL_FLUSH)
+                stream.write(line)
+
+            try:
+                yield process, write
+            finally:
+                process.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes and signals")
+@pytest.mark.parametrize("source", ["lines", "gzip", "named pipe"])
+def test_a_stalled_input_does_not_outlive_a_signal(run: Run, tmp_path: Path, source: str) -> None:
+    with stalled_predict(tmp_path, source) as (process, write):
+        assert process.stdout is not None
+        write(b"a happy day\n")
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 130
+
+
 class Terminal(io.TextIOWrapper):
     """A stream that says it is a terminal."""
 
@@ -365,6 +499,25 @@ def test_misuse_is_told_in_one_line(
     message = run(*arguments, code=code, input="a\n").stderr
     assert words in message
     assert len([line for line in message.splitlines() if line.startswith("error:")]) == 1
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--input-format", "csv"],
+        ["--format", "csv"],
+        ["--text-column", "x"],
+        ["--encoding", "cp1252"],
+        ["--delimiter", ";"],
+    ],
+)
+def test_reading_options_do_not_go_with_texts(cli: Run, option: list[str]) -> None:
+    result = cli("predict", "a happy day", *option)
+    assert result.exit_code == 2
+    name = option[0].replace("--format", "--input-format")
+    assert (
+        result.stderr == f"error: {name} says how to read --input or standard input: leave it out with TEXT arguments\n"
+    )
 
 
 def test_formulas_are_escaped_when_asked_for(run: Run) -> None:

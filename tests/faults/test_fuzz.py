@@ -84,7 +84,7 @@ def test_any_bytes_are_classified_or_refused(
     classifier: Classifier, content: bytes, read: str, written: str, skip: bool, encoding: str | None
 ) -> None:
     def opened(source: str, **options: Any) -> Any:
-        return open_records(source, stdin=io.BytesIO(content), **options)
+        return open_records(source, **{**options, "stdin": io.BytesIO(content)})
 
     skipped: list[EmoclassError] = []
     out = io.BytesIO()

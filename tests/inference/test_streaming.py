@@ -1,7 +1,9 @@
 """Records come out in order, in windows that close when the input pauses, and threads end."""
 
 import io
+import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from emoclass.data.preparation import TrainingData
 from emoclass.data.tables.records import open_records
 from emoclass.errors import DataError
 from emoclass.inference.predictor import Classifier, load
-from emoclass.inference.records import RecordInput, given_texts
+from emoclass.inference.records import RecordInput, items_of_texts
 from emoclass.inference.streaming import predict_items
 from emoclass.inference.threads import Behind, Windows, ahead
 from tests.runs import run_training
@@ -110,7 +112,7 @@ def test_work_behind_is_done_in_order_and_its_errors_come_back() -> None:
 
 def test_a_stream_that_is_left_early_leaves_no_thread(classifier: Classifier) -> None:
     before = threading.active_count()
-    stream = predict_items(classifier, given_texts(f"a happy day {n}" for n in range(100_000)))
+    stream = predict_items(classifier, items_of_texts(f"a happy day {n}" for n in range(100_000)))
     next(stream)
     stream.close()
     for thread in threading.enumerate():
@@ -121,7 +123,7 @@ def test_a_stream_that_is_left_early_leaves_no_thread(classifier: Classifier) ->
 
 def test_each_line_of_a_slow_input_is_answered_at_once(classifier: Classifier) -> None:
     source: queue.Queue[str | None] = queue.Queue()
-    stream = predict_items(classifier, given_texts(iter(source.get, None)))
+    stream = predict_items(classifier, items_of_texts(iter(source.get, None)))
     for text in ("happy", "so afraid", "angry"):
         source.put(text)
         (item, prediction), *more = next(stream)
@@ -144,3 +146,22 @@ def test_the_text_column_is_found_as_elsewhere(tmp_path: Path) -> None:
     assert [item.text for item in items] == ["1", "2"] * 2
     with pytest.raises(DataError, match="no column 'nothing'"):
         RecordInput([str(path)], DataOptions(text_column="nothing"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
+def test_closing_does_not_wait_for_a_stalled_input(tmp_path: Path) -> None:
+    pipe = tmp_path / "lines.txt"
+    os.mkfifo(pipe)
+    closed = threading.Event()
+
+    def read_one_window() -> None:
+        with RecordInput([str(pipe)], DataOptions()) as records:
+            (item,) = next(iter(Windows(records, 10)))
+            assert item.text == "a happy day"
+        closed.set()
+
+    thread = threading.Thread(target=read_one_window, daemon=True)
+    thread.start()
+    with pipe.open("wb", buffering=0) as stream:
+        stream.write(b"a happy day\n")
+        assert closed.wait(timeout=20)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from emoclass.cli import _options as options
+from emoclass.cli._signals import cleanup_seconds, prompt_exit
 from emoclass.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from emoclass.data.options import DataOptions
     from emoclass.inference.output import Batch
     from emoclass.inference.records import RecordInput
 
@@ -82,11 +84,12 @@ def predict(
     With --engine ray, --input may also be a directory, a pattern or a URI, and --output is a new directory of Parquet
     files, whose rows are in no order.
     """
-    _check(texts, input_, on_error, engine, workers)
+    reading = options.data_options(text_column, None, input_format, encoding, delimiter)
+    _check(texts, input_, reading, on_error, engine, workers)
     from emoclass.cli import _console as console
     from emoclass.data.tables.formats import LINES, STDIN, format_of
     from emoclass.inference.output import OutputOptions, PredictionWriter
-    from emoclass.inference.records import RecordInput, given_texts
+    from emoclass.inference.records import RecordInput, items_of_texts
     from emoclass.runtime import limit_kernel_cache
     from emoclass.store.checkpoints import Verification, find_model
 
@@ -99,7 +102,6 @@ def predict(
         escape_formulas=escape_formulas,
     )
     limit_kernel_cache()
-    reading = options.data_options(text_column, None, input_format, encoding, delimiter)
     tally = _Tally(min_confidence or _LOW)
     if engine == "ray":
         if on_error != "stop" or escape_formulas:
@@ -116,7 +118,7 @@ def predict(
     from emoclass.inference.streaming import predict_items
     from emoclass.inference.threads import Behind
 
-    with ExitStack() as stack:
+    with prompt_exit(cleanup_seconds(output)), ExitStack() as stack:
         records: RecordInput | None = None
         if not texts:
             sources = input_ or [STDIN]
@@ -126,6 +128,8 @@ def predict(
             records = stack.enter_context(RecordInput(sources, reading, on_error=take_error, on_note=console.note))
         inherited = records.first.format if records else LINES
         chosen = replace(chosen, format=output_format or (output and format_of(output)[0]) or inherited)
+        if records is not None:
+            records.require_same_columns(chosen.format)
         if chosen.format == "parquet" and output is None and sys.stdout.isatty():
             raise ConfigError("parquet is not written to a terminal; use --output FILE")
         classifier = load_verified(verification, device=device, precision=precision)
@@ -152,16 +156,32 @@ def predict(
         ranks = chosen.ranks(len(classifier.labels))
 
         with Behind(write) as behind:
-            for batch in predict_items(classifier, records or given_texts(texts or ()), top_k=ranks):
+            for batch in predict_items(classifier, records or items_of_texts(texts or ()), top_k=ranks):
                 tally.count(batch)
                 behind.put(batch)
     if not texts:
         console.note(tally.summary())
 
 
-def _check(texts: list[str] | None, input_: list[str] | None, on_error: str, engine: str, workers: int | None) -> None:
+def _check(
+    texts: list[str] | None,
+    input_: list[str] | None,
+    reading: DataOptions,
+    on_error: str,
+    engine: str,
+    workers: int | None,
+) -> None:
     if texts and input_:
         raise ConfigError("give TEXT arguments or --input, not both")
+    reading_options = {
+        "--input-format": reading.format,
+        "--text-column": reading.text_column,
+        "--encoding": reading.encoding,
+        "--delimiter": reading.delimiter,
+    }
+    for name, value in reading_options.items():
+        if texts and value is not None:
+            raise ConfigError(f"{name} says how to read --input or standard input: leave it out with TEXT arguments")
     if on_error not in ("stop", "skip"):
         raise ConfigError(f"--on-error {on_error} is not known; use stop or skip")
     if engine not in ("local", "ray"):

@@ -1,32 +1,37 @@
-"""Records in: from texts, lines and tables, one after the other."""
+"""Input records: texts, lines and rows of tables, in order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import io
+import os
+import stat
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from inspect import GEN_RUNNING, getgeneratorstate
 from itertools import chain, islice
+from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from emoclass.data.columns.cells import cell_text
 from emoclass.data.columns.choosing import choose_columns, has_text_column
 from emoclass.data.options import DataOptions
-from emoclass.data.tables.formats import LINES, STDIN
+from emoclass.data.tables.formats import LINES, STDIN, format_of
 from emoclass.data.tables.records import Record, RecordReader, open_records
 from emoclass.data.tables.writing import ABSENT
-from emoclass.errors import DataError, raise_error
+from emoclass.errors import ConfigError, DataError, raise_error
 
-# Where no name tells the text column, it is chosen by this many records: few, for they may come slowly.
+# Where no name identifies the text column, the content of this many records does: few, for they may come slowly.
 _SAMPLE_RECORDS = 100
 
 
 class Item(NamedTuple):
-    """One record on its way.
+    """One input record.
 
     Attributes:
-        columns: Names of its fields; there may be more than values, the first ones count.
+        columns: Names of its fields. The list may grow with later records; the first ``len(values)`` names count.
         values: Its fields.
-        text: What is to be classified.
+        text: The text to classify.
     """
 
     columns: Sequence[str]
@@ -35,18 +40,23 @@ class Item(NamedTuple):
 
 
 class RecordInput:
-    """The records of several inputs, one after the other, each read once; the first is opened at once.
+    """Iterates once over the records of several inputs, in order.
 
-    Close it, or use it in a ``with`` block.
+    The first input is opened at once, and the others are checked as far as that is possible without reading from a
+    pipe. Close it, or use it in a ``with`` block.
 
     Args:
         sources: Paths, or ``-`` for standard input.
         options: How to read them.
-        on_error: Takes what is wrong with a record, which is then left out.
-        on_note: Takes what was decided without being asked.
+        on_error: Called with the error of a record, which is then skipped.
+        on_note: Called with each automatic decision, such as the choice of a column.
 
     Attributes:
         first: The reader of the first input.
+
+    Raises:
+        ConfigError: Standard input is named twice, or an option has no valid value.
+        DataError: An input is missing or unreadable, or has no text column.
     """
 
     def __init__(
@@ -57,13 +67,32 @@ class RecordInput:
         on_error: Callable[[DataError], None] = raise_error,
         on_note: Callable[[str], None] = lambda note: None,
     ) -> None:
+        if sources.count(STDIN) > 1:
+            raise ConfigError(f"--input {STDIN} is given twice: standard input can be read only once")
         self._sources, self._options = sources, options
         self._on_error, self._on_note = on_error, on_note
+        self._columns = _check_inputs(sources, options) if len(sources) > 1 else {}
         self._stack = ExitStack()
-        with self._stack:  # closed, if there is an error
+        with self._stack:  # closes it after an error
             self.first = self._open(sources[0])
-            self._first_items = self._items(self.first)
+            self._items = self._read_all(self._read(self.first))
             self._stack = self._stack.pop_all()
+
+    def require_same_columns(self, format: str) -> None:
+        """Check that all inputs have the same columns if an output format needs that.
+
+        Raises:
+            DataError: An input has other columns than the first one.
+        """
+        if format in (LINES, "jsonl"):
+            return
+        for source in self._sources[1:]:
+            columns = self._columns.get(source)
+            if columns is not None and sorted(columns) != sorted(self.first.columns):
+                raise DataError(
+                    f"{source}: has the fields {', '.join(columns)}, but {self.first.name} has "
+                    f"{', '.join(self.first.columns)}: {format} needs the same in all; use --output-format jsonl"
+                )
 
     def __enter__(self) -> RecordInput:
         return self
@@ -71,60 +100,29 @@ class RecordInput:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        # A thread that waits for input holds the lock of its stream, and closing would wait for it.
+        if getgeneratorstate(self._items) != GEN_RUNNING:
+            self._stack.close()
 
     def __iter__(self) -> Iterator[Item]:
-        yield from self._first_items
+        return self._items
+
+    def _read_all(self, first: Iterator[Item]) -> Generator[Item, None, None]:
+        yield from first
         for source in self._sources[1:]:
-            yield from self._items(self._open(source))
+            yield from self._read(self._open(source))
 
     def _open(self, source: str) -> RecordReader:
-        return self._stack.enter_context(
-            open_records(
-                source,
-                format=self._options.format,
-                encoding=self._options.encoding,
-                delimiter=self._options.delimiter,
-                allow_lines=True,
-                replace_invalid=True,
-                absent=ABSENT,
-                on_error=self._on_error,
-            )
-        )
+        return self._stack.enter_context(_open_input(source, self._options, self._on_error))
 
-    def _items(self, reader: RecordReader) -> Iterator[Item]:
-        """Chooses the text column now, and reads the records later."""
-        for note in reader.notes:
+    def _read(self, reader: RecordReader) -> Iterator[Item]:
+        """Choose the text column now, and read the records later."""
+        text = _find_text(reader, self._options.text_column)
+        for note in (*reader.notes, *text.notes):
             self._on_note(note)
-        if reader.format == LINES:
-            if self._options.text_column is not None and self._sources[0] == STDIN:
-                raise DataError(
-                    f"{reader.name}: lines have no columns: leave --text-column out, or pass --input-format csv"
-                )
-            return self._read(reader, iter(reader), 0)
-        seen: list[Record] = []
+        return self._items_of(reader, chain(text.sample, reader), text.position)
 
-        def sample(column: str) -> Iterable[object]:
-            seen.extend(islice(reader, _SAMPLE_RECORDS - len(seen)))
-            position = reader.columns.index(column)
-            return [record.values[position] for record in seen if position < len(record.values)]
-
-        # An object may lack the key that others have.
-        if reader.format == "jsonl" and not has_text_column(reader.columns, self._options.text_column):
-            seen.extend(islice(reader, _SAMPLE_RECORDS))
-        chosen = choose_columns(
-            reader.name,
-            list(reader.columns),
-            sample,
-            text_column=self._options.text_column,
-            need_label=False,
-            has_header_line=reader.format in ("csv", "tsv"),
-        )
-        for note in chosen.notes:
-            self._on_note(note)
-        return self._read(reader, chain(seen, reader), reader.columns.index(chosen.text))
-
-    def _read(self, reader: RecordReader, records: Iterator[Record], position: int) -> Iterator[Item]:
+    def _items_of(self, reader: RecordReader, records: Iterator[Record], position: int) -> Iterator[Item]:
         with reader:
             for record in records:
                 value = record.values[position] if position < len(record.values) else ABSENT
@@ -142,9 +140,97 @@ class RecordInput:
             )
 
 
-def given_texts(texts: Iterable[str]) -> Iterator[Item]:
-    """Items of texts that were given one by one."""
+def items_of_texts(texts: Iterable[str]) -> Iterator[Item]:
+    """Yield texts as records with the single field ``text``."""
     columns = ("text",)
     # Arguments that are not valid UTF-8 hold halves of surrogate pairs.
     valid = (text.encode("utf-8", "replace").decode() for text in texts)
     return (Item(columns, (text,), text) for text in valid)
+
+
+class _TextField(NamedTuple):
+    """Where the text of a record is.
+
+    Attributes:
+        position: Its position among the values.
+        sample: The records that were read to find it.
+        notes: How it was chosen.
+    """
+
+    position: int
+    sample: Sequence[Record] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _find_text(reader: RecordReader, text_column: str | None) -> _TextField:
+    if reader.format == LINES:
+        if text_column is not None:
+            raise DataError(
+                f"{reader.name}: lines have no columns: leave --text-column out, or pass --input-format csv"
+            )
+        return _TextField(0)
+    seen: list[Record] = []
+
+    def sample(column: str) -> Iterable[object]:
+        seen.extend(islice(reader, _SAMPLE_RECORDS - len(seen)))
+        position = reader.columns.index(column)
+        return [record.values[position] for record in seen if position < len(record.values)]
+
+    # An object may lack the key that others have.
+    if reader.format == "jsonl" and not has_text_column(reader.columns, text_column):
+        seen.extend(islice(reader, _SAMPLE_RECORDS))
+    chosen = choose_columns(
+        reader.name,
+        list(reader.columns),
+        sample,
+        text_column=text_column,
+        need_label=False,
+        has_header_line=reader.format in ("csv", "tsv"),
+    )
+    return _TextField(reader.columns.index(chosen.text), seen, chosen.notes)
+
+
+def _check_inputs(sources: Sequence[str], options: DataOptions) -> dict[str, list[str]]:
+    """Return the columns of the inputs that are files; of pipes only the name and the permission are checked."""
+    columns = {}
+    for source in sources:
+        if _is_pipe(source):
+            _check_pipe(source, options)
+        elif source != STDIN:
+            with _open_input(source, options, on_error=lambda error: None) as reader:
+                columns[source] = list(reader.columns)
+                _find_text(reader, options.text_column)
+    return columns
+
+
+def _is_pipe(source: str) -> bool:
+    """Return whether a path leads to what can be read only once, or not to its end."""
+    try:
+        mode = Path(source).stat().st_mode
+    except (OSError, ValueError):  # which opening it reports
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def _check_pipe(source: str, options: DataOptions) -> None:
+    if not os.access(source, os.R_OK):
+        raise DataError(f"{source}: no permission to read it: change its permissions")
+    if options.format is None and format_of(source)[0] is None:
+        # Without a byte of it: its name means lines, or is an error.
+        _open_input(source, options, raise_error, io.BytesIO()).close()
+
+
+def _open_input(
+    source: str, options: DataOptions, on_error: Callable[[DataError], None], stream: BinaryIO | None = None
+) -> RecordReader:
+    return open_records(
+        source,
+        format=options.format,
+        encoding=options.encoding,
+        delimiter=options.delimiter,
+        stdin=stream,
+        allow_lines=True,
+        replace_invalid=True,
+        absent=ABSENT,
+        on_error=on_error,
+    )

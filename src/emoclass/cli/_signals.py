@@ -1,0 +1,65 @@
+"""Signals that end a command whose input or output may stall."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+# The exit code of Ctrl-C in a shell.
+_INTERRUPTED = 128 + signal.SIGINT
+# Nobody waits longer for a reader. What is left of a file takes longer on a slow disk, but no disk stalls for good.
+_STREAM_SECONDS, _FILE_SECONDS = 1.5, 15.0
+
+
+def cleanup_seconds(output: str | None) -> float:
+    """Return how long cleaning up may take for this output: a file, or a pipe, a device or standard output."""
+    is_file = output is not None and (Path(output).is_file() or not Path(output).exists())
+    return _FILE_SECONDS if is_file else _STREAM_SECONDS
+
+
+@contextmanager
+def prompt_exit(seconds: float) -> Iterator[None]:
+    """End the process at the first SIGINT or SIGTERM, even if a thread hangs in a stream.
+
+    A thread that waits for a stalled reader or writer holds the lock of its stream. To close the stream, and to leave
+    Python, takes the same lock. So the signal raises ``KeyboardInterrupt`` as usual, which cleans up, and then the
+    process ends without Python's own cleanup, after ``seconds`` in any case.
+
+    Nothing changes in a program that does not handle SIGTERM the way the ``emoclass`` command does.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if not callable(before[signal.SIGTERM]) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signaled, cleaned_up = threading.Event(), threading.Event()
+
+    def exit_in_time() -> None:
+        signaled.wait()
+        if not cleaned_up.wait(seconds):
+            os._exit(_INTERRUPTED)
+
+    def handler(then: Callable[[int, FrameType | None], object]) -> Callable[[int, FrameType | None], None]:
+        def handle(number: int, frame: FrameType | None) -> None:
+            signaled.set()
+            then(number, frame)
+
+        return handle
+
+    threading.Thread(target=exit_in_time, name="emoclass-exit", daemon=True).start()
+    try:
+        for number, then in before.items():
+            if callable(then):  # not ignored, as Ctrl-C is in the background of a script
+                signal.signal(number, handler(then))
+        yield
+    except KeyboardInterrupt:
+        os._exit(_INTERRUPTED)
+    finally:
+        for number, then in before.items():
+            signal.signal(number, then)
+        cleaned_up.set()
+        signaled.set()
