@@ -16,12 +16,12 @@ import torch
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.errors import ConfigError, EmoclassError, ModelError
+from emoclass.evaluation import report
 from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir
 from emoclass.store import layout
 from emoclass.store.checkpoints import find_model, list_models, remove_model
 from emoclass.store.layout import Manifest
-from emoclass.training import finishing
 from emoclass.training.train import TrainResult
 from tests.conftest import in_models_dir
 from tests.runs import run_training
@@ -48,8 +48,8 @@ def test_what_is_saved_predicts_the_same_when_loaded(train: Train, monkeypatch: 
         seen.append(classifier.logits(classifier.tokenizer(TEXTS)))
         return original(scorings, *args)
 
-    original = finishing.evaluate
-    monkeypatch.setattr(finishing, "evaluate", spy)
+    original = report.evaluate
+    monkeypatch.setattr(report, "evaluate", spy)
     train("first")
     loaded = load("first")
     assert torch.equal(loaded.logits(loaded.tokenizer(TEXTS)), seen[0])
