@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoclass.data.similarity.folding import fold_text
-from emoclass.data.split.splitting import parse_ratios, split_indices
+from emoclass.data.split.splitting import largest_deviation, parse_ratios, split_indices
 from emoclass.errors import ConfigError, DataError
 
 
@@ -163,3 +163,41 @@ def test_groups_that_keep_a_class_out_of_a_part_are_refused():
     labels, users = list("abc" + "abd" + "acd" + "bcd"), np.repeat(np.arange(4), 3)
     with pytest.raises(DataError, match="belong together"):
         split_indices([f"t{row}" for row in range(12)], labels, seed=1, groups=users)
+
+
+def user_table(seed):
+    """Rows of 12 to 24 users, who write of some of 2 to 5 classes more than of others."""
+    rng = np.random.default_rng(seed)
+    classes = rng.integers(2, 6)
+    sizes = np.maximum(2, rng.lognormal(3, 0.8, rng.integers(12, 25)).astype(int))
+    labels = [f"c{k}" for size in sizes for k in rng.choice(classes, size, p=rng.dirichlet(np.ones(classes)))]
+    return [f"text {row}" for row in range(len(labels))], labels, np.repeat(np.arange(len(sizes)), sizes)
+
+
+def test_few_groups_come_close_to_the_ratios():
+    deviations = []
+    for seed in range(40):
+        texts, labels, users = user_table(seed)
+        splits = split_indices(texts, labels, seed=42, groups=users)
+        assert all({labels[row] for row in rows} == set(labels) for rows in splits.values())
+        deviations.append(largest_deviation(labels, splits, (80, 10, 10))[0])
+    assert np.mean(deviations) < 0.035  # greedy placement alone: 0.072
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_of_the_rows_of_few_groups_does_not_matter(seed):
+    texts, labels, users = user_table(seed)
+    texts = [text if row % 7 else "ok" for row, text in enumerate(texts)]  # each user writes this
+    order = np.random.default_rng(seed).permutation(len(texts))
+    splits = split_indices(texts, labels, seed=1, groups=users)
+    again = split_indices([texts[i] for i in order], [labels[i] for i in order], seed=1, groups=100 - users[order])
+    assert {split: sorted(order[rows].tolist()) for split, rows in again.items()} == {
+        split: rows.tolist() for split, rows in splits.items()
+    }
+
+
+def test_single_rows_fill_what_a_large_group_leaves():
+    texts, labels = make({"joy": 100, "sad": 100})
+    groups = np.array([*[0] * 12, *range(1, 189)])  # more than a tenth of the class
+    splits = split_indices(texts, labels, seed=1, groups=groups)
+    assert largest_deviation(labels, splits, (80, 10, 10))[0] == 0

@@ -2,14 +2,12 @@
 
 import csv
 import io
-import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
-from emoclass.data.columns.cells import cell_text
+from emoclass.data.columns.cells import cell_text, json_text
 from emoclass.errors import DataError, one_line
 
 # Rows of a parquet row group, and bytes of text after which one is written anyway.
@@ -88,10 +86,18 @@ def _cell(value: object) -> str:
 
 
 def _text(value: object) -> str:
-    try:
+    with _for_parquet_only():
         return cell_text(value) or ""
+
+
+@contextmanager
+def _for_parquet_only() -> Iterator[None]:
+    try:
+        yield
     except DataError:
-        raise DataError("a field holds binary values that are not text, and only parquet can: write parquet") from None
+        raise DataError(
+            "a field holds binary or too deeply nested values, which only parquet can store: write parquet"
+        ) from None
 
 
 class _JsonWriter:
@@ -107,23 +113,8 @@ class _JsonWriter:
 
 
 def _json_line(record: dict[str, object]) -> str:
-    kept = {name: value for name, value in record.items() if value is not ABSENT}
-    try:
-        return json.dumps(kept, ensure_ascii=False, allow_nan=False, default=_json_value) + "\n"
-    except ValueError:  # JSON has no NaN and no infinity
-        return json.dumps(_finite(kept), ensure_ascii=False, default=_json_value) + "\n"
-
-
-def _json_value(value: object) -> str:
-    return _text(value) if isinstance(value, bytes) else str(value)
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    with _for_parquet_only():
+        return json_text({name: value for name, value in record.items() if value is not ABSENT}) + "\n"
 
 
 class _ParquetWriter:
