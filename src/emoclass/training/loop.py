@@ -91,6 +91,8 @@ class LoopState:
             **self.optimizer.tensors(),
             "order": self.order_state,
             "random": torch.random.get_rng_state(),
+            # Dropout on a GPU uses the GPU's own generator.
+            **({"random.cuda": torch.cuda.get_rng_state(self.sums.device)} if self.sums.is_cuda else {}),
             "sums": self.ranks.total(self.sums),
         }
 
@@ -110,6 +112,8 @@ class LoopState:
         self.generator.set_state(self.order_state)
         if self.ranks.is_first:
             torch.random.set_rng_state(tensors["random"])
+            if self.sums.is_cuda:
+                torch.cuda.set_rng_state(tensors["random.cuda"], self.sums.device)
             self.sums.copy_(tensors["sums"])
         else:
             torch.manual_seed(self._seed + self.ranks.rank + self.ranks.size * (self.epoch * self.steps + self.step))
