@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from itertools import accumulate, groupby
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from emoclass.encoders.bert.attention_training import TrainableAttention, additive_mask, attention_plan, max_texts
 from emoclass.runtime import cpu_has
@@ -116,6 +118,17 @@ def _varlen_kernel(qkv: Tensor, head_size: int) -> Callable[..., Any] | None:
     return varlen_attn if torch.cuda.get_device_capability(qkv.device) >= (8, 0) else None
 
 
+def _without_cudnn(qkv: Tensor) -> AbstractContextManager[Any]:
+    """Exclude cuDNN from torch's attention kernels.
+
+    On Hopper torch prefers it in 16 bits. It builds an execution plan for each new shape, which takes tens of
+    milliseconds or more, and batches of texts hardly ever repeat a shape.
+    """
+    if not qkv.is_cuda or qkv.dtype == torch.float32:
+        return nullcontext()
+    return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
+
+
 def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0) -> Tensor:
     """Softmax attention of each text's tokens over that text (Vaswani et al. 2017).
 
@@ -148,7 +161,8 @@ def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0
         else:
             mask = None if padding.mask is None else padding.mask[:, None, None]
             query, key, value = parts
-            context = functional.scaled_dot_product_attention(query, key, value, mask, dropout)
+            with _without_cudnn(qkv):
+                context = functional.scaled_dot_product_attention(query, key, value, mask, dropout)
         contexts.append(padding.unpad(context.transpose(1, 2).flatten(2)))
     without_token = qkv.new_zeros(len(qkv) - sum(lengths), heads * size)
     return torch.cat([*contexts, without_token])

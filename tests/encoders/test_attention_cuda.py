@@ -1,0 +1,37 @@
+"""What attention asks of a GPU, checked with stand-ins: no test needs one. ``make cuda`` checks it on one."""
+
+import inspect
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from emoclass.encoders.bert import attention
+
+
+def on_gpu(dtype: torch.dtype) -> SimpleNamespace:
+    return SimpleNamespace(is_cuda=True, dtype=dtype, device=torch.device("cuda"))
+
+
+def test_cudnn_computes_no_attention_in_training() -> None:
+    """It builds an execution plan for each new shape, of which training has several per batch."""
+    with attention._without_cudnn(on_gpu(torch.bfloat16)):
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+        assert torch.backends.cuda.flash_sdp_enabled()
+        assert torch.backends.cuda.mem_efficient_sdp_enabled()
+        assert torch.backends.cuda.math_sdp_enabled()
+    assert torch.backends.cuda.cudnn_sdp_enabled()
+
+
+def test_the_kernel_for_packed_texts_takes_these_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (9, 0))
+    kernel = attention._varlen_kernel(on_gpu(torch.bfloat16), 64)
+    if kernel is None:
+        pytest.skip("this torch has none")
+    bound = inspect.signature(kernel).bind("query", "key", "value", "bounds", "bounds", 7, 7)
+    assert bound.arguments["max_q"] == bound.arguments["max_k"] == 7
+    assert list(bound.arguments)[3:5] == ["cu_seq_q", "cu_seq_k"]
+    assert attention._varlen_kernel(on_gpu(torch.float32), 64) is None
+    assert attention._varlen_kernel(on_gpu(torch.bfloat16), 4) is None
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (7, 5))
+    assert attention._varlen_kernel(on_gpu(torch.float16), 64) is None
