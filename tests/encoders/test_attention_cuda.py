@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from emoclass.encoders.bert import attention
+from emoclass.runtime import to_device
 
 
 def on_gpu(dtype: torch.dtype) -> SimpleNamespace:
@@ -35,3 +36,12 @@ def test_the_kernel_for_packed_texts_takes_these_arguments(monkeypatch: pytest.M
     assert attention._varlen_kernel(on_gpu(torch.bfloat16), 4) is None
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (7, 5))
     assert attention._varlen_kernel(on_gpu(torch.float16), 64) is None
+
+
+def test_copies_to_a_gpu_do_not_wait_for_it() -> None:
+    calls = []
+    pinned = SimpleNamespace(to=lambda *args, **options: calls.append((args, options)))
+    to_device(SimpleNamespace(pin_memory=lambda: pinned), torch.device("cuda", 0))
+    assert calls == [((torch.device("cuda", 0),), {"non_blocking": True})]
+    here = torch.arange(3)
+    assert to_device(here, torch.device("cpu")) is here

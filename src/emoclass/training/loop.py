@@ -21,6 +21,7 @@ from emoclass.encoders.batching import chunk_tokens, token_chunks
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.freezing import frozen_depth
 from emoclass.errors import LossError
+from emoclass.runtime import to_device
 from emoclass.training.events import EpochDone, StepDone, TrainEvent
 from emoclass.training.optimizer import Optimizer, WorkingLayers
 from emoclass.training.ranks import Ranks
@@ -211,12 +212,12 @@ class _Objective:
         state, config, weights = self.state, self.config, self.weights
         passes = 2 if config.r_drop else 1
         hidden, lengths = self.source.batch(own)
-        target = torch.from_numpy(self.labels[own]).to(weights.device)
+        target = to_device(torch.from_numpy(self.labels[own]), weights.device)
         first = state.model.first_outputs(hidden, lengths, self.source.depth, state.working.layers, passes=passes)
         mixed = [(target, 1.0)]
         if config.mixup:
             others, share = _partners(len(lengths), config.mixup)
-            others = others.to(weights.device)
+            others = to_device(others, weights.device)
             first = first.lerp(first.view(passes, len(lengths), -1)[:, others].flatten(0, 1), share)
             mixed = [(target, 1 - share), (target[others], share)]
         logits = state.model.classify(first)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from emoclass.encoders.bert.attention_training import TrainableAttention, additive_mask, attention_plan, max_texts
-from emoclass.runtime import cpu_has
+from emoclass.runtime import cpu_has, to_device
 
 # In a padded group the shortest text fills at least this share of the longest; a run of at least so many texts of one
 # length is a group of its own, without padding.
@@ -76,9 +76,9 @@ class Padding:
             lengths, places = torch.tensor(group.lengths), torch.arange(self.longest)
             mask = places < lengths[:, None]
             starts = lengths.cumsum(0) - lengths
-            self._padded = (starts[:, None] + places).where(mask, 0).flatten().to(device)
-            self._packed = mask.flatten().nonzero().flatten().to(device)
-            self.mask = mask.to(device)
+            self._padded = to_device((starts[:, None] + places).where(mask, 0).flatten(), device)
+            self._packed = to_device(mask.flatten().nonzero().flatten(), device)
+            self.mask = to_device(mask, device)
 
     def pad(self, packed: Tensor) -> Tensor:
         """``[tokens of the batch, width] -> [texts, longest, width]``."""
@@ -104,7 +104,7 @@ def _paddings(lengths: tuple[int, ...], device: torch.device) -> list[Padding]:
 def _bounds(lengths: tuple[int, ...], device: torch.device) -> Tensor:
     """Where each text begins and the last one ends, ``int32[texts + 1]``."""
     with torch.inference_mode(False):
-        return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
+        return to_device(torch.tensor([0, *accumulate(lengths)], dtype=torch.int32), device)
 
 
 def _varlen_kernel(qkv: Tensor, head_size: int) -> Callable[..., Any] | None:
