@@ -1,4 +1,4 @@
-"""What attention asks of a GPU, checked with stand-ins: no test needs one. ``make cuda`` checks it on one."""
+"""What attention needs on a GPU, tested with stand-ins; ``make cuda`` tests it on a GPU."""
 
 import inspect
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ def on_gpu(dtype: torch.dtype) -> SimpleNamespace:
 
 
 def test_cudnn_computes_no_attention_in_training() -> None:
-    """It builds an execution plan for each new shape, of which training has several per batch."""
+    """It builds an execution plan for each new shape, and nearly every batch has one."""
     with attention._without_cudnn(on_gpu(torch.bfloat16)):
         assert not torch.backends.cuda.cudnn_sdp_enabled()
         assert torch.backends.cuda.flash_sdp_enabled()
@@ -24,7 +24,7 @@ def test_cudnn_computes_no_attention_in_training() -> None:
     assert torch.backends.cuda.cudnn_sdp_enabled()
 
 
-def test_the_kernel_for_packed_texts_takes_these_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torchs_variable_length_kernel_accepts_the_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (9, 0))
     kernel = attention._varlen_kernel(on_gpu(torch.bfloat16), 64)
     if kernel is None:
@@ -45,3 +45,9 @@ def test_copies_to_a_gpu_do_not_wait_for_it() -> None:
     assert calls == [((torch.device("cuda", 0),), {"non_blocking": True})]
     here = torch.arange(3)
     assert to_device(here, torch.device("cpu")) is here
+
+
+def test_on_a_gpu_attention_has_one_group() -> None:
+    lengths = [40, 11, 10, 3]
+    assert [group.lengths for group in attention._groups(lengths, torch.device("cuda"))] == [lengths]
+    assert len(attention._groups(lengths, torch.device("cpu"))) == 3

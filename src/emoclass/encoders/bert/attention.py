@@ -97,7 +97,12 @@ class Padding:
 @lru_cache(maxsize=4)
 def _paddings(lengths: tuple[int, ...], device: torch.device) -> list[Padding]:
     with torch.inference_mode(False):
-        return [Padding(group, device) for group in attention_groups(lengths)]
+        return [Padding(group, device) for group in _groups(lengths, device)]
+
+
+def _groups(lengths: Sequence[int], device: torch.device) -> list[AttentionGroup]:
+    # On a GPU launching kernels for each group takes longer than computing the padding of one.
+    return [AttentionGroup(0, list(lengths))] if device.type == "cuda" else attention_groups(lengths)
 
 
 @lru_cache(maxsize=4)
@@ -122,7 +127,7 @@ def _without_cudnn(qkv: Tensor) -> AbstractContextManager[Any]:
     """Exclude cuDNN from torch's attention kernels.
 
     On Hopper torch prefers it in 16 bits. It builds an execution plan for each new shape, which takes tens of
-    milliseconds or more, and batches of texts hardly ever repeat a shape.
+    milliseconds or more, and nearly every batch of texts has a new shape.
     """
     if not qkv.is_cuda or qkv.dtype == torch.float32:
         return nullcontext()
