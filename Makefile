@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := .demo
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test lint format soak lowest demo docs clean
+.PHONY: test lint format soak lowest demo docs cuda clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -36,6 +36,18 @@ lowest:
 		--resolution lowest-direct --editable '.[dev,offline]'
 	$(VENV)-lowest/bin/python -m pytest -W ignore::DeprecationWarning
 
+# Checks on a CUDA GPU, in five minutes: docs/benchmarks.md. If python3 has no CUDA build of torch, .venv-cuda gets one
+# (several GB).
+cuda:
+	@python="$(PYTHON)"; \
+	if ! "$$python" -c 'import sys, torch; sys.exit(torch.version.cuda is None)' 2>/dev/null; then \
+		python=$(VENV)-cuda/bin/python; \
+		test -x $$python || "$(PYTHON)" -m venv $(VENV)-cuda || exit; \
+		$$python -m pip install --quiet --constraint constraints.txt --editable '.[offline]' accelerate || \
+			{ echo "a CUDA build of torch could not be installed; set PYTHON to a Python that has one" >&2; exit 1; }; \
+	fi; \
+	PYTHONPATH="src$${PYTHONPATH:+:$$PYTHONPATH}" "$$python" benchmarks/cuda_run.py $(CUDA_OPTIONS)
+
 docs: $(INSTALLED)
 	$(BIN)/python docs/generate_cli.py
 
@@ -52,4 +64,4 @@ demo: $(INSTALLED)
 		"One more lap, then I sleep; this medal is mine." | $(BIN)/emoclass predict
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest $(DEMO) dist build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-cuda $(DEMO) dist build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -115,6 +115,13 @@ def _has_native_bfloat16(device: torch.device) -> bool:
     return False
 
 
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy a CPU tensor to a device; to CUDA through pinned memory, so that the host does not wait for the GPU."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def cpu_has(flag: str) -> bool:
     """Whether the CPU lists this feature (Linux; elsewhere False)."""
     return flag in _cpu_flags()

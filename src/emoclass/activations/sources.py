@@ -13,7 +13,7 @@ from torch import Tensor
 
 from emoclass.activations.files import RowFile
 from emoclass.encoders.tokenization import TokenizedTexts, token_positions
-from emoclass.runtime import is_out_of_memory
+from emoclass.runtime import is_out_of_memory, to_device
 
 
 class ActivationSource(Protocol):
@@ -50,7 +50,7 @@ class TokenIds:
     def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
         """``int64[tokens]`` of these texts end to end, and the tokens of each."""
         texts = self._tokenized.take(indices)
-        return torch.from_numpy(texts.input_ids).to(self._device, torch.int64), texts.lengths.tolist()
+        return to_device(torch.from_numpy(texts.input_ids), self._device).long(), texts.lengths.tolist()
 
 
 class ChosenActivations:
@@ -126,7 +126,7 @@ class CachedActivations:
 
     def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
         """Rows of these texts end to end, and the rows of each."""
-        rows = torch.from_numpy(self._layout.positions(indices)).to(self._hidden.device)
+        rows = to_device(torch.from_numpy(self._layout.positions(indices)), self._hidden.device)
         return self._hidden.index_select(0, rows), self._layout.rows[indices].tolist()
 
 

@@ -21,6 +21,7 @@ from emoclass.encoders.batching import chunk_tokens, token_chunks
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.freezing import frozen_depth
 from emoclass.errors import LossError
+from emoclass.runtime import to_device
 from emoclass.training.events import EpochDone, StepDone, TrainEvent
 from emoclass.training.optimizer import Optimizer, WorkingLayers
 from emoclass.training.ranks import Ranks
@@ -91,6 +92,8 @@ class LoopState:
             **self.optimizer.tensors(),
             "order": self.order_state,
             "random": torch.random.get_rng_state(),
+            # Dropout on a GPU uses the GPU's own generator.
+            **({"random.cuda": torch.cuda.get_rng_state(self.sums.device)} if self.sums.is_cuda else {}),
             "sums": self.ranks.total(self.sums),
         }
 
@@ -110,6 +113,8 @@ class LoopState:
         self.generator.set_state(self.order_state)
         if self.ranks.is_first:
             torch.random.set_rng_state(tensors["random"])
+            if self.sums.is_cuda:
+                torch.cuda.set_rng_state(tensors["random.cuda"], self.sums.device)
             self.sums.copy_(tensors["sums"])
         else:
             torch.manual_seed(self._seed + self.ranks.rank + self.ranks.size * (self.epoch * self.steps + self.step))
@@ -207,12 +212,12 @@ class _Objective:
         state, config, weights = self.state, self.config, self.weights
         passes = 2 if config.r_drop else 1
         hidden, lengths = self.source.batch(own)
-        target = torch.from_numpy(self.labels[own]).to(weights.device)
+        target = to_device(torch.from_numpy(self.labels[own]), weights.device)
         first = state.model.first_outputs(hidden, lengths, self.source.depth, state.working.layers, passes=passes)
         mixed = [(target, 1.0)]
         if config.mixup:
             others, share = _partners(len(lengths), config.mixup)
-            others = others.to(weights.device)
+            others = to_device(others, weights.device)
             first = first.lerp(first.view(passes, len(lengths), -1)[:, others].flatten(0, 1), share)
             mixed = [(target, 1 - share), (target[others], share)]
         logits = state.model.classify(first)

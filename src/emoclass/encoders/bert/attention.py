@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from itertools import accumulate, groupby
 from typing import Any, NamedTuple
@@ -10,9 +11,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from emoclass.encoders.bert.attention_training import TrainableAttention, additive_mask, attention_plan, max_texts
-from emoclass.runtime import cpu_has
+from emoclass.runtime import cpu_has, to_device
 
 # In a padded group the shortest text fills at least this share of the longest; a run of at least so many texts of one
 # length is a group of its own, without padding.
@@ -74,9 +76,9 @@ class Padding:
             lengths, places = torch.tensor(group.lengths), torch.arange(self.longest)
             mask = places < lengths[:, None]
             starts = lengths.cumsum(0) - lengths
-            self._padded = (starts[:, None] + places).where(mask, 0).flatten().to(device)
-            self._packed = mask.flatten().nonzero().flatten().to(device)
-            self.mask = mask.to(device)
+            self._padded = to_device((starts[:, None] + places).where(mask, 0).flatten(), device)
+            self._packed = to_device(mask.flatten().nonzero().flatten(), device)
+            self.mask = to_device(mask, device)
 
     def pad(self, packed: Tensor) -> Tensor:
         """``[tokens of the batch, width] -> [texts, longest, width]``."""
@@ -95,14 +97,19 @@ class Padding:
 @lru_cache(maxsize=4)
 def _paddings(lengths: tuple[int, ...], device: torch.device) -> list[Padding]:
     with torch.inference_mode(False):
-        return [Padding(group, device) for group in attention_groups(lengths)]
+        return [Padding(group, device) for group in _groups(lengths, device)]
+
+
+def _groups(lengths: Sequence[int], device: torch.device) -> list[AttentionGroup]:
+    # On a GPU launching kernels for each group takes longer than computing the padding of one.
+    return [AttentionGroup(0, list(lengths))] if device.type == "cuda" else attention_groups(lengths)
 
 
 @lru_cache(maxsize=4)
 def _bounds(lengths: tuple[int, ...], device: torch.device) -> Tensor:
     """Where each text begins and the last one ends, ``int32[texts + 1]``."""
     with torch.inference_mode(False):
-        return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
+        return to_device(torch.tensor([0, *accumulate(lengths)], dtype=torch.int32), device)
 
 
 def _varlen_kernel(qkv: Tensor, head_size: int) -> Callable[..., Any] | None:
@@ -114,6 +121,17 @@ def _varlen_kernel(qkv: Tensor, head_size: int) -> Callable[..., Any] | None:
     except ImportError:  # before torch 2.10
         return None
     return varlen_attn if torch.cuda.get_device_capability(qkv.device) >= (8, 0) else None
+
+
+def _without_cudnn(qkv: Tensor) -> AbstractContextManager[Any]:
+    """Exclude cuDNN from torch's attention kernels.
+
+    On Hopper torch prefers it in 16 bits. It builds an execution plan for each new shape, which takes tens of
+    milliseconds or more, and nearly every batch of texts has a new shape.
+    """
+    if not qkv.is_cuda or qkv.dtype == torch.float32:
+        return nullcontext()
+    return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
 
 
 def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0) -> Tensor:
@@ -148,7 +166,8 @@ def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0
         else:
             mask = None if padding.mask is None else padding.mask[:, None, None]
             query, key, value = parts
-            context = functional.scaled_dot_product_attention(query, key, value, mask, dropout)
+            with _without_cudnn(qkv):
+                context = functional.scaled_dot_product_attention(query, key, value, mask, dropout)
         contexts.append(padding.unpad(context.transpose(1, 2).flatten(2)))
     without_token = qkv.new_zeros(len(qkv) - sum(lengths), heads * size)
     return torch.cat([*contexts, without_token])

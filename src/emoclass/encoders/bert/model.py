@@ -18,6 +18,7 @@ from emoclass.encoders.bert.attention import AttentionGroup, Padding, attend
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.dropout import dropout
 from emoclass.encoders.bert.linear import linear, linear_activation, linear_add
+from emoclass.runtime import to_device
 
 # On the CPU a batch's rows are a multiple of this, or of less where that would be more than an eighth of them.
 _ROWS = 256
@@ -217,7 +218,7 @@ class _Embeddings(nn.Module):
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, input_ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        ends = torch.tensor(lengths, device=input_ids.device)
+        ends = to_device(torch.tensor(lengths), input_ids.device)
         starts = (ends.cumsum(0) - ends).repeat_interleave(ends, output_size=len(input_ids))
         positions = torch.arange(len(input_ids), device=input_ids.device) - starts
         # A gradient of the rows that were read, where it would be of the whole vocabulary.
