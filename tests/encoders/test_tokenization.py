@@ -98,8 +98,8 @@ def test_survives_pickling() -> None:
 
 
 def test_limits_that_leave_no_room_are_refused() -> None:
-    with pytest.raises(ConfigError, match="--head-tokens 11 is more than the 8 content tokens"):
-        make(10, 11)
+    with pytest.raises(ConfigError, match="--head-tokens 9 is more than the 8 content tokens"):
+        make(10, 9)
     tokenizer = tiny_tokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] [CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
