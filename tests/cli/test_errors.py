@@ -139,7 +139,7 @@ def test_a_full_disk_leaves_nothing(cli: Run, tiny_train: Run, monkeypatch: pyte
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("emoclass.store.replacing._flush", full)
+    monkeypatch.setattr("emoclass.files._flush", full)
     assert "No space left on device" in message_of(tiny_train("--name", "first"))
     assert list(models_dir().iterdir()) == []
 
