@@ -1,16 +1,21 @@
-"""Hashes that tell whether something is still the same."""
+"""Hashes of files and tensors, which show whether they have changed."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _BLOCK = 1 << 20
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal.
+    """Return the SHA-256 of a file, in hexadecimal.
 
     Raises:
         OSError: The file cannot be read.
@@ -20,7 +25,7 @@ def file_sha256(path: Path) -> str:
 
 
 def stream_sha256(file: BinaryIO) -> str:
-    """The SHA-256 of what is left to read of a file, in hexadecimal.
+    """Return the SHA-256 of the rest of a stream, in hexadecimal.
 
     Raises:
         OSError: It cannot be read.
@@ -29,3 +34,20 @@ def stream_sha256(file: BinaryIO) -> str:
     while block := file.read(_BLOCK):
         digest.update(block)
     return digest.hexdigest()
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Return a SHA-256 of names, types, shapes and values of tensors on the CPU, in hexadecimal."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor_bytes(tensor))
+    return digest.hexdigest()
+
+
+def tensor_bytes(tensor: Tensor) -> memoryview:
+    """Return the bytes of a tensor on the CPU: its own memory if it is contiguous, else a copy."""
+    import torch
+
+    # As integers, because numpy has no bfloat16.
+    return tensor.contiguous().flatten().view(torch.uint8).numpy().data

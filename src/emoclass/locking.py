@@ -1,4 +1,4 @@
-"""Locks between processes: the system releases them when their holder ends, however it ends."""
+"""Locks between processes, which the system releases when their holder ends, however it ends."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from emoclass.errors import BusyError
 
 @contextmanager
 def locked(path: Path, *, seconds: float) -> Iterator[None]:
-    """Holds the lock of a file, which is made where there is none and stays empty.
+    """Hold the lock of a file, which is created if necessary and stays empty.
 
     Raises:
-        BusyError: Another process has held it for so many seconds.
-        OSError: The file cannot be made.
+        BusyError: Another process still holds it after this many ``seconds``.
+        OSError: The file cannot be created.
     """
     from filelock import FileLock, Timeout  # takes longer to import than a prediction takes
 
@@ -25,7 +25,7 @@ def locked(path: Path, *, seconds: float) -> Iterator[None]:
         lock.acquire(timeout=seconds)
     except Timeout:
         raise BusyError(
-            f"{path}: another process has held this lock for {seconds:.0f} s; let it finish or end it, then try again"
+            f"{path}: another process has held this lock for {seconds:.0f} s; wait for it or end it, then try again"
         ) from None
     try:
         yield

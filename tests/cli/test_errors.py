@@ -1,5 +1,6 @@
 """Bad input gets one clear line and exit 1 (2 for wrong usage); nothing is left half-written."""
 
+import errno
 import json
 import os
 import subprocess
@@ -139,7 +140,7 @@ def test_a_full_disk_leaves_nothing(cli: Run, tiny_train: Run, monkeypatch: pyte
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("emoclass.store.replacing._flush", full)
+    monkeypatch.setattr("emoclass.files._flush", full)
     assert "No space left on device" in message_of(tiny_train("--name", "first"))
     assert list(models_dir().iterdir()) == []
 
@@ -187,13 +188,35 @@ def test_notes_that_nobody_reads_do_no_harm(nobody: str) -> None:
     assert result.stderr == ""
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs /dev/full")
-def test_output_that_cannot_be_written_is_an_error(tiny_train: Run) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", ["predict happy", "models list", "models list --json", "--version", "--help"])
+@pytest.mark.parametrize("python", [sys.executable, f"{sys.executable} -u"])
+def test_standard_output_that_cannot_be_written_is_named(tiny_train: Run, arguments: str, python: str) -> None:
     tiny_train()
-    result = run_process(f"{sys.executable} -m emoclass predict happy > /dev/full")
+    result = run_process(f"{python} -m emoclass {arguments} > /dev/full")
+    assert result.stderr == "error: standard output: No space left on device\n"
     assert result.returncode == 1
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [OSError("the database is locked"), BrokenPipeError(errno.EPIPE, "Broken pipe")])
+def test_an_error_of_unknown_origin_is_not_one_of_standard_output(
+    cli: Run, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("emoclass.store.checkpoints.list_models", fail)
+    message = message_of(cli("models", "list"))
+    assert message == f"error: models: {error.strerror or error}; set EMOCLASS_DEBUG=1 to see where"
+
+
+def test_an_interrupt_says_where_the_output_is(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt("the output so far is in out.csv.partial")
+
+    monkeypatch.setattr("emoclass.store.checkpoints.list_models", interrupt)
+    result = cli("models", "list")
+    assert (result.exit_code, result.stderr) == (130, "interrupted: the output so far is in out.csv.partial\n")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")

@@ -337,7 +337,7 @@ def test_an_output_that_cannot_be_written_is_named(run: Run, tmp_path: Path, nam
     with largest_file(4096):
         message = run("-o", tmp_path / name, input="\n".join(words), code=1).stderr
     assert message.startswith(f"error: {tmp_path / name}: File too large")
-    assert message.endswith(f"what was done before it is in {tmp_path / name}.partial\n")
+    assert message.endswith(f"the output so far is in {tmp_path / name}.partial\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")

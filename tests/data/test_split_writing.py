@@ -152,7 +152,11 @@ def test_a_move_that_fails_leaves_an_empty_directory_empty(write, error_of, monk
             raise OSError(28, "No space left on device")
         return rename(self, target)
 
+    def refuse(source, target):
+        raise OSError(1, "no hard links here")
+
     monkeypatch.setattr(Path, "rename", full)
+    monkeypatch.setattr("os.link", refuse)
     assert "No space left" in error_of(lambda: split(source))
     assert content("out") == {}
 

@@ -261,7 +261,7 @@ def test_kills_within_saves_and_removals(
     assert result.returncode == 0, result.stderr
     assert removed or result.stdout.split()[-1] == "0"
     assert [answers(name) for name in ("red", "blue")] == expected
-    for path in models_dir().glob(".*.partial"):
+    for path in models_dir().glob(".*.tmp"):
         os.utime(path, (0, 0))
     for model in list_models()[0]:
         assert answers(model.directory) in expected

@@ -104,7 +104,7 @@ def test_an_existing_model_is_only_replaced_when_asked(train: Train) -> None:
     assert in_models_dir() == ["first"]
 
 
-@pytest.mark.parametrize("failing", ["write_json", "file_sha256", "reserved", "replacing._flush"])
+@pytest.mark.parametrize("failing", ["write_json", "file_sha256", "reserved", "files._flush"])
 @pytest.mark.parametrize("existing", [True, False])
 def test_a_failing_save_changes_nothing(
     train: Train, monkeypatch: pytest.MonkeyPatch, failing: str, existing: bool
@@ -117,7 +117,7 @@ def test_a_failing_save_changes_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"emoclass.store.{failing}" if "." in failing else f"emoclass.store.checkpoints.{failing}", fail)
+        patch.setattr(f"emoclass.{failing}" if "." in failing else f"emoclass.store.checkpoints.{failing}", fail)
         with pytest.raises(EmoclassError, match=r"could not be saved, nothing was changed: .*No space left"):
             train("first", overwrite=True)
     assert in_models_dir() == (["first"] if existing else [])
@@ -328,7 +328,7 @@ def test_links_in_a_model_directory_are_not_followed(train: Train, tmp_path: Pat
 def test_a_replacement_that_was_killed_half_way_loses_nothing(train: Train) -> None:
     directory = train("first").model.directory
     directory.rename(directory.parent / ".first.old")
-    rubbish = directory.parent / ".other.xyz.partial"
+    rubbish = directory.parent / ".other.0123abcd.tmp"
     rubbish.mkdir()
     os.utime(rubbish, (0, 0))
     assert [model.directory.name for model in list_models()[0]] == ["first"]

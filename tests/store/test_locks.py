@@ -205,7 +205,9 @@ def test_what_a_killed_replacement_left_is_put_right_by_whoever_comes(train: Tra
 def test_a_removed_model_does_not_come_back(train: Train) -> None:
     train("first")
     export_model("first", models_dir() / ".first.old")
-    (models_dir() / ".other.1234.removed").mkdir()
+    removed = models_dir() / ".other.0123abcd.tmp"
+    removed.mkdir()
+    os.utime(removed, (0, 0))
     remove_model("first")
     assert list_models() == ([], [])
     assert in_models_dir() == []

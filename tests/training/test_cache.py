@@ -189,13 +189,13 @@ def test_the_least_recently_used_files_make_room() -> None:
         path = activations_dir() / f"{name}.activations"
         path.write_bytes(b"x" * 100)
         os.utime(path, (time.time() - age * 60,) * 2)
-    abandoned, busy = activations_dir() / "a.partial", activations_dir() / "b.partial"
+    abandoned, busy = (activations_dir() / f".{name}.activations.0123abcd.tmp" for name in "ab")
     abandoned.touch()
     busy.touch()
     os.utime(abandoned, (0, 0))
     make_room(50, 260)
     assert sorted(path.name for path in activations_dir().iterdir()) == [
-        "b.partial",
+        ".b.activations.0123abcd.tmp",
         "middle.activations",
         "new.activations",
     ]

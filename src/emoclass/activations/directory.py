@@ -1,22 +1,26 @@
-"""The activation files in the user cache directory: listed, and removed, the least recently used first."""
+"""The activation files in the user's cache directory: listing, and removal of the least recently used."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from emoclass.files import remove_temporaries
 from emoclass.runtime import cache_dir
 
-FINISHED, PARTIAL = ".activations", ".partial"
-_ABANDONED_SECONDS = 24 * 3600.0
+SUFFIX = ".activations"
 
 
 @dataclass(frozen=True)
 class CacheFile:
-    """A finished activation file."""
+    """An activation file.
+
+    Attributes:
+        path: The file.
+        size: Bytes.
+        used_at: Time of last use, in seconds since the epoch.
+    """
 
     path: Path
     size: int
@@ -24,9 +28,9 @@ class CacheFile:
 
 
 def list_files() -> list[CacheFile]:
-    """All finished files, the most recently used first."""
+    """Return all files, the most recently used first."""
     files = []
-    for path in _entries(FINISHED):
+    for path in sorted(activations_dir().glob(f"*{SUFFIX}")) if activations_dir().is_dir() else ():
         with suppress(OSError):
             stat = path.stat()
             files.append(CacheFile(path, stat.st_size, stat.st_mtime))
@@ -34,11 +38,8 @@ def list_files() -> list[CacheFile]:
 
 
 def make_room(needed: int, limit: int) -> None:
-    """Removes what was abandoned, and the least recently used files until ``needed`` bytes more keep the limit."""
-    for path in _entries(PARTIAL):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-                path.unlink()
+    """Remove the least recently used files until ``needed`` more bytes stay within the limit."""
+    remove_temporaries(activations_dir())
     files = list_files()
     total = sum(file.size for file in files)
     while files and total + needed > limit:
@@ -49,21 +50,15 @@ def make_room(needed: int, limit: int) -> None:
 
 
 def clear() -> int:
-    """Removes all files; returns the bytes that became free."""
-    freed = 0
-    for path in (*_entries(FINISHED), *_entries(PARTIAL)):
+    """Remove all files, also those that are being written; return the bytes freed."""
+    freed = remove_temporaries(activations_dir(), older_than=0)
+    for file in list_files():
         with suppress(OSError):
-            size = path.stat().st_size
-            path.unlink()
-            freed += size
+            file.path.unlink()
+            freed += file.size
     return freed
 
 
 def activations_dir() -> Path:
-    """Where activation files are."""
+    """Return the directory of the activation files."""
     return cache_dir() / "activations"
-
-
-def _entries(suffix: str) -> Iterator[Path]:
-    directory = activations_dir()
-    return iter(sorted(directory.glob(f"*{suffix}")) if directory.is_dir() else [])

@@ -1,18 +1,17 @@
-"""Activation files: written aside, never read half-written.
+"""Activation files: the rows of all texts, the longest text first, and nothing else.
 
-A file holds the rows of its texts, longest text first, and nothing else; its name is a hash of all that its content
-depends on.
+The name of a file is a hash of all that its content depends on.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
-import uuid
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,39 +19,41 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from emoclass.activations.directory import FINISHED, PARTIAL, activations_dir
+from emoclass.activations.directory import SUFFIX, activations_dir
 from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.encoders.tokenization import TokenizedTexts
+from emoclass.files import errors_named, whole_file
+from emoclass.fingerprint import tensor_bytes
 
 _FORMAT = b"emoclass activations 1"
 
 
 def prefix_digest(prefix: FrozenPrefix) -> bytes:
-    """Hash of the frozen weights, the depth and the precision; frozen layers have no dropout."""
+    """Return a hash of the frozen weights, the depth and the precision; frozen layers have no dropout."""
     model = prefix.model
     digest = hashlib.sha256(_FORMAT + repr((model.config.with_dropout(0), prefix.depth, prefix.dtype)).encode())
     for module in (model.bert.embeddings, *model.layers[: prefix.depth]):
         for parameter in module.parameters():
-            digest.update(_bytes_of(parameter.detach().cpu()))
+            digest.update(tensor_bytes(parameter.detach().cpu()))
     return digest.digest()
 
 
 def cache_path(digest: bytes, tokenized: TokenizedTexts) -> Path:
-    """Where the activations of these texts by this prefix are, or would be."""
+    """Return the path of the activations of these texts by this prefix, which need not exist."""
     key = hashlib.sha256(digest)
     key.update(np.ascontiguousarray(tokenized.offsets).data)
     key.update(np.ascontiguousarray(tokenized.input_ids).data)
-    return activations_dir() / f"{key.hexdigest()}{FINISHED}"
+    return activations_dir() / f"{key.hexdigest()}{SUFFIX}"
 
 
 class RowFile:
-    """A finished file, read text by text; what it reads stays in the system's page cache, not in this process.
+    """An activation file that is read text by text; its content stays in the system's page cache, not in this process.
 
     Args:
         path: The file.
         hidden_size: Width of a row.
-        dtype: Of the values.
-        pinned: Whether rows are read into pages that a GPU can copy from by itself.
+        dtype: Type of the values.
+        pinned: Whether to read into pinned memory, from which a GPU copies asynchronously.
     """
 
     def __init__(self, path: Path, hidden_size: int, dtype: torch.dtype, *, pinned: bool) -> None:
@@ -62,86 +63,78 @@ class RowFile:
         self._lock = threading.Lock()
         weakref.finalize(self, self._file.close)
         with suppress(OSError):
-            os.utime(path)  # the time of last use, for the removal of the oldest
+            os.utime(path)  # the time of last use, see ``make_room``
 
     def read(self, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Tensor:
-        """``[sum of lengths, hidden_size]``: the rows from each start, end to end."""
+        """Return ``[sum of lengths, hidden_size]``: the rows from each start, concatenated.
+
+        Raises:
+            OSError: The file cannot be read, or is too short.
+        """
         rows = torch.empty(int(lengths.sum()), self._hidden_size, dtype=self._dtype, pin_memory=self._pinned)
-        buffer = _bytes_of(rows)
+        buffer = tensor_bytes(rows)
         position = 0
-        with self._lock:
+        with self._lock, errors_named(str(self._file.name)):
             for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
                 end = position + length * self._row_bytes
                 self._file.seek(start * self._row_bytes)
                 while position < end:
                     count = self._file.readinto(buffer[position:end])
                     if not count:
-                        raise OSError(f"{self._file.name}: ends too early")
+                        raise OSError(errno.EIO, "the file has become too short; run emoclass cache clear")
                     position += count
         return rows
 
 
 class RowWriter:
-    """Writes a file aside and gives it its name at the end of a ``with`` block that was left in peace.
+    """Writes a file that appears when its ``with`` block ends without an error.
 
-    The cache is a help, not a need: a disk that is full or cannot be written ends the file, not the training.
+    The cache is an optimization: if the disk is full or not writable, the file is given up, and training continues.
 
     Args:
-        path: The file's final name; ``None`` writes nothing.
+        path: The file; ``None`` writes nothing.
 
     Attributes:
-        failed: Whether nothing is, or can be, written.
+        failed: Whether nothing is written (any more).
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path, self.failed = path, path is None
+        self._stack = ExitStack()
 
     def __enter__(self) -> RowWriter:
-        if self._path is not None:
-            self._partial = self._path.with_suffix(f".{uuid.uuid4().hex}{PARTIAL}")
-            with self._failing():
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._partial.open("wb", buffering=0)
+        with self._giving_up():
+            if self._path is not None:
+                aside = self._stack.enter_context(whole_file(self._path))
+                self._file = self._stack.enter_context(aside.open("wb", buffering=0))
         return self
 
     def write(self, rows: Tensor) -> None:
-        """Appends rows."""
-        with self._failing():
-            buffer = memoryview(b"") if self.failed else _bytes_of(rows.cpu())
+        """Append rows."""
+        with self._giving_up():
+            buffer = memoryview(b"") if self.failed else tensor_bytes(rows.cpu())
             while buffer:
                 buffer = buffer[self._file.write(buffer) :]
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        if self.failed or self._path is None:
-            return
-        with self._failing():
+        with self._giving_up():
             if kind is not None:
-                raise OSError("not finished")
-            # Flushed before others can find it: a name must not survive a crash without its content.
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._partial.replace(self._path)
+                raise OSError("not complete")
+            self._stack.close()
 
     @contextmanager
-    def _failing(self) -> Iterator[None]:
+    def _giving_up(self) -> Iterator[None]:
         try:
             yield
-        except OSError:
+        except OSError as error:
             self.failed = True
-            with suppress(OSError, AttributeError):
-                self._file.close()
             with suppress(OSError):
-                self._partial.unlink()
+                self._stack.__exit__(type(error), error, error.__traceback__)
 
 
 def is_complete(path: Path, size: int) -> bool:
-    """Whether there is a finished file of this size."""
+    """Return whether there is a file of this size."""
     try:
         return path.stat().st_size == size
     except OSError:
         return False
-
-
-def _bytes_of(tensor: Tensor) -> memoryview:
-    # By way of bytes, for numpy has no bfloat16.
-    return tensor.contiguous().flatten().view(torch.uint8).numpy().data

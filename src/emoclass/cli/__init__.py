@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import signal
 import sys
-from contextlib import suppress
-from typing import Annotated, Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -16,40 +18,62 @@ from emoclass._version import __version__
 from emoclass.cli import cache, inspect_data, models, predict, split, train
 from emoclass.cli import eval as eval_command
 from emoclass.errors import ConfigError, EmoclassError, StoppedError
+from emoclass.files import NamedFile
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+_STDOUT = "standard output"
 _EXIT_CODES = {ConfigError: EXIT_USAGE, StoppedError: EXIT_INTERRUPTED}
 
 
 class _ErrorHandlingGroup(TyperGroup):
-    """Runs a command; what a user can mend becomes one line on standard error."""
+    """Runs a command; an error that a user can correct becomes one line on standard error."""
+
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        with _reported_errors():  # --help and --version print from here
+            return super().make_context(*args, **settings)
 
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _reported_errors(ctx):
             result = super().invoke(ctx)
             sys.stdout.flush()
             return result
-        except EmoclassError as error:
-            _fail(str(error), error, _EXIT_CODES.get(type(error), EXIT_ERROR))
-        except BrokenPipeError:
-            # The reader has seen enough. Nothing may be written at exit either.
+
+
+@contextmanager
+def _reported_errors(ctx: Any = None) -> Iterator[None]:
+    try:
+        yield
+    except EmoclassError as error:
+        _fail(str(error), error, _EXIT_CODES.get(type(error), EXIT_ERROR))
+    except KeyboardInterrupt as interrupt:
+        if str(interrupt):
+            _write_line("interrupted", str(interrupt))
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except OSError as error:
+        if error.filename == _STDOUT:  # the rest must not be written at exit either
             from emoclass.cli._console import silence
 
             silence(sys.stdout)
+        if isinstance(error, BrokenPipeError) and error.filename:  # the reader of an output has seen enough
             raise typer.Exit(0) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        except OSError as error:
-            _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", error, EXIT_ERROR)
+        problem = error.strerror or str(error) or type(error).__name__
+        if error.filename:
+            _fail(f"{error.filename}: {problem}", error, EXIT_ERROR)
+        command = ctx.invoked_subcommand if ctx else "emoclass"
+        _fail(f"{command}: {problem}; set EMOCLASS_DEBUG=1 to see where", error, EXIT_ERROR)
 
 
-def _fail(message: str, error: Exception, code: int) -> None:
+def _fail(message: str, error: Exception, code: int) -> NoReturn:
     if os.environ.get("EMOCLASS_DEBUG") == "1":
         raise error
+    _write_line("error", message)
+    raise typer.Exit(code) from None
+
+
+def _write_line(kind: str, message: str) -> None:
     from emoclass.cli._console import clean_text
 
-    sys.stderr.write(f"error: {clean_text(message)}\n")
-    raise typer.Exit(code) from None
+    sys.stderr.write(f"{kind}: {clean_text(message)}\n")
 
 
 app = typer.Typer(
@@ -62,8 +86,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"emoclass {__version__}")
         raise typer.Exit
 
@@ -91,20 +115,31 @@ def _interrupt(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
+def _name_errors_of_stdout() -> None:
+    """Have errors of writing to standard output name it, so that they are distinguished from all others."""
+    buffer = getattr(sys.stdout, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)  # with python -u the buffer is the raw file
+    if sys.stdout is not sys.__stdout__ or type(raw) is not io.FileIO:  # a caller's stream, or a Windows console
+        return
+    named = io.BufferedWriter(NamedFile(raw.fileno(), "wb", _STDOUT))
+    sys.stdout = io.TextIOWrapper(named, "utf-8", "replace", line_buffering=raw.isatty())
+
+
 def main() -> None:
-    """The ``emoclass`` command."""
+    """Run the ``emoclass`` command."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started this
+        if getattr(sys, name) is None:  # closed by the parent process
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         # Data is UTF-8 whatever the locale says; what cannot be encoded must not end a long run.
         with suppress(AttributeError, ValueError):
             stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    _name_errors_of_stdout()
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # ends like Ctrl-C, and cleans up like it
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # clean up as after Ctrl-C
         signal.signal(signal.SIGTERM, _interrupt)
-    # What torch's import makes stays until the end. Looking for garbage in it takes a quarter of a second.
+    # Objects from torch's import live until the end. Looking for garbage among them takes a quarter of a second.
     gc.set_threshold(50_000)
     try:
         app()

@@ -9,7 +9,7 @@ import typer
 
 from emoclass.cli import _options as options
 
-app = typer.Typer(no_args_is_help=True, help="Show and clear the kept output of frozen layers.")
+app = typer.Typer(no_args_is_help=True, help="Show and clear the cached output of frozen layers.")
 
 
 @app.command()
@@ -27,9 +27,9 @@ def show(json_: options.Json = False) -> None:
         console.print_json({"size_bytes": total, "files": entries, "unfinished_trainings": unfinished})
         return
     if runs:
-        size = sum(size for _, size in runs) / 1e6
+        megabytes = sum(size for _, size in runs) / 1e6
         trainings = "1 unfinished training takes" if len(runs) == 1 else f"{len(runs)} unfinished trainings take"
-        console.note(f"{trainings} {size:,.0f} MB; clear --runs gives them back")
+        console.note(f"{trainings} {megabytes:,.0f} MB; emoclass cache clear --runs removes them")
     if not files:
         console.note("there are no activation files")
         return
@@ -47,12 +47,12 @@ def show(json_: options.Json = False) -> None:
 
 @app.command()
 def clear(
-    runs: Annotated[bool, typer.Option("--runs", help="Also what train --resume would go on from.")] = False,
+    runs: Annotated[bool, typer.Option("--runs", help="Also remove the states that train --resume needs.")] = False,
 ) -> None:
-    """Remove all activation files; the next training makes its own again."""
+    """Remove all activation files; the next training computes them again."""
     from emoclass.activations.directory import clear as clear_files
     from emoclass.cli import _console as console
     from emoclass.store.runs import clear_runs
 
     freed = clear_files() + (clear_runs() if runs else 0)
-    console.note(f"{freed / 1e6:,.0f} MB are free again")
+    console.note(f"freed {freed / 1e6:,.0f} MB")

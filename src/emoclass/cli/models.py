@@ -45,7 +45,7 @@ def list_(json_: options.Json = False) -> None:
 
 @app.command()
 def show(name: Name, json_: options.Json = False) -> None:
-    """Show how a model was trained and how good it is."""
+    """Show how a model was trained, and its accuracy."""
     from emoclass.cli import _console as console
     from emoclass.store.checkpoints import find_model
 
@@ -55,7 +55,7 @@ def show(name: Name, json_: options.Json = False) -> None:
         return
     manifest = model.manifest
     summary = _summary(model)
-    facts = {
+    details = {
         **{key.replace("_", " "): value for key, value in summary.items() if key != "test_accuracy"},
         "labels": ", ".join(manifest.labels),
         **{key.replace("_", " "): value for key, value in manifest.recipe.to_dict().items() if key != "truncation"},
@@ -68,7 +68,7 @@ def show(name: Name, json_: options.Json = False) -> None:
         "rows": ", ".join(f"{rows} {part}" for part, rows in manifest.data.get("rows", {}).items()),
         "versions": ", ".join(f"{package} {version}" for package, version in manifest.versions.items()),
     }
-    rows = [[key, _shown(value)] for key, value in facts.items()]
+    rows = [[key, _shown(value)] for key, value in details.items()]
     console.print_table(console.results(), console.table(manifest.name, ["", ""], rows, text_columns=2))
 
 
@@ -84,7 +84,7 @@ def path(name: Name) -> None:
 def export(
     name: Name, directory: Annotated[str, typer.Argument(metavar="DIR", help="A new directory for the copy.")]
 ) -> None:
-    """Write a copy of a model that needs nothing else: for other machines, and for transformers."""
+    """Write a self-contained copy of a model, for other machines and for transformers."""
     from emoclass.store.checkpoints import export_model
 
     typer.echo(str(export_model(name, directory).directory))

@@ -219,7 +219,7 @@ def _stop(error: DataError) -> None:
 
 
 def _destination(output: str | None) -> AbstractContextManager[BinaryIO]:
-    from emoclass.inference.output import output_file
+    from emoclass.files import output_file
 
     return nullcontext(sys.stdout.buffer) if output is None else output_file(output)
 

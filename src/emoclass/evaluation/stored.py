@@ -23,7 +23,7 @@ from emoclass.evaluation.baseline import Baseline
 from emoclass.evaluation.report import Evaluation
 from emoclass.evaluation.report import evaluate as run_evaluation
 from emoclass.evaluation.scoring import KEPT_MISTAKES, Rows, Scoring
-from emoclass.inference.output import output_file
+from emoclass.files import output_file
 from emoclass.inference.predictor import load
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, find_model, read_model

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import errno
-import gzip
-import os
-import secrets
-import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from emoclass.data.tables.formats import FORMATS, LINES
 from emoclass.data.tables.writing import RecordWriter, record_writer
-from emoclass.errors import ConfigError, DataError, EmoclassError
+from emoclass.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from emoclass.inference.predictor import Prediction
@@ -68,69 +61,6 @@ def _escaped(value: object) -> object:
     if isinstance(value, bytes):  # the text of a binary column
         return b"'" + value if value[:1].decode("latin-1") in _FORMULA_STARTS else value
     return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA_STARTS else value
-
-
-@contextmanager
-def output_file(path: str | Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name when it is complete; compressed, if the name ends in .gz.
-
-    A link stays one, and the file that it leads to is replaced. What is no file, such as a pipe or a device, is written
-    to as it is. What was written of a file before an error is kept beside it, with ``.partial`` added to the name; the
-    error says so.
-
-    Raises:
-        OSError: It cannot be written; the error has the name that was given.
-    """
-    target = Path(path)
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a directory; name a file", str(target))
-    is_file = target.is_file() or not target.exists()
-    opened = _written_aside(target) if is_file else target.open("wb")
-    try:
-        with opened as file, _compressed(file, target) as stream:
-            yield stream
-    except OSError as error:
-        error.filename = error.filename or str(target)  # an error of writing has none
-        raise
-
-
-@contextmanager
-def _written_aside(target: Path) -> Iterator[BinaryIO]:
-    place = Path(os.path.realpath(target)) if target.is_symlink() else target
-    aside = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with aside.open("xb") as file:
-            if place.exists():  # others may be no more allowed to read the new one than the old
-                aside.chmod(stat.S_IMODE(place.stat().st_mode))
-            yield file
-        aside.replace(place)
-    except EmoclassError as error:
-        raise type(error)(f"{error}{_keep(aside, place)}") from error
-    except OSError as error:
-        kept = _keep(aside, place)
-        if error.filename in (None, str(aside)):  # a name that nobody chose
-            error.filename, error.filename2 = str(target), None
-            error.strerror = f"{error.strerror or error}{kept}"
-        raise
-    except BaseException:
-        _keep(aside, place)
-        raise
-
-
-def _keep(aside: Path, place: Path) -> str:
-    """Keeps what was written, if anything was; returns where, as the end of a message."""
-    if not aside.exists():
-        return ""
-    if not aside.stat().st_size:
-        aside.unlink()
-        return ""
-    return f"; what was done before it is in {aside.replace(place.with_name(f'{place.name}.partial'))}"
-
-
-def _compressed(file: BinaryIO, target: Path) -> AbstractContextManager[BinaryIO]:
-    if target.suffix.lower() != ".gz":
-        return nullcontext(file)
-    return cast(AbstractContextManager[BinaryIO], gzip.GzipFile(fileobj=file, mode="wb", mtime=0))
 
 
 class AddedColumns:

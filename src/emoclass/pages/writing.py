@@ -8,7 +8,7 @@ from pathlib import Path
 from emoclass.data.inspection.label_noise import Suspect
 from emoclass.data.inspection.results import Inspection
 from emoclass.evaluation.stored import Evaluated
-from emoclass.inference.output import output_file
+from emoclass.files import output_file
 from emoclass.pages.evaluation import render_evaluation
 from emoclass.pages.inspection import render_inspection
 

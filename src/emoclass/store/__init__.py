@@ -1,3 +1,3 @@
-"""What emoclass keeps on disk: trained models, and states of unfinished trainings."""
+"""Trained models and the states of unfinished trainings on disk."""
 
 __all__ = ["checkpoints", "layout", "runs"]

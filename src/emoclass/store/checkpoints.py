@@ -1,4 +1,4 @@
-"""Trained models on disk: saved whole or not at all, checked when loaded, listed, removed."""
+"""Trained models on disk: saved whole or not at all, verified when loaded, listed, exported, removed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from os import stat_result
@@ -19,15 +19,16 @@ import numpy as np
 import numpy.typing as npt
 
 from emoclass.errors import EmoclassError, ModelError, NameTakenError, one_line
+from emoclass.files import whole_directory
 from emoclass.fingerprint import file_sha256
 from emoclass.runtime import expanded, models_dir
 from emoclass.store import layout
 from emoclass.store.layout import Manifest
-from emoclass.store.replacing import discard, names_in, reserved, settled, step_aside, tidy, was_reserved, written_aside
+from emoclass.store.replacing import discard, names_in, reserved, settled, step_aside, tidy, was_reserved
 from emoclass.store.shards import write_shards
 
 T = TypeVar("T")
-# So often may a model be replaced while it is read, before replacing it has to wait.
+# A model that is replaced this many times while it is read is then locked for reading.
 _READS = 3
 
 
@@ -45,18 +46,18 @@ class StoredModel:
 
     @property
     def own_size(self) -> int:
-        """Bytes of the files that no other model shares: what removing it frees."""
+        """Bytes of the files that no other model shares, which removing the model frees."""
         return sum(stat.st_size for stat in self._stats() if stat.st_nlink == 1)
 
     def _stats(self) -> Iterator[stat_result]:
-        with suppress(OSError):  # it may be removed at this moment
+        with suppress(OSError):  # the model may be removed meanwhile
             for path in self.directory.iterdir():
                 if path.is_file():
                     yield path.stat()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a JSON object, indented, as UTF-8."""
+    """Write a JSON object, indented, as UTF-8."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -74,34 +75,41 @@ def save_model(
     write_more: Callable[[Path], None] = lambda directory: None,
     overwrite: bool = False,
 ) -> StoredModel:
-    """Saves a model under its name in the user's model directory.
+    """Save a model under its name in the user's model directory, whole or not at all.
 
-    The directory is written aside, flushed to the disk and renamed, so that a model appears whole or not at all.
-    ``trained`` names the tensors that are its own; the others may be shared with models of the same base.
+    Args:
+        manifest: The content of ``emoclass.json`` but for checksums.
+        tensors: All weights by name.
+        trained: Names of the trained weights; the others may be shared with models of the same base.
+        config: Content of ``config.json``.
+        tokenizer_json: Content of ``tokenizer.json``.
+        tokenizer_config: Content of ``tokenizer_config.json``.
+        history: Epochs as plain JSON values.
+        card: The model card, in Markdown.
+        training_hashes: Hashes of the training texts, ``int64[texts]``.
+        write_more: Writes more files into the directory.
+        overwrite: Whether to replace a model of that name.
 
     Raises:
         ConfigError: The name cannot be used.
-        NameTakenError: There is a model of that name, perhaps by now, and ``overwrite`` is not set.
-        EmoclassError: The disk is full or cannot be written; what was there before is untouched.
+        NameTakenError: There is a model of that name, perhaps only since now, and ``overwrite`` is not set.
+        EmoclassError: The disk is full or cannot be written; an existing model is unchanged.
     """
     target = check_free(manifest.name, overwrite=overwrite)
     try:
-        with written_aside(target, holding=_vacant(manifest.name, overwrite=overwrite)) as partial:
-            frozen_sha256 = write_shards(partial, tensors, trained, _frozen_files())
-            write_json(partial / layout.CONFIG, config)
-            (partial / layout.TOKENIZER).write_text(tokenizer_json, encoding="utf-8")
-            write_json(partial / layout.TOKENIZER_CONFIG, tokenizer_config)
+        with whole_directory(target, holding=_vacant(manifest.name, overwrite=overwrite)) as aside:
+            frozen_sha256 = write_shards(aside, tensors, trained, _frozen_files())
+            write_json(aside / layout.CONFIG, config)
+            (aside / layout.TOKENIZER).write_text(tokenizer_json, encoding="utf-8")
+            write_json(aside / layout.TOKENIZER_CONFIG, tokenizer_config)
             lines = [json.dumps(epoch, ensure_ascii=False) + "\n" for epoch in history]
-            (partial / layout.HISTORY).write_text("".join(lines), encoding="utf-8")
-            (partial / layout.CARD).write_text(card, encoding="utf-8")
-            np.save(partial / layout.TRAINING_HASHES, training_hashes, allow_pickle=False)
-            write_more(partial)
-            mode = (partial / layout.CONFIG).stat().st_mode
-            for path in partial.glob("*.safetensors"):
-                _set_mode(path, mode)
-            checksums = {path.name: file_sha256(path) for path in sorted(partial.iterdir())}
+            (aside / layout.HISTORY).write_text("".join(lines), encoding="utf-8")
+            (aside / layout.CARD).write_text(card, encoding="utf-8")
+            np.save(aside / layout.TRAINING_HASHES, training_hashes, allow_pickle=False)
+            write_more(aside)
+            checksums = {path.name: file_sha256(path) for path in sorted(aside.iterdir())}
             manifest = replace(manifest, checksums=checksums, frozen_sha256=frozen_sha256)
-            write_json(partial / layout.MANIFEST, manifest.to_dict())
+            write_json(aside / layout.MANIFEST, manifest.to_dict())
     except NameTakenError:
         raise
     except Exception as error:  # safetensors wraps the system's errors in its own
@@ -109,17 +117,8 @@ def save_model(
     return StoredModel(target, manifest)
 
 
-def _set_mode(path: Path, mode: int) -> None:
-    """Lets the user's umask decide: safetensors' files are for the user alone, as long as nobody says otherwise."""
-    stat = path.stat()
-    if stat.st_mode != mode:
-        # A file that is shared with another user's model is that user's.
-        with suppress(PermissionError) if stat.st_nlink > 1 else nullcontext():
-            path.chmod(mode)
-
-
 def check_free(name: str, *, overwrite: bool = False) -> Path:
-    """Where a new model of this name goes.
+    """Return the directory for a new model of this name.
 
     Raises:
         ConfigError: The name cannot be used.
@@ -134,14 +133,14 @@ def check_free(name: str, *, overwrite: bool = False) -> Path:
     return target
 
 
-def free_name(wanted: str) -> str:
-    """The wanted name, or with the first number behind it that makes it new."""
-    numbered = (f"{wanted}-{number}" for number in count(2))
-    return next(name for name in chain([wanted], numbered) if not (models_dir() / name).exists())
+def free_name(preferred: str) -> str:
+    """Return the preferred name, or the first of ``NAME-2``, ``NAME-3`` and so on that is free."""
+    numbered = (f"{preferred}-{number}" for number in count(2))
+    return next(name for name in chain([preferred], numbered) if not (models_dir() / name).exists())
 
 
 def _frozen_files() -> dict[str, list[tuple[Path, str]]]:
-    """Files of frozen tensors with their SHA-256, by the hash of the tensors."""
+    """Return the files of frozen tensors with their SHA-256, by the hash of the tensors."""
     files = defaultdict(list)
     for model in list_models()[0]:
         manifest = model.manifest
@@ -159,7 +158,7 @@ def _vacant(name: str, *, overwrite: bool) -> Iterator[None]:
 
 
 def list_models() -> tuple[list[StoredModel], list[str]]:
-    """All trained models, newest first, and a note on each directory that cannot be read."""
+    """Return all trained models, newest first, and a note on each directory that cannot be read."""
     models, notes = [], []
     tidy(models_dir())
     for name in names_in(models_dir()):
@@ -173,7 +172,7 @@ def list_models() -> tuple[list[StoredModel], list[str]]:
 
 
 def find_model(name: str | Path | None = None) -> StoredModel:
-    """A trained model by its name, by its directory, or the newest one.
+    """Return a trained model by its name, by its directory, or the newest one.
 
     Raises:
         ModelError: There is no such model, or it is damaged.
@@ -198,7 +197,7 @@ def find_model(name: str | Path | None = None) -> StoredModel:
 
 
 def _stored(name: str) -> StoredModel | None:
-    """The stored model of this name, if there is one; waits while it is being replaced."""
+    """Return the stored model of this name, if there is one; wait while it is being replaced."""
     directory = models_dir() / name
     with suppress(ModelError):
         return open_model(directory)
@@ -207,11 +206,11 @@ def _stored(name: str) -> StoredModel | None:
 
 
 def read_model(model: StoredModel, read: Callable[[StoredModel], T]) -> T:
-    """What ``read`` makes of the files of a model, all of one version though it may be replaced meanwhile.
+    """Return what ``read`` makes of a model's files, all of one version even if the model is replaced meanwhile.
 
     Raises:
-        ModelError: It has been removed.
-        EmoclassError: What ``read`` raises.
+        ModelError: The model has been removed.
+        EmoclassError: ``read`` raised it.
     """
     for _ in range(_READS):
         error = None
@@ -236,7 +235,7 @@ def _version(model: StoredModel) -> object:
 
 
 def open_model(directory: Path) -> StoredModel:
-    """Reads the manifest of a model directory.
+    """Read the manifest of a model directory.
 
     Raises:
         ModelError: It is not a model directory of emoclass, or its manifest is damaged.
@@ -252,7 +251,7 @@ def open_model(directory: Path) -> StoredModel:
 
 
 def verify_model(model: StoredModel) -> None:
-    """Compares all files with their checksums.
+    """Compare all files with their checksums.
 
     Raises:
         ModelError: A file is missing or has changed; the message names it.
@@ -274,7 +273,7 @@ def verify_model(model: StoredModel) -> None:
 
 
 class Verification:
-    """``verify_model`` in a thread of its own: hashing half a gigabyte and importing torch can go side by side."""
+    """``verify_model`` in a thread, so that half a gigabyte is hashed while torch is imported."""
 
     def __init__(self, model: StoredModel) -> None:
         self.model = model
@@ -283,7 +282,7 @@ class Verification:
         self._thread.start()
 
     def wait(self) -> None:
-        """Waits for the end.
+        """Wait for the end.
 
         Raises:
             ModelError: A file is missing or has changed.
@@ -295,15 +294,15 @@ class Verification:
     def _run(self) -> None:
         try:
             verify_model(self.model)
-        except BaseException as caught:  # raised where it is waited for
+        except BaseException as caught:  # raised by ``wait``
             self._error = caught
 
 
 def export_model(name: str | Path | None, directory: str | Path) -> StoredModel:
-    """Writes a copy of a model that shares nothing, and that emoclass and transformers load on any machine.
+    """Write a copy of a model that shares no files, and that emoclass and transformers load on any machine.
 
     Raises:
-        ModelError: There is no such model, it is damaged, or the directory exists already.
+        ModelError: There is no such model, it is damaged, or the directory exists.
         EmoclassError: The copy cannot be written; nothing is left of it.
     """
     model = find_model(name)
@@ -311,14 +310,14 @@ def export_model(name: str | Path | None, directory: str | Path) -> StoredModel:
     if target.exists():
         raise ModelError(f"{directory}: exists already; name a new directory")
     try:
-        with written_aside(target) as partial:
+        with whole_directory(target) as aside:
 
             def copy(version: StoredModel) -> StoredModel:
                 verify_model(version)
-                for file in partial.iterdir():  # of another version
+                for file in aside.iterdir():  # of another version
                     file.unlink()
                 for name in (layout.MANIFEST, *version.manifest.checksums):
-                    shutil.copyfile(version.directory / name, partial / name)
+                    shutil.copyfile(version.directory / name, aside / name)
                 return StoredModel(target, version.manifest)
 
             return read_model(model, copy)
@@ -327,7 +326,7 @@ def export_model(name: str | Path | None, directory: str | Path) -> StoredModel:
 
 
 def remove_model(name: str) -> Path:
-    """Removes a stored model; returns where it was.
+    """Remove a stored model; return the directory where it was.
 
     Raises:
         ModelError: There is no stored model of that name, or it cannot be removed.
@@ -341,7 +340,7 @@ def remove_model(name: str) -> Path:
                     return directory
     except OSError as error:
         raise ModelError(f"{directory}: cannot be removed: {error.strerror}") from None
-    found = find_model(name).directory
-    if found == directory:  # saved this moment
+    other = find_model(name).directory
+    if other == directory:  # saved just now
         return remove_model(name)
-    raise ModelError(f"{str(found)!r} is a directory outside {models_dir()}; remove it yourself")
+    raise ModelError(f"{str(other)!r} is a directory outside {models_dir()}; remove it yourself")

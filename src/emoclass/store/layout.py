@@ -1,4 +1,4 @@
-"""Names of the files in a model directory, once, and the content of ``emoclass.json``."""
+"""Names of the files in a model directory, and the content of ``emoclass.json``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRAINING_HASHES = "training_texts.npy"
 BASELINE = "baseline"  # .json and .safetensors
 
 FORMAT_VERSION = 1
-# What is relied on in a manifest, by the keys that lead there.
+# Types of the values in a manifest that other code relies on, by their keys.
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "name": str,
     "created_at": str,
@@ -43,12 +43,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def is_name(name: str) -> bool:
-    """Whether this can be the name of a model."""
+    """Return whether this can be the name of a model."""
     return _NAME.fullmatch(name) is not None
 
 
 def check_name(name: str) -> str:
-    """The name of a model, if it can be one.
+    """Return the name if it can be that of a model.
 
     Raises:
         ConfigError: It has other characters than letters, digits, ``.``, ``_`` and ``-``.
@@ -63,7 +63,7 @@ def check_name(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """The content of ``emoclass.json``: how a model came about.
+    """The content of ``emoclass.json``: how a model was trained, and on what.
 
     Attributes:
         name: The model's name.
@@ -73,11 +73,11 @@ class Manifest:
         recipe: The settings of the training.
         truncation: The length limit, all values explicit.
         parameters: ``trainable_parameters`` and ``total_parameters``.
-        metrics: ``best_epoch``, its training and validation figures, and ``test`` where there was a test part.
-        calibration: How logits were calibrated: ``method``, ``temperature``, and ``rows`` that it was fitted on.
-        data: Source, fingerprint, and rows of each part.
+        metrics: ``best_epoch``, its training and validation metrics, and ``test`` if there was a test set.
+        calibration: How logits were calibrated: ``method``, ``temperature``, and the ``rows`` that it was fitted on.
+        data: Source, fingerprint, and rows of each split.
         versions: Versions of Python and of the libraries, the device and the precision.
-        frozen_sha256: Hash of the tensors that did not train, which models of one base share.
+        frozen_sha256: Hash of the frozen tensors, which models of one base share.
         checksums: SHA-256 of the other files.
     """
 
@@ -96,12 +96,12 @@ class Manifest:
     checksums: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return {"format_version": FORMAT_VERSION, **asdict(self), "labels": list(self.labels)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Manifest:
-        """The manifest from what ``to_dict`` gave.
+        """Return the manifest from the result of ``to_dict``.
 
         Raises:
             ModelError: A field is missing or has a wrong value, or a newer emoclass wrote it.
@@ -132,7 +132,7 @@ class Manifest:
 
 
 def _at(values: object, keys: str) -> object:
-    """What the keys lead to, if they do."""
+    """Return the value under nested keys joined by dots, ``None`` if there is none."""
     for key in keys.split("."):
         values = values.get(key) if isinstance(values, Mapping) else None
     return values

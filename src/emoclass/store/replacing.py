@@ -1,77 +1,47 @@
-"""Directories that appear whole, are replaced and go: one process at a time, and a kill at any instant loses nothing.
+"""Directories that are replaced and removed by one process at a time; a kill at any instant loses nothing.
 
-A directory ``X`` that is replaced is ``.X.old`` for a moment; ``.X.*.partial`` is being written, ``.X.*.removed`` being
-deleted. Locks are files in ``.locks``; they stay, for whoever waits for one has it open.
+A directory ``X`` that is being replaced is called ``.X.old`` for a moment. Locks are files in ``.locks``; they stay,
+because whoever waits for one has it open.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from emoclass.errors import BusyError
+from emoclass.files import remove_temporaries, temporary_sibling
 from emoclass.locking import locked
 
-# What a save that was killed left behind is cleared away after this time.
-_STALE_SECONDS = 3600.0
-# Places are reserved for moments; who still waits after this time waits for somebody who hangs.
+# Reservations last for moments; whoever waits longer than this waits for a process that hangs.
 _PATIENCE_SECONDS = 30.0
-_OLD, _PARTIAL, _REMOVED = ".old", ".partial", ".removed"
-
-
-@contextmanager
-def written_aside(target: Path, *, holding: AbstractContextManager[None] | None = None) -> Iterator[Path]:
-    """A new directory that takes its place at the end of a ``with`` block that was left in peace.
-
-    Args:
-        target: The place.
-        holding: Entered while the directory, by then flushed to the disk, gets its name.
-
-    Raises:
-        OSError: The directory cannot be made or renamed; nothing is left of it.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_PARTIAL, dir=target.parent))
-    try:
-        yield partial
-        _apply_umask(partial)
-        for path in (*partial.iterdir(), partial):
-            _flush(path)
-        with holding or nullcontext():
-            partial.rename(target)
-        _flush(target.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+_OLD = ".old"
 
 
 @contextmanager
 def reserved(target: Path) -> Iterator[None]:
-    """Nobody else replaces or removes this directory in the meantime; what a killed process left half done is undone.
+    """Keep other processes from replacing or removing a directory, after completing what a killed one began.
 
     Raises:
-        BusyError: Another process has been at it for long.
-        OSError: Its parent cannot be written.
+        BusyError: Another process holds the reservation for too long.
+        OSError: The parent directory cannot be written.
     """
     with locked(_lock_file(target), seconds=_PATIENCE_SECONDS):
-        _put_right(target)
+        _restore_or_discard_old(target)
         try:
             yield
         finally:
-            _put_right(target)
+            _restore_or_discard_old(target)
 
 
 @contextmanager
 def settled(target: Path) -> Iterator[None]:
-    """Nobody replaces or removes this directory in the meantime; for readers, who may not be allowed to write.
+    """Keep other processes from replacing or removing a directory; for readers, who may have no right to write.
 
     Raises:
-        BusyError: Another process has been at it for long.
+        BusyError: Another process holds the reservation for too long.
     """
     with ExitStack() as stack:
         if was_reserved(target):
@@ -81,12 +51,12 @@ def settled(target: Path) -> Iterator[None]:
 
 
 def was_reserved(target: Path) -> bool:
-    """Whether somebody may be replacing or removing this directory."""
+    """Return whether a process may be replacing or removing this directory."""
     return _lock_file(target).exists()
 
 
 def step_aside(target: Path) -> None:
-    """Makes a reserved place free; at the end of the reservation the old directory goes, or is back if no new one came.
+    """Rename a reserved directory; the end of the reservation removes it, or restores it if there is no new one.
 
     Raises:
         OSError: The directory cannot be renamed.
@@ -96,39 +66,32 @@ def step_aside(target: Path) -> None:
 
 
 def discard(directory: Path) -> None:
-    """Takes a directory out of sight at once, then deletes it.
+    """Hide a directory at once, then delete it.
 
     Raises:
         OSError: It cannot be renamed.
     """
-    if directory.is_symlink():  # what it leads to belongs to somebody
+    if directory.is_symlink():  # its target belongs to somebody
         directory.unlink()
         return
-    doomed = directory.with_name(f".{directory.name.lstrip('.')}.{secrets.token_hex(4)}{_REMOVED}")
-    directory.rename(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+    shutil.rmtree(directory.rename(temporary_sibling(directory)), ignore_errors=True)
 
 
 def names_in(parent: Path) -> list[str]:
-    """Names of what lies in a directory, also of what is being replaced; without other hidden names."""
+    """Return the names in a directory, those being replaced included, other hidden ones not."""
     names = {path.name for path in parent.iterdir()} if parent.is_dir() else set[str]()
     replaced = {name[1:].removesuffix(_OLD) for name in names if name.startswith(".") and name.endswith(_OLD)}
     return sorted(replaced | {name for name in names if not name.startswith(".")})
 
 
 def tidy(parent: Path) -> None:
-    """Puts back what a killed replacement left aside, and clears away what killed saves and removals left."""
-    for path in parent.glob(".*") if parent.is_dir() else ():
+    """Restore what killed replacements renamed, and remove what killed saves and removals left."""
+    for path in parent.glob(f".*{_OLD}") if parent.is_dir() else ():
         with suppress(OSError, BusyError):
-            if path.is_symlink():
-                continue
-            if path.suffix == _OLD:
+            if not path.is_symlink():
                 with reserved(path.with_name(path.stem[1:])):
                     pass
-            elif path.suffix == _REMOVED or (
-                path.suffix == _PARTIAL and time.time() - path.stat().st_mtime > _STALE_SECONDS
-            ):
-                shutil.rmtree(path, ignore_errors=True)
+    remove_temporaries(parent)
 
 
 def _lock_file(target: Path) -> Path:
@@ -139,27 +102,10 @@ def _old(target: Path) -> Path:
     return target.with_name(f".{target.name}{_OLD}")
 
 
-def _put_right(target: Path) -> None:
+def _restore_or_discard_old(target: Path) -> None:
     old = _old(target)
-    with suppress(OSError):  # whoever reserves the place next tries again
+    with suppress(OSError):  # the next reservation tries again
         if target.exists():
             discard(old)
         else:
             old.rename(target)
-
-
-def _apply_umask(directory: Path) -> None:
-    # mkdtemp makes private directories; others get the user's usual permissions.
-    umask = os.umask(0)
-    os.umask(umask)
-    directory.chmod(0o777 & ~umask)
-
-
-def _flush(path: Path) -> None:
-    # Directories cannot be opened for flushing on Windows, and some network file systems refuse to flush them.
-    with suppress(OSError if path.is_dir() else PermissionError):
-        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -1,15 +1,14 @@
-"""The weights of a model in files: what trained by itself, what did not shared between models of one base."""
+"""The weights of a model in files: trained ones of its own, frozen ones shared by models of the same base."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoclass.fingerprint import file_sha256
+from emoclass.fingerprint import file_sha256, tensors_sha256
 from emoclass.store import layout
 
 if TYPE_CHECKING:
@@ -19,16 +18,16 @@ if TYPE_CHECKING:
 def write_shards(
     directory: Path, tensors: Mapping[str, Tensor], trained: Set[str], known: Mapping[str, Iterable[tuple[Path, str]]]
 ) -> str | None:
-    """Writes safetensors files, and the index that transformers reads where there are two.
+    """Write safetensors files, and the index that transformers reads if there are two.
 
-    Frozen tensors that another model has as well are a hard link to its file, which costs nothing and stays when the
-    other model goes; where the file system has none, they are written again.
+    Frozen tensors that another model has too are a hard link to its file, which takes no space and stays when the other
+    model is removed; on a file system without hard links they are written again.
 
     Args:
-        directory: Where to.
-        tensors: By name.
-        trained: Names of those that trained.
-        known: By the hash of their tensors, files of other models' frozen tensors, each with its SHA-256.
+        directory: Directory for the files.
+        tensors: All tensors by name.
+        trained: Names of the trained tensors.
+        known: Files of other models' frozen tensors with their SHA-256, by the hash of the tensors.
 
     Returns:
         A hash of the frozen tensors, ``None`` if there are none.
@@ -41,7 +40,7 @@ def write_shards(
         save_file(own, directory / layout.WEIGHTS, metadata={"format": "pt"})
         return None
     save_file(own, directory / layout.TRAINED, metadata={"format": "pt"})
-    digest = _digest(frozen)
+    digest = tensors_sha256(frozen)
     if not any(_link(file, checksum, directory / layout.FROZEN) for file, checksum in known.get(digest, ())):
         save_file(frozen, directory / layout.FROZEN, metadata={"format": "pt"})
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
@@ -51,21 +50,11 @@ def write_shards(
     return digest
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    import torch
-
-    digest = hashlib.sha256()
-    for name, tensor in tensors.items():
-        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
 def _link(file: Path, checksum: str, target: Path) -> bool:
-    """Links to a file if its content is what the checksum says."""
+    """Link to a file if its content has this checksum; return whether it has."""
     try:
         os.link(file, target)
-        # Looked at only now: until it was linked, another model might have taken its place.
+        # Checked only now: before, another file could still take its place.
         if not target.is_symlink() and file_sha256(target) == checksum:
             return True
     except OSError:
