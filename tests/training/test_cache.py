@@ -74,6 +74,20 @@ def test_what_differs_is_not_reused(texts: TokenizedTexts, make_cache: Callable[
         assert other.use.reused == 0
 
 
+@pytest.mark.parametrize("version", ["torch.__version__", "emoclass.activations.files.__version__"])
+def test_activations_of_other_versions_are_not_reused(
+    texts: TokenizedTexts,
+    make_cache: Callable[..., ActivationCache],
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+) -> None:
+    make_cache().add(texts)
+    monkeypatch.setattr(version, "0.0.1")
+    cache = make_cache()
+    cache.add(texts)
+    assert cache.use == CacheUse(disk=30)
+
+
 @pytest.mark.parametrize(
     ("memory", "disk", "use"),
     [

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from emoclass._version import __version__
 from emoclass.activations.directory import SUFFIX, activations_dir
 from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.encoders.tokenization import TokenizedTexts
@@ -29,9 +30,13 @@ _FORMAT = b"emoclass activations 1"
 
 
 def prefix_digest(prefix: FrozenPrefix) -> bytes:
-    """Return a hash of the frozen weights, the depth and the precision; frozen layers have no dropout."""
+    """Return a hash of what activations depend on beside the texts: frozen weights, depth, precision and versions.
+
+    Frozen layers have no dropout.
+    """
     model = prefix.model
-    digest = hashlib.sha256(_FORMAT + repr((model.config.with_dropout(0), prefix.depth, prefix.dtype)).encode())
+    settings = (model.config.with_dropout(0), prefix.depth, prefix.dtype, __version__, torch.__version__)
+    digest = hashlib.sha256(_FORMAT + repr(settings).encode())
     for module in (model.bert.embeddings, *model.layers[: prefix.depth]):
         for parameter in module.parameters():
             digest.update(tensor_bytes(parameter.detach().cpu()))

@@ -137,9 +137,9 @@ class Fit:
 
     def resume(self, state: LoopState, saved: SavedState) -> None:
         """Take over a checkpoint."""
-        state.restore(saved.tensors, saved.facts)
-        self.history = [EpochDone(**epoch) for epoch in saved.facts["history"]]
-        self.saved_model = saved.facts["saved_model"]
+        state.restore(saved.tensors, saved.metadata)
+        self.history = [EpochDone(**epoch) for epoch in saved.metadata["history"]]
+        self.saved_model = saved.metadata["saved_model"]
         prefix = "kept." if any(name.startswith("kept.") for name in saved.tensors) else "model."
         kept = {n.removeprefix(prefix): t for n, t in saved.tensors.items() if n.startswith(prefix)}
         device = self.context.hardware.device

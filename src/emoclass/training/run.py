@@ -124,7 +124,7 @@ def open_run(
 
 def _saved_model(saved: SavedState) -> str | None:
     """Return the model in which an earlier run saved the best epoch so far, if it has not been replaced."""
-    name, created_at = saved.facts["saved_model"] or (None, None)
+    name, created_at = saved.metadata["saved_model"] or (None, None)
     with suppress(ModelError):
         return name if name and find_model(name).manifest.created_at == created_at else None
     return None

@@ -165,7 +165,7 @@ def choose_depth(context: Context, run: Run) -> tuple[TrainConfig, tuple[Probe, 
     """Return the recipe with a number of layers, and the probes that chose it, now or in an earlier run."""
     if run.config.unfreeze != "auto":
         return run.config, ()
-    known = None if run.saved is None else tuple(Probe.from_dict(values) for values in run.saved.facts["probes"])
+    known = None if run.saved is None else tuple(Probe.from_dict(values) for values in run.saved.metadata["probes"])
     probes = known or probe_depths(context, run.config)
     return replace(run.config, unfreeze=next(probe.unfreeze for probe in probes if probe.chosen)), probes
 

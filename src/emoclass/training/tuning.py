@@ -200,8 +200,8 @@ class Tuner:
 
     def _resume(self, study: optuna.Study, saved: SavedState) -> None:
         optuna = _optuna()
-        self.trials = [Trial.from_dict(values) for values in saved.facts["trials"]]
-        self._saved_model = saved.facts["saved_model"]
+        self.trials = [Trial.from_dict(values) for values in saved.metadata["trials"]]
+        self._saved_model = saved.metadata["saved_model"]
         for key, tensor in saved.tensors.items():
             number, _, name = key.partition(".")
             self.tensors.setdefault(int(number), {})[name] = tensor
