@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+_IN_A_ROW = {"open", "os.remove"}
 _CHANGES = {"os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate"}
 
 
@@ -18,8 +19,7 @@ def finishes(work: Callable[[], object], number: int, *, every: bool) -> bool:
     Args:
         work: Called in the fork; it must not raise.
         number: The change, counted from 0.
-        every: Count each change, or only those of another kind than the one before: files that are written in a row,
-            say, are one change.
+        every: Count each change; else files that are written, or removed, in a row are one.
 
     Returns:
         Whether the work was done before it came to that change.
@@ -47,7 +47,7 @@ class _KillBefore:
     """An audit hook: Python calls it before each operation on files."""
 
     def __init__(self, number: int, *, every: bool) -> None:
-        self._left, self._every, self._kind = number, every, ""
+        self._left, self._every, self._last = number, every, ""
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
@@ -55,8 +55,8 @@ class _KillBefore:
                 return
         elif event not in _CHANGES:
             return
-        if self._every or event != self._kind:
+        if self._every or event != self._last or event not in _IN_A_ROW:
             if not self._left:
                 os.kill(os.getpid(), signal.SIGKILL)
             self._left -= 1
-        self._kind = event
+        self._last = event

@@ -32,6 +32,7 @@ from emoclass.errors import EmoclassError, ModelError
 from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir, runs_dir
 from emoclass.store.checkpoints import export_model, list_models, remove_model, verify_model
+from emoclass.training.events import Resumed
 from tests.conftest import in_models_dir
 from tests.faults.failpoints import finishes
 from tests.runs import run_training
@@ -89,17 +90,20 @@ def test_a_training_killed_before_any_change_on_the_disk_loses_nothing(
     kept, old, new = answers("blue"), answers("contested"), answers("whole")
     assert old != new
 
-    def train() -> None:
-        run_training(parts, recipe, name="contested", overwrite=True, resume=True)
+    def train() -> int:
+        """Return the epoch that was resumed, or 0."""
+        events: list[object] = []
+        run_training(parts, recipe, name="contested", overwrite=True, resume=True, on_event=events.append)
+        return max((event.epoch for event in events if isinstance(event, Resumed)), default=0)
 
-    seen = []
+    seen, resumed_epochs = [], []
     for number in count():
         contested()
         shutil.rmtree(activations_dir(), ignore_errors=True)
         finished = finishes(train, number, every=SOAK)
         assert names_of_whole_models() == ["blue", "contested", "red", "whole"]
         seen.append(answers("contested"))
-        train()
+        resumed_epochs.append(train())
         resumed = read_tensors(models_dir() / "contested")
         assert resumed.keys() == whole.keys()
         assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
@@ -111,6 +115,9 @@ def test_a_training_killed_before_any_change_on_the_disk_loses_nothing(
     assert seen == [old] * switch + [new] * (number + 1 - switch)
     assert switch > 10
     assert len(seen) - switch > 3
+    # What is saved of a training is not lost before its model is there.
+    assert resumed_epochs[:switch] == sorted(resumed_epochs[:switch])
+    assert {0, 2} <= set(resumed_epochs[:switch])
     assert answers("blue") == kept
 
 
