@@ -4,8 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := .demo
 INSTALLED := $(VENV)/.installed
+# How many processes run tests side by side, each with one thread.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
-.PHONY: test lint format soak lowest demo docs cuda clean
+.PHONY: test quick lint format soak lowest demo docs cuda clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -13,7 +16,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 test: lint
-	$(BIN)/python -m pytest --cov
+	$(PYTEST) --cov
+
+# The tests that take less than a few seconds each, without linters and coverage.
+quick: $(INSTALLED)
+	$(PYTEST) -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -26,7 +33,7 @@ format: $(INSTALLED)
 
 # Kills, damage and crowds at length: about half an hour.
 soak: $(INSTALLED)
-	EMOCLASS_SOAK=1 $(BIN)/python -m pytest tests/faults
+	EMOCLASS_SOAK=1 $(PYTEST) tests/faults
 
 # The tests with the oldest of each dependency that pyproject.toml admits; torch is then a build for CUDA, of gigabytes.
 lowest:
@@ -34,7 +41,7 @@ lowest:
 	$(VENV)-lowest/bin/python -m pip install --quiet uv
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python \
 		--resolution lowest-direct --editable '.[dev,offline]'
-	$(VENV)-lowest/bin/python -m pytest -W ignore::DeprecationWarning
+	$(VENV)-lowest/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -W ignore::DeprecationWarning
 
 # Checks on a CUDA GPU, in five minutes: docs/benchmarks.md. If python3 has no CUDA build of torch, .venv-cuda gets one
 # (several GB).

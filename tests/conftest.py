@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from emoclass.data.preparation import TrainingData, prepare_training_data
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.runtime import models_dir
+from tests.runs import run_training
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 FILLERS = [
@@ -42,12 +46,20 @@ TINY = {
 HUB_CONFIG = {"model_type": "bert", "architectures": ["BertModel"], "hidden_act": "gelu", "pad_token_id": 0, **TINY}
 
 
+def pytest_configure() -> None:
+    """One thread for each process: tiny models gain nothing from more, and processes run tests side by side."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing reads or writes the user's directories, and nothing reaches the network."""
     monkeypatch.setenv("EMOCLASS_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("COLUMNS", "100")
+    # No test cuts the power, and to wait for the disk takes longer than to train a tiny model.
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise OSError("the network is off in tests")
@@ -110,17 +122,21 @@ def emotion_rows(per_class: int = 20) -> list[tuple[str, str]]:
     return rows
 
 
-@pytest.fixture
-def emotions_csv(tmp_path: Path) -> Path:
-    path = tmp_path / "emotions.csv"
+def write_emotions(directory: Path) -> Path:
+    path = directory / "emotions.csv"
     lines = [f'"{text}",{label}' for text, label in emotion_rows()]
     path.write_text("text,label\n" + "\n".join(lines) + "\n")
     return path
 
 
 @pytest.fixture
+def emotions_csv(tmp_path: Path) -> Path:
+    return write_emotions(tmp_path)
+
+
+@pytest.fixture(scope="session")
 def config(tiny_base: Path) -> Callable[..., TrainConfig]:
-    """A recipe that learns the tiny data set in a moment."""
+    """A recipe that fits the tiny data set in a moment."""
 
     def make(**settings: Any) -> TrainConfig:
         defaults = {
@@ -136,9 +152,36 @@ def config(tiny_base: Path) -> Callable[..., TrainConfig]:
     return make
 
 
+def split(path: Path) -> TrainingData:
+    return prepare_training_data(path, options=DataOptions(), seed=1)
+
+
 @pytest.fixture
 def parts(emotions_csv: Path) -> TrainingData:
-    return prepare_training_data(emotions_csv, options=DataOptions(), seed=1)
+    return split(emotions_csv)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(config: Callable[..., TrainConfig], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a model that is trained once, on what ``parts`` holds; nobody may change it."""
+    home = tmp_path_factory.mktemp("tiny-model")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMOCLASS_HOME", str(home))
+        return run_training(split(write_emotions(home)), config(), name="first", cache_disk=0).model.directory
+
+
+@pytest.fixture
+def trained_model(tiny_model: Path) -> Path:
+    """A copy of the tiny model, as the only trained model there is: for tests that need one, however trained."""
+    return Path(shutil.copytree(tiny_model, models_dir() / tiny_model.name))
+
+
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
+    """Wait until a condition holds, which some other process or thread brings about."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
 
 
 def in_models_dir() -> list[str]:

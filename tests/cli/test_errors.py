@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from emoclass.runtime import models_dir
-from tests.conftest import HUB_CONFIG
+from tests.conftest import HUB_CONFIG, until
 
 Run = Callable[..., Any]
 
@@ -62,16 +61,18 @@ def test_a_column_that_is_not_there_is_answered_with_those_that_are(cli: Run, em
     assert "'text'" in message
 
 
-def test_an_unknown_model_is_named(cli: Run, tiny_train: Run) -> None:
+def test_without_a_model_a_training_is_suggested(cli: Run) -> None:
     assert "run emoclass train first" in message_of(cli("predict", "x"))
-    tiny_train("--name", "first")
+
+
+@pytest.mark.usefixtures("trained_model")
+def test_an_unknown_model_is_named(cli: Run) -> None:
     for command in (("predict", "x", "--model"), ("models", "show"), ("models", "path"), ("models", "remove")):
         assert "no model named 'frist'" in message_of(cli(*command, "frist"))
 
 
-def test_a_truncated_weights_file_is_named(cli: Run, tiny_train: Run, emotions_csv: Path) -> None:
-    tiny_train("--name", "first")
-    weights = models_dir() / "first" / "frozen.safetensors"
+def test_a_truncated_weights_file_is_named(cli: Run, trained_model: Path, emotions_csv: Path) -> None:
+    weights = trained_model / "frozen.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     assert "frozen.safetensors" in message_of(cli("predict", "x"))
     assert "frozen.safetensors" in message_of(cli("eval", emotions_csv))
@@ -163,9 +164,17 @@ def run_process(command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, check=False)
 
 
+def unread(pipe: int) -> int:
+    """Count the bytes that nobody has read yet."""
+    import fcntl
+    import termios
+
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
-def test_a_broken_pipe_ends_quietly(tiny_train: Run, tmp_path: Path) -> None:
-    tiny_train()
+@pytest.mark.usefixtures("trained_model")
+def test_a_broken_pipe_ends_quietly(tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("".join(f"a happy day {n}\n" for n in range(20_000)))
     result = run_process(f"{sys.executable} -m emoclass predict < {tmp_path / 'lines.txt'} | head -1")
     assert result.stdout.count("\n") == 1
@@ -174,8 +183,8 @@ def test_a_broken_pipe_ends_quietly(tiny_train: Run, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
 @pytest.mark.parametrize("option", ["", "--json"])
-def test_a_table_into_a_broken_pipe_ends_quietly(tiny_train: Run, option: str) -> None:
-    tiny_train()
+@pytest.mark.usefixtures("trained_model")
+def test_a_table_into_a_broken_pipe_ends_quietly(option: str) -> None:
     result = run_process(f"{{ {sys.executable} -m emoclass models list {option}; echo $? >&2; }} | true")
     assert result.stderr == "0\n"
 
@@ -191,8 +200,8 @@ def test_notes_that_nobody_reads_do_no_harm(nobody: str) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", ["predict happy", "models list", "models list --json", "--version", "--help"])
 @pytest.mark.parametrize("python", [sys.executable, f"{sys.executable} -u"])
-def test_standard_output_that_cannot_be_written_is_named(tiny_train: Run, arguments: str, python: str) -> None:
-    tiny_train()
+@pytest.mark.usefixtures("trained_model")
+def test_standard_output_that_cannot_be_written_is_named(arguments: str, python: str) -> None:
     result = run_process(f"{python} -m emoclass {arguments} > /dev/full")
     assert result.stderr == "error: standard output: No space left on device\n"
     assert result.returncode == 1
@@ -238,13 +247,13 @@ def test_standard_input_that_does_not_wait_is_waited_for(emotions_csv: Path, tmp
     os.set_blocking(reading, False)
     command = [sys.executable, "-m", "emoclass", "split", "-", "-o", str(tmp_path / "parts"), "--json"]
     with subprocess.Popen(command, stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        os.close(reading)
         content = emotions_csv.read_bytes()
-        os.write(writing, content[:100])
-        time.sleep(2)
-        os.write(writing, content[100:])
+        for start in range(0, len(content), 100):
+            os.write(writing, content[start : start + 100])
+            until(lambda: process.poll() is not None or not unread(reading))
         os.close(writing)
-        output, errors = process.communicate(timeout=60)
+        os.close(reading)
+        output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert json.loads(output)["input"]["rows"] == content.count(b"\n") - 1
 
@@ -252,13 +261,14 @@ def test_standard_input_that_does_not_wait_is_waited_for(emotions_csv: Path, tmp
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_sigterm_ends_like_ctrl_c() -> None:
     command = [sys.executable, "-m", "emoclass", "inspect-data", "-", "--base-model", "none"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        process.stdin.write(b"text,label\n")
-        process.stdin.flush()
-        time.sleep(2)
+    reading, writing = os.pipe()
+    with subprocess.Popen(command, stdin=reading, stderr=subprocess.PIPE) as process:
+        os.write(writing, b"text,label\n")
+        until(lambda: process.poll() is not None or not unread(reading))
         process.terminate()
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=120) == 130
+    os.close(reading)
+    os.close(writing)
 
 
 def test_a_home_of_nobody_is_a_path_like_any_other(cli: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -27,9 +27,7 @@ EVIL = '<script>document.title="broken"</script> "quoted" | tab\tnew\nline'
 
 
 @pytest.fixture
-def run(tiny_train: Run, cli: Run) -> Run:
-    assert tiny_train("--name", "first").exit_code == 0
-
+def run(trained_model: Path, cli: Run) -> Run:
     def evaluate(*arguments: object, code: int = 0) -> Any:
         result = cli("eval", *arguments)
         assert result.exit_code == code, result.output

@@ -102,8 +102,8 @@ def test_tune_shows_its_trials_and_what_they_gained(tiny_train: Run) -> None:
     assert document["tuning"]["gain"]["part"] == "test"
 
 
-def test_eval_scores_a_file_and_a_directory(tiny_train: Run, cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
-    tiny_train()
+@pytest.mark.usefixtures("trained_model")
+def test_eval_scores_a_file_and_a_directory(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
     result = cli("eval", emotions_csv)
     assert result.exit_code == 0, result.output
     assert "60 rows, accuracy" in result.stdout
@@ -113,14 +113,14 @@ def test_eval_scores_a_file_and_a_directory(tiny_train: Run, cli: Run, emotions_
     assert document["rows"] == 6
 
 
-def test_eval_reads_csv_on_stdin(tiny_train: Run, cli: Run) -> None:
-    tiny_train()
+@pytest.mark.usefixtures("trained_model")
+def test_eval_reads_csv_on_stdin(cli: Run) -> None:
     result = cli("eval", "-", "--json", input="text,label\na happy day,joy\nso mad,anger\n")
     assert json.loads(result.stdout)["rows"] == 2
 
 
-def test_predict_answers_each_line_in_order(tiny_train: Run, cli: Run) -> None:
-    tiny_train()
+@pytest.mark.usefixtures("trained_model")
+def test_predict_answers_each_line_in_order(cli: Run) -> None:
     texts = [text for text, _ in emotion_rows()]
     lines = cli("predict", input="\n".join(texts)).stdout.splitlines()
     alone = [cli("predict", text).stdout.strip() for text in texts[:3]]
@@ -132,8 +132,8 @@ def test_predict_answers_each_line_in_order(tiny_train: Run, cli: Run) -> None:
         assert 1 / 3 <= float(confidence) <= 1
 
 
-def test_predict_names_runners_up(tiny_train: Run, cli: Run) -> None:
-    tiny_train()
+@pytest.mark.usefixtures("trained_model")
+def test_predict_names_runners_up(cli: Run) -> None:
     fields = cli("predict", "a happy day", "--top-k", "2").stdout.rstrip("\n").split("\t")
     assert len(fields) == 4
     assert float(fields[1]) >= float(fields[3])
@@ -143,17 +143,20 @@ def test_predict_names_runners_up(tiny_train: Run, cli: Run) -> None:
     assert sum(entry["confidence"] for entry in record["top_k"]) == pytest.approx(1, abs=1e-4)
 
 
-def test_an_empty_line_has_an_empty_label_and_is_counted(tiny_train: Run, cli: Run) -> None:
-    tiny_train()
+@pytest.mark.usefixtures("trained_model")
+def test_an_empty_line_has_an_empty_label_and_is_counted(cli: Run) -> None:
     result = cli("predict", input="a happy day\n\nso mad\n")
     assert [line.split("\t")[0] == "" for line in result.stdout.splitlines()] == [False, True, False]
     assert "3 records" in result.stderr
     assert "1 empty" in result.stderr
 
 
-def test_models_are_listed_shown_and_removed(tiny_train: Run, cli: Run) -> None:
+def test_no_models_are_listed_as_none(cli: Run) -> None:
     assert "there is no trained model" in cli("models", "list").stderr
-    tiny_train("--name", "first")
+
+
+@pytest.mark.usefixtures("trained_model")
+def test_models_are_listed_shown_and_removed(tiny_train: Run, cli: Run) -> None:
     tiny_train("--name", "second")
     names = [model["name"] for model in json.loads(cli("models", "list", "--json").stdout)["models"]]
     assert names == ["second", "first"]
@@ -222,8 +225,7 @@ def test_terminal_escapes_in_data_do_no_harm(cli: Run, tiny_base: Path, tmp_path
         assert "\x07" not in result.output
 
 
-def test_a_copied_model_directory_can_be_used(tiny_train: Run, cli: Run, tmp_path: Path) -> None:
-    tiny_train("--name", "first")
-    copy = shutil.copytree(models_dir() / "first", tmp_path / "copy")
+def test_a_copied_model_directory_can_be_used(trained_model: Path, cli: Run, tmp_path: Path) -> None:
+    copy = shutil.copytree(trained_model, tmp_path / "copy")
     expected = cli("predict", "a happy day", "--model", "first").stdout
     assert cli("predict", "a happy day", "--model", copy).stdout == expected

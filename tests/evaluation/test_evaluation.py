@@ -2,7 +2,6 @@
 
 import json
 import tracemalloc
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_recall_fscore_support
 
 import emoclass
-from emoclass.config import TrainConfig
 from emoclass.data.cleaning import stream as labelled
 from emoclass.data.cleaning.stream import LabelledReader
 from emoclass.data.options import DataOptions
@@ -27,7 +25,6 @@ from emoclass.evaluation.metrics import compute_metrics, confusion_matrix, log_l
 from emoclass.evaluation.report import evaluate
 from emoclass.evaluation.scoring import Scoring
 from emoclass.inference.predictor import Classifier, load
-from tests.runs import run_training
 
 LABELS = ("anger", "fear", "joy", "love")
 
@@ -96,8 +93,8 @@ def test_a_scored_row_takes_few_bytes_of_memory(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.fixture
-def trained(parts: TrainingData, config: Callable[..., TrainConfig]) -> TrainingData:
-    run_training(parts, config())
+def trained(parts: TrainingData, trained_model: Path) -> TrainingData:
+    """What the only trained model was trained on."""
     return parts
 
 

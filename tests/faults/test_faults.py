@@ -15,63 +15,155 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from emoclass.activations.directory import activations_dir
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.encoders.weights import read_tensors
 from emoclass.errors import EmoclassError, ModelError
 from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir, runs_dir
-from emoclass.store.checkpoints import export_model, list_models
+from emoclass.store.checkpoints import export_model, list_models, remove_model, verify_model
+from emoclass.training.events import Resumed
 from tests.conftest import in_models_dir
+from tests.faults.failpoints import finishes
 from tests.runs import run_training
 
 SOAK = bool(os.environ.get("EMOCLASS_SOAK"))
 TEXTS = ["a happy day", "so very angry and mad", "they are afraid in the dark", ""]
 EMOCLASS = [sys.executable, "-m", "emoclass"]
+RECIPE = ["--batch-size", "8", "--max-length", "40"]
+forks = pytest.mark.skipif(sys.platform != "linux", reason="torch does not compute in a fork everywhere")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many processes with tiny models: more threads would only wait for each other."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-def answers(name: str) -> list[tuple[str, float]]:
+def answers(name: str | Path | None) -> list[tuple[str, float]]:
     return [(p.label, p.confidence) for p in load(name, precision="fp32").predict(TEXTS)]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
-def test_kills_at_any_instant_lose_nothing(
-    parts: TrainingData, config: Callable[..., TrainConfig], emotions_csv: Path, tiny_base: Path
+@pytest.fixture
+def contested(parts: TrainingData, config: Callable[..., TrainConfig], tmp_path: Path) -> Callable[[], Path]:
+    """Three models of one base, "red", "blue" and the newest, "contested"; returns what puts this one back."""
+    for name, seed in (("red", 1), ("blue", 2), ("contested", 1)):
+        run_training(parts, config(epochs=1, seed=seed), name=name)
+    assert answers("red") != answers("blue")
+    shutil.copytree(models_dir() / "contested", tmp_path / "aside")
+
+    def put_back() -> Path:
+        shutil.rmtree(models_dir() / "contested", ignore_errors=True)
+        return Path(shutil.copytree(tmp_path / "aside", models_dir() / "contested"))
+
+    return put_back
+
+
+def names_of_whole_models() -> list[str]:
+    """Of all that are listed; each is whole, and nothing is noted."""
+    models, notes = list_models()
+    assert not notes
+    for model in models:
+        verify_model(model)
+    return sorted(model.directory.name for model in models)
+
+
+def leftovers() -> list[str]:
+    """What the models directory holds besides models, after the time that a save may take."""
+    for path in models_dir().glob(".*.partial"):
+        os.utime(path, (0, 0))
+    list_models()
+    return [name for name in in_models_dir() if name.startswith(".")]
+
+
+@forks
+@pytest.mark.slow
+def test_a_training_killed_before_any_change_on_the_disk_loses_nothing(
+    parts: TrainingData, config: Callable[..., TrainConfig], contested: Callable[[], Path]
 ) -> None:
-    run_training(parts, config(epochs=1), name="before")
-    expected = answers("before")
-    recipe = ["--learning-rate", "0.005", "--epochs", "40", "--batch-size", "8", "--max-length", "40"]
-    train = [*EMOCLASS, "train", str(emotions_csv), "--base-model", str(tiny_base), *recipe, "--cache-disk", "0"]
+    recipe = config(epochs=2, seed=3)
+    whole = read_tensors(run_training(parts, recipe, name="whole").model.directory)
+    kept, old, new = answers("blue"), answers("contested"), answers("whole")
+    assert old != new
+
+    def train() -> int:
+        """Return the epoch that was resumed, or 0."""
+        events: list[object] = []
+        run_training(parts, recipe, name="contested", overwrite=True, resume=True, on_event=events.append)
+        return max((event.epoch for event in events if isinstance(event, Resumed)), default=0)
+
+    seen, resumed_epochs = [], []
+    for number in count():
+        contested()
+        shutil.rmtree(activations_dir(), ignore_errors=True)
+        finished = finishes(train, number, every=SOAK)
+        assert names_of_whole_models() == ["blue", "contested", "red", "whole"]
+        seen.append(answers("contested"))
+        resumed_epochs.append(train())
+        resumed = read_tensors(models_dir() / "contested")
+        assert resumed.keys() == whole.keys()
+        assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+        assert not runs_dir().exists()
+        assert not leftovers()
+        if finished:
+            break
+    switch = seen.index(new)
+    assert seen == [old] * switch + [new] * (number + 1 - switch)
+    assert switch > 10
+    assert len(seen) - switch > 3
+    # What is saved of a training is not lost before its model is there.
+    assert resumed_epochs[:switch] == sorted(resumed_epochs[:switch])
+    assert {0, 2} <= set(resumed_epochs[:switch])
+    assert answers("blue") == kept
+
+
+@forks
+def test_a_removal_killed_before_any_change_on_the_disk_loses_no_other_model(contested: Callable[[], Path]) -> None:
+    expected = [answers(name) for name in ("red", "blue", "contested")]
+    seen = []
+    for number in count():
+        contested()
+        finished = finishes(lambda: remove_model("contested"), number, every=True)
+        names = names_of_whole_models()
+        seen.append("contested" in names)
+        assert set(names) - {"contested"} == {"red", "blue"}
+        assert not seen[-1] or answers("contested") == expected[2]
+        assert not leftovers()
+        if finished:
+            break
+    switch = seen.index(False)
+    assert seen == [True] * switch + [False] * (number + 1 - switch)
+    assert switch > 0
+    assert len(seen) - switch > 3
+    assert [answers(name) for name in ("red", "blue")] == expected[:2]
+
+
+@pytest.mark.skipif(not SOAK or sys.platform == "win32", reason="make soak: minutes; no SIGKILL on Windows")
+@pytest.mark.slow
+def test_kills_at_any_instant_lose_nothing(trained_model: Path, emotions_csv: Path, tiny_base: Path) -> None:
+    expected = answers("first")
+    train = [*EMOCLASS, "train", str(emotions_csv), "--base-model", str(tiny_base), *RECIPE, "--cache-disk", "0"]
+    train += ["--learning-rate", "0.005", "--epochs", "40"]
     start = time.monotonic()
     subprocess.run([*train, "--name", "whole"], check=True, capture_output=True)
     duration = time.monotonic() - start
     whole = read_tensors(models_dir() / "whole")
     rng = random.Random(0)
-    for number in range(int(os.environ.get("EMOCLASS_KILLS", 200 if SOAK else 4))):
-        # Imports take the first part; whatever comes then may be hit.
-        with subprocess.Popen(
+    for number in range(int(os.environ.get("EMOCLASS_KILLS", 200))):
+        process = subprocess.Popen(
             [*train, "--name", f"kill-{number}", "--resume"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        ) as process:
-            time.sleep(rng.uniform(0.3, 1.0) * duration)
+        )
+        try:  # Imports take the first part; whatever comes then may be hit.
+            process.wait(rng.uniform(0.3, 1.0) * duration)
+        except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
-        assert answers("before") == expected
-        assert not list_models()[1]
-        for model in list_models()[0]:
-            load(model.directory)
+            process.wait()
+        assert answers("first") == expected
+        names_of_whole_models()
         subprocess.run([*train, "--name", f"kill-{number}", "--resume", "--overwrite"], check=True, capture_output=True)
         resumed = read_tensors(models_dir() / f"kill-{number}")
         assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
@@ -79,6 +171,7 @@ def test_kills_at_any_instant_lose_nothing(
         assert not runs_dir().exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 def test_a_write_error_at_any_point_of_a_save_changes_nothing(
     parts: TrainingData, config: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch, code: int
@@ -127,17 +220,14 @@ def test_a_write_error_at_any_point_of_a_save_changes_nothing(
     assert in_models_dir() == ["kept"]
 
 
-def test_truncated_and_flipped_files_are_told_or_harmless(
-    parts: TrainingData, config: Callable[..., TrainConfig], tmp_path: Path
-) -> None:
-    directory = run_training(parts, config(epochs=1), name="sound").model.directory
-    expected = answers("sound")
+def test_damage_to_any_file_is_named_or_harmless(trained_model: Path, tmp_path: Path) -> None:
+    expected = answers(trained_model)
     rng = random.Random(0)
-    files = sorted(path.name for path in directory.iterdir())
+    files = sorted(path.name for path in trained_model.iterdir())
     for number in range(1000 if SOAK else 80):
         copy = tmp_path / "copy"
-        shutil.copytree(directory, copy)
-        path = copy / rng.choice(files)
+        shutil.copytree(trained_model, copy)
+        path = copy / files[number // 2 % len(files)]
         content = bytearray(path.read_bytes())
         place = rng.randrange(len(content))
         if number % 2:
@@ -145,157 +235,76 @@ def test_truncated_and_flipped_files_are_told_or_harmless(
         else:
             del content[place:]
         path.write_bytes(content)
-        message = None
         try:
-            got = [(p.label, p.confidence) for p in load(copy, precision="fp32").predict(TEXTS)]
-        except EmoclassError as error:
+            got = answers(copy)
+        except ModelError as error:
             message = str(error)
-        if message is None:
-            assert got == expected
-        else:
+            assert str(copy if path.name == "emoclass.json" else path) in message
             assert "\n" not in message
             assert len(message) < 1000
+        else:
+            assert path.name == "emoclass.json"  # which holds the checksums of all others
+            assert got == expected
         shutil.rmtree(copy)
 
 
-def test_trainings_and_predictions_side_by_side(emotions_csv: Path, tiny_base: Path, tmp_path: Path) -> None:
-    recipe = ["--epochs", "2", "--batch-size", "8", "--max-length", "40", "--learning-rate", "0.01"]
-    train = [*EMOCLASS, "train", str(emotions_csv), "--base-model", str(tiny_base), *recipe, "--name"]
-    subprocess.run([*train, "shared"], check=True, capture_output=True)
-    deadline = time.monotonic() + (60 if SOAK else 8)
-    rounds = 0
-    while time.monotonic() < deadline:
-        commands = [[*train, name, "--overwrite"] for name in ("shared", "other")]
-        commands += [[*EMOCLASS, "predict", "--model", "shared", "-f", "jsonl", "a happy day"]] * (10 if SOAK else 3)
+@pytest.mark.slow
+def test_trainings_and_predictions_side_by_side(trained_model: Path, emotions_csv: Path, tiny_base: Path) -> None:
+    train = [*EMOCLASS, "train", str(emotions_csv), "--base-model", str(tiny_base), *RECIPE, "--epochs", "2"]
+    predict = [*EMOCLASS, "predict", "--model", "first", "-f", "jsonl", "a happy day"]
+    for _ in range(20 if SOAK else 1):
+        commands = [[*train, "--overwrite", "--name", name] for name in ("first", "other")]
+        commands += [predict] * (10 if SOAK else 2)
         running = [subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for c in commands]
         for process in running:
             out, err = process.communicate(timeout=300)
             assert process.returncode == 0, err
-            if "predict" in process.args:
+            if process.args == predict:
                 assert json.loads(out)["label"] in ("anger", "fear", "joy")
-        rounds += 1
-    assert rounds
-    assert in_models_dir() == ["other", "shared"]
+    assert in_models_dir() == ["first", "other"]
 
 
-# Saves or removes a model of one name, again and again, from the files of one that does not change.
-_WRITER = """
-import sys, time
-from dataclasses import replace
-from datetime import datetime, timezone
-from emoclass.errors import ModelError
-from emoclass.encoders.weights import read_json, read_tensors
-from emoclass.store.checkpoints import find_model, remove_model, save_model
-what, seconds = sys.argv[1], float(sys.argv[2])
-model = find_model(what) if what != "remove" else None
-tensors = read_tensors(model.directory) if model else {}
-def remove():
-    try:
-        remove_model("contested")
-    except ModelError as error:
-        assert "no model named" in str(error) or "no trained model" in str(error), error
-def save():
-    save_model(
-        replace(model.manifest, name="contested", created_at=datetime.now(timezone.utc).isoformat()),
-        tensors=tensors,
-        trained={name for name in tensors if "classifier" in name or "pooler" in name or ".1." in name},
-        config=read_json(model.directory / "config.json"),
-        tokenizer_json=(model.directory / "tokenizer.json").read_text(),
-        tokenizer_config={}, history=[], card="", training_hashes=__import__("numpy").zeros(1, "int64"),
-        overwrite=True,
-    )
-print("ready", flush=True)
-deadline, done = time.monotonic() + seconds, 0
-while time.monotonic() < deadline:
-    if model is None:
-        remove()
-        time.sleep(0.02)
-    else:
-        save()
-    done += 1
-print(done)
-"""
-
-
-# Kills itself at a random instant of saves and removals, again and again, and looks at what is left.
-_SUICIDE = """
-import os, random, signal, sys, time
-from emoclass.store.checkpoints import list_models, verify_model
-source, count, removed = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "True"
-sys.argv[1:] = [source, "0"]
-exec(sys.stdin.read())  # the writer, which saves nothing in no time
-rng, gone = random.Random(0), 0
-for number in range(count):
-    child = os.fork()
-    if not child:
-        try:
-            for turn in range(10**6):
-                save() if turn % 2 or not removed else remove()
-        finally:
-            os._exit(1)
-    time.sleep(rng.uniform(0, 0.2))
-    assert os.waitpid(child, os.WNOHANG) == (0, 0), "the child failed"
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    models, notes = list_models()
-    assert not notes, notes
-    for stored in models:
-        verify_model(stored)
-    names = {stored.directory.name for stored in models}
-    gone += "contested" not in names
-    assert names - {"contested"} == {"red", "blue"} and (removed or "contested" in names), names
-print(gone)
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes that begin in the middle")
-@pytest.mark.parametrize("removed", [False, True])
-def test_kills_within_saves_and_removals(
-    parts: TrainingData, config: Callable[..., TrainConfig], removed: bool
-) -> None:
-    for name, seed in (("red", 1), ("blue", 2), ("contested", 1)):
-        run_training(parts, config(epochs=1, seed=seed), name=name)
-    expected = [answers("red"), answers("blue")]
-    command = [sys.executable, "-c", _SUICIDE, "blue", str(1000 if SOAK else 40), str(removed)]
-    result = subprocess.run(command, input=_WRITER, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert removed or result.stdout.split()[-1] == "0"
-    assert [answers(name) for name in ("red", "blue")] == expected
-    for path in models_dir().glob(".*.tmp"):
-        os.utime(path, (0, 0))
-    for model in list_models()[0]:
-        assert answers(model.directory) in expected
-    assert set(in_models_dir()) - {"contested"} == {"red", "blue"}
-
-
-@pytest.mark.parametrize("removed", [False, True])
-def test_loads_beside_replacements_and_removals(
-    parts: TrainingData, config: Callable[..., TrainConfig], tmp_path: Path, removed: bool
-) -> None:
-    # Two models of one base, and a third that is the newest beside the contested one.
-    for name, seed in (("red", 1), ("blue", 2), ("contested", 1)):
-        run_training(parts, config(epochs=1, seed=seed), name=name)
-    expected = [answers("red"), answers("blue")]
-    assert expected[0] != expected[1]
-    seconds = 60.0 if SOAK else 2.0
-    what = ["red", "blue", *(["remove"] if removed else [])]
-    commands = [[sys.executable, "-c", _WRITER, each, str(seconds)] for each in what]
-    loads, refusals = 0, list[str]()
+@contextmanager
+def contenders(*names: str) -> Iterator[None]:
+    """Processes that save or remove the model "contested" in the meantime, each at least once."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    script = Path(__file__).with_name("contender.py")
     with ExitStack() as stack:
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        writers = [stack.enter_context(subprocess.Popen(command, **pipes, text=True)) for command in commands]
-        for writer in writers:
-            assert writer.stdout is not None
-            assert writer.stdout.readline() == "ready\n"
-        while any(writer.poll() is None for writer in writers):
+        started = []
+        for name in names:
+            process = subprocess.Popen([sys.executable, str(script), name], **pipes, text=True)
+            started.append(stack.enter_context(process))
+            stack.callback(process.kill)  # after a failure; else it has ended
+        for process in started:
+            assert process.stdout.readline() == "ready\n"
+        yield
+        for process in started:
+            out, err = process.communicate(timeout=120)  # closes its standard input
+            assert process.returncode == 0, err
+            assert int(out) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("contested")
+@pytest.mark.parametrize("removed", [False, True])
+def test_loads_beside_replacements_and_removals(tmp_path: Path, removed: bool) -> None:
+    expected = [answers("red"), answers("blue")]
+    seen, refusals = list[Any](), list[str]()
+    deadline = time.monotonic() + 600
+    with contenders("red", "blue", *(["--remove"] if removed else [])):
+        while (
+            len(seen) < (3000 if SOAK else 30)
+            or any(each not in seen for each in expected)
+            or (removed and not refusals)
+        ):
+            assert time.monotonic() < deadline
             for source in (
                 lambda: "contested",
                 lambda: None,
                 lambda: export_model("contested", tmp_path / "copy").directory,
             ):
                 try:
-                    assert answers(source()) in expected
-                    loads += 1
+                    seen.append(answers(source()))
                 except ModelError as error:
                     refusals.append(str(error))
             shutil.rmtree(tmp_path / "copy", ignore_errors=True)
@@ -304,12 +313,9 @@ def test_loads_beside_replacements_and_removals(
             assert removed or models[0].directory.name == "contested"
             assert {"red", "blue"} <= {model.directory.name for model in models}
             assert all(model.size for model in models if model.directory.name != "contested")
-        for writer in writers:
-            out, err = writer.communicate()
-            assert writer.returncode == 0, err
-            assert int(out) > 5
-    assert loads > 10
+    assert all(each in expected for each in seen)
     assert bool(refusals) == removed
     assert all("no model named 'contested'" in refusal for refusal in refusals)
     assert [answers(name) for name in ("red", "blue")] == expected
-    assert set(in_models_dir()) - {"contested"} == {"red", "blue"}
+    assert set(names_of_whole_models()) - {"contested"} == {"red", "blue"}
+    assert not leftovers()

@@ -173,7 +173,11 @@ def load_verified(verification: Verification, *, device: str = "auto", precision
 
 def _read_classifier(stored: StoredModel, device: torch.device, dtype: torch.dtype) -> Classifier:
     labels = stored.manifest.labels
-    config = EncoderConfig.from_dict(read_json(stored.directory / layout.CONFIG))
+    values = read_json(stored.directory / layout.CONFIG)
+    try:
+        config = EncoderConfig.from_dict(values)
+    except ModelError as error:
+        raise ModelError(f"{stored.directory}: {error}") from None
     model = build_model(config, len(labels), read_tensors(stored.directory), stored.directory)
     tokenizer = HeadTailTokenizer.from_file(stored.directory / layout.TOKENIZER, stored.manifest.truncation)
     if (
