@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from emoclass.encoders.batching import token_chunks
 from emoclass.encoders.bert.attention_training import attention_plan
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.model import PackedBert
-from emoclass.encoders.freezing import freeze
+from emoclass.encoders.freezing import freeze, frozen_depth
 from emoclass.training import loop
 from emoclass.training.loop import LoopState, Scores, training_loop
 from tests.conftest import TINY, random_tensors
@@ -67,15 +67,20 @@ class LiveMemory(TorchDispatchMode):
         return sum(size for key, (ref, size) in self._storages.items() if key not in own and not ref.expired())
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_nothing_of_a_micro_batch_outlives_its_backward(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "token_chunks", lambda lengths, budget: token_chunks(lengths, 100))
-    model = make_model("encoder")
-    labels = np.arange(len(LENGTHS)) % 3
-    config = TrainConfig(unfreeze="encoder", batch_size=len(LENGTHS), epochs=2)
+class Usage(NamedTuple):
+    """Bytes of activations at each micro-batch."""
+
+    before_forward: list[int]
+    before_backward: list[int]
+
+
+def measure(config: TrainConfig, lengths: list[int], dtype: torch.dtype = torch.float32) -> Usage:
+    """Train on random activations of texts of these lengths."""
+    model = make_model(config.unfreeze)
+    labels = np.arange(len(lengths)) % 3
     state = LoopState(model, len(labels), config, dtype)
     weights = [*model.parameters(), *(p for layer in state.working.layers for p in layer.parameters())]
-    before_forward, before_backward = [], []
+    usage = Usage([], [])
 
     def live() -> int:
         attention_plan.cache_clear()
@@ -84,16 +89,50 @@ def test_nothing_of_a_micro_batch_outlives_its_backward(dtype: torch.dtype, monk
 
     class Watched(Source):
         def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
-            before_forward.append(live())
+            usage.before_forward.append(live())
             return super().batch(indices)
 
     def backward(loss: Tensor) -> None:
-        before_backward.append(live())
+        usage.before_backward.append(live())
         original(loss)
 
     original = Tensor.backward
-    monkeypatch.setattr(Tensor, "backward", backward)
-    with LiveMemory() as memory:
-        list(training_loop(model, Watched(0), labels, config, evaluate=lambda: Scores(0.0, 0.0, 0.0), state=state))
-    assert len(before_forward) == len(before_backward) > 2 * 3
-    assert max(before_forward) < 0.02 * min(before_backward)
+    source = Watched(frozen_depth(model) or 0, lengths)
+    with LiveMemory() as memory, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tensor, "backward", backward)
+        list(training_loop(model, source, labels, config, evaluate=lambda: Scores(0.0, 0.0, 0.0), state=state))
+    return usage
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_nothing_of_a_micro_batch_outlives_its_backward(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "token_chunks", lambda lengths, budget: token_chunks(lengths, 100))
+    usage = measure(TrainConfig(unfreeze="encoder", batch_size=len(LENGTHS), epochs=2), LENGTHS, dtype)
+    assert len(usage.before_forward) == len(usage.before_backward) > 2 * 3
+    assert max(usage.before_forward) < 0.02 * min(usage.before_backward)
+
+
+@pytest.mark.parametrize("lengths", [[25] * 64, [512] * 32, [512] + [25] * 63, [512] * 64])
+def test_usual_batches_of_the_last_layer_alone_stay_whole(lengths: list[int]) -> None:
+    usage = measure(TrainConfig(unfreeze=1, batch_size=len(lengths), epochs=1), lengths)
+    assert len(usage.before_backward) == 1
+
+
+@pytest.mark.parametrize("r_drop", [0.0, 1.0])
+def test_memory_of_the_last_layer_alone_does_not_grow_with_the_batch(r_drop: float) -> None:
+    sizes = [64, 256]
+    small, large = (
+        max(measure(TrainConfig(unfreeze=1, batch_size=n, epochs=1, r_drop=r_drop), [512] * n).before_backward)
+        for n in sizes
+    )
+    assert large < 1.1 * small
+
+
+def test_the_second_pass_of_r_drop_does_not_copy_the_inputs() -> None:
+    lengths = [512] * 8
+    once, twice = (
+        max(measure(TrainConfig(unfreeze=1, batch_size=8, epochs=1, r_drop=r_drop), lengths).before_backward)
+        for r_drop in (0.0, 1.0)
+    )
+    inputs = sum(lengths) * CONFIG.hidden_size * 4
+    assert twice - once < inputs
