@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from emoclass.encoders.bert import attention, attention_training, dropout
 
@@ -68,3 +69,21 @@ def test_what_is_dropped_is_as_much_as_asked_for() -> None:
         assert (kept == 0).float().mean() == pytest.approx(0.1, abs=0.002)
         assert kept[kept != 0].float().mean() == pytest.approx(1 / 0.9, rel=0.004)
         assert torch.equal(dropout.dropout(kept, 0.1, False), kept)
+
+
+def test_what_attention_keeps_for_backward_is_freed_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[StorageWeakRef] = []
+
+    def remembered(like: Tensor, probability: float) -> Tensor:
+        factors = dropout.dropout_factors(like, probability)
+        kept.extend(StorageWeakRef(tensor.untyped_storage()) for tensor in (like, factors))
+        return factors
+
+    monkeypatch.setattr(attention_training, "dropout_factors", remembered)
+    qkv = torch.randn(sum(LENGTHS), 3 * HEADS * SIZE, requires_grad=True)
+    context = attention.attend(qkv, LENGTHS, HEADS, 0.1)
+    assert kept
+    assert not any(storage.expired() for storage in kept)
+    loss = context.sum()
+    loss.backward()  # the loss, and with it the graph, are still referenced
+    assert all(storage.expired() for storage in kept)

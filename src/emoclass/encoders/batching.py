@@ -15,9 +15,10 @@ _MOST_PADDING = 2
 # Tokens per forward pass: large enough for full matrix products, small enough for the caches of a CPU.
 _CHUNK_TOKENS = {"cpu": 4096, "cuda": 65_536}
 
-# Until a step's gradient is known each of several layers keeps some 25 kB of a token at bert-base's width, and as much
-# again for attention over 512 tokens.
+# Tokens per micro-batch. At bert-base's width each of several layers keeps some 25 kB per token until backward, and as
+# much again for attention over 512 tokens; the last layer alone, with one query per text, keeps its input (3 kB).
 _STEP_TOKENS = {"cpu": 8_192, "cuda": 32_768}
+_LAST_LAYER_STEP_TOKENS = {"cpu": 32_768, "cuda": 131_072}
 
 
 def token_chunks(lengths: Sequence[int], budget: int) -> list[slice]:
@@ -37,9 +38,14 @@ def token_chunks(lengths: Sequence[int], budget: int) -> list[slice]:
     return [slice(start, end) for start, end in pairwise(borders)]
 
 
-def chunk_tokens(device: torch.device, *, learning: bool = False) -> int:
-    """How many tokens this kind of device takes at once, or through several layers that learn."""
-    budgets = _STEP_TOKENS if learning else _CHUNK_TOKENS
+def chunk_tokens(device: torch.device) -> int:
+    """Return the token budget of a forward pass without gradients on this kind of device."""
+    return _CHUNK_TOKENS.get(device.type, _CHUNK_TOKENS["cpu"])
+
+
+def micro_batch_tokens(device: torch.device, layers: int) -> int:
+    """Return the token budget of a micro-batch in which so many layers train, at least one."""
+    budgets = _STEP_TOKENS if layers > 1 else _LAST_LAYER_STEP_TOKENS
     return budgets.get(device.type, budgets["cpu"])
 
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from emoclass.activations.sources import ActivationSource
 from emoclass.config import TrainConfig
-from emoclass.encoders.batching import chunk_tokens, token_chunks
+from emoclass.encoders.batching import micro_batch_tokens, token_chunks
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.freezing import frozen_depth
 from emoclass.errors import LossError
@@ -202,9 +202,8 @@ class _Objective:
         if not len(own):
             return
         parts = [slice(len(own))]
-        if len(self.state.working.layers) > 1:  # the last layer alone keeps little of a text
-            budget = chunk_tokens(self.weights.device, learning=True)
-            parts = token_chunks(self.source.lengths[own].tolist(), budget)
+        if layers := len(self.state.working.layers):
+            parts = token_chunks(self.source.lengths[own].tolist(), micro_batch_tokens(self.weights.device, layers))
         for part in parts:
             yield self._loss(own[part], total, texts)
 

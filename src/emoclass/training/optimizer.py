@@ -106,6 +106,7 @@ class Optimizer:
             parameter.grad = None
         for loss in losses:
             loss.backward()  # type: ignore[no-untyped-call]
+            del loss  # with its graph, before the next micro-batch allocates its own
         for parameter in self._own_gradients:
             if parameter.grad is not None and parameter.grad.is_sparse:
                 parameter.grad = self._filled_in(parameter.grad)

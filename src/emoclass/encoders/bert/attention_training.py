@@ -129,7 +129,8 @@ class TrainableAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, plan: _Plan, heads: int, dropout: float) -> Tensor:
-        ctx.plan, ctx.heads, ctx.kept = plan, heads, []
+        ctx.plan, ctx.heads = plan, heads
+        saved: list[Tensor | None] = []
         placed = qkv.index_select(0, plan.tokens)
         contexts = qkv.new_empty(len(placed), qkv.shape[1] // 3)
         for run in plan.runs:
@@ -142,7 +143,9 @@ class TrainableAttention(torch.autograd.Function):
             factors = dropout_factors(probabilities, dropout) if dropout else None
             context = torch.bmm(probabilities if factors is None else probabilities * factors, value)
             run.join_heads(context[None], contexts)
-            ctx.kept.append((split, probabilities, factors))
+            saved += (split, probabilities, factors)
+        # Unlike attributes of ``ctx``, saved tensors are freed as soon as backward has used them.
+        ctx.save_for_backward(*saved)
         return _packed(contexts, plan, len(qkv))
 
     @staticmethod
@@ -151,7 +154,8 @@ class TrainableAttention(torch.autograd.Function):
         # A place without a token asks nothing of the others.
         placed = gradient.index_select(0, plan.tokens).index_fill_(0, plan.empty, 0)
         result = gradient.new_empty(len(placed), 3 * gradient.shape[1])
-        for run, (split, probabilities, factors) in zip(plan.runs, ctx.kept, strict=True):
+        saved = iter(ctx.saved_tensors)
+        for run, split, probabilities, factors in zip(plan.runs, saved, saved, saved, strict=True):
             query, key, value = split
             (above,) = run.split_heads(placed, 1, heads)
             below = torch.empty_like(split)

@@ -145,21 +145,23 @@ class BertLayer(nn.Module):
         hidden = self._norm(attended, t.attention_norm_weight, t.attention_norm_bias)
         return self._feed_forward(hidden, t)
 
-    def forward_first(self, hidden: Tensor, lengths: Sequence[int]) -> Tensor:
+    def forward_first(self, hidden: Tensor, lengths: Sequence[int], passes: int = 1) -> Tensor:
         """Only each text's first token through the layer, in the dtype of its weights.
 
         Keys and values are not computed: ``q·(W_K x_j) = (W_Kᵀ q)·x_j`` and ``Σ p_j W_V x_j = W_V Σ p_j x_j``.
         The key bias adds the same to all scores of a head and cancels in the softmax.
 
         Args:
-            hidden: ``[tokens, hidden_size]``.
+            hidden: ``[rows, hidden_size]``: the tokens of the texts; more rows may follow.
             lengths: Tokens of each text.
+            passes: How many times to run the layer on the same input, each time with other dropout.
 
         Returns:
-            ``[texts, hidden_size]``.
+            ``[passes * texts, hidden_size]``, all texts of a pass side by side.
         """
         # One padded group: at one query a text, padding costs less than more and smaller products.
-        context, first = self._attend_first(hidden, Padding(AttentionGroup(0, list(lengths)), hidden.device))
+        padding = Padding(AttentionGroup(0, list(lengths)), hidden.device)
+        context, first = self._attend_first(padding.pad(hidden), padding.mask, passes)
         output = self.attention.output
         attended = self._drop(output.dense(context))
         return self._feed_forward(output.LayerNorm(attended + first), self._own_tensors())
@@ -171,17 +173,18 @@ class BertLayer(nn.Module):
         inner = self.intermediate.dense
         return LayerTensors(*(empty,) * 6, inner.weight, inner.bias, dense.weight, dense.bias, norm.weight, norm.bias)
 
-    def _attend_first(self, hidden: Tensor, padding: Padding) -> tuple[Tensor, Tensor]:
+    def _attend_first(self, inputs: Tensor, mask: Tensor | None, passes: int) -> tuple[Tensor, Tensor]:
         own, heads, size = self.attention.self, self.config.num_attention_heads, self.config.head_size
-        inputs = padding.pad(hidden).to(own.key.weight.dtype)
-        first = inputs[:, 0]
+        inputs = inputs.to(own.key.weight.dtype)
+        # Queries are repeated, and of the inputs, which are most of the memory, all passes read the same ones.
+        first = inputs[:, 0].repeat(passes, 1)
         query = own.query(first).view(-1, heads, size).transpose(0, 1)
         absorbed = (query @ own.key.weight.view(heads, size, -1)).transpose(0, 1)
-        scores = absorbed @ inputs.transpose(1, 2) / math.sqrt(size)
-        if padding.mask is not None:
-            scores = scores.masked_fill(~padding.mask[:, None], -torch.inf)
+        scores = _by_pass(absorbed, inputs.transpose(1, 2), passes) / math.sqrt(size)
+        if mask is not None:
+            scores = scores.unflatten(0, (passes, -1)).masked_fill(~mask[:, None], -torch.inf).flatten(0, 1)
         probabilities = self._drop_attention(scores.softmax(-1))
-        mixed = (probabilities @ inputs).transpose(0, 1)
+        mixed = _by_pass(probabilities, inputs, passes).transpose(0, 1)
         values = mixed @ own.value.weight.view(heads, size, -1).transpose(1, 2)
         bias = own.value.bias.view(heads, 1, size) * probabilities.sum(-1).T[..., None]
         # The key bias has no influence; with a zero gradient the optimizer treats it as any other parameter.
@@ -206,6 +209,11 @@ class BertLayer(nn.Module):
 
     def _drop_attention(self, probabilities: Tensor) -> Tensor:
         return dropout(probabilities, self.config.attention_probs_dropout_prob, self.training)
+
+
+def _by_pass(rows: Tensor, shared: Tensor, passes: int) -> Tensor:
+    """Multiply each pass's part of ``[passes * texts, ...]`` by the same matrices, without repeating these."""
+    return rows @ shared if passes == 1 else torch.cat([part @ shared for part in rows.chunk(passes)])
 
 
 class _Embeddings(nn.Module):
@@ -316,9 +324,8 @@ class PackedBert(nn.Module):
             hidden = with_more_rows(hidden)
         for layer in layers[:-1]:
             hidden = layer(hidden, lengths)
-        if passes > 1:
-            hidden, lengths = hidden[: sum(lengths)].repeat(passes, 1), list(lengths) * passes
-        return (layers[-1].forward_first(hidden, lengths) if layers else hidden).float()
+        first = layers[-1].forward_first(hidden, lengths, passes) if layers else hidden.repeat(passes, 1)
+        return first.float()
 
     def classify(self, first: Tensor) -> Tensor:
         """Logits, ``float32[texts, classes]``, from what ``first_outputs`` gives."""
