@@ -176,12 +176,17 @@ def trained_model(tiny_model: Path) -> Path:
     return Path(shutil.copytree(tiny_model, models_dir() / tiny_model.name))
 
 
-def until(condition: Callable[[], object], seconds: float = 120) -> None:
+def many_processes(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that starts several processes at a time: such tests do not run beside each other."""
+    return pytest.mark.slow(pytest.mark.xdist_group("many processes")(test))
+
+
+def until(condition: Callable[[], object], *, seconds: float = 120, interval: float = 0.01) -> None:
     """Wait until a condition holds, which some other process or thread brings about."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
+        time.sleep(interval)
 
 
 def in_models_dir() -> list[str]:

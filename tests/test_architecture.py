@@ -122,8 +122,8 @@ def test_split_and_models_never_import_torch(emotions_csv: Path, tmp_path: Path)
     assert "torch" not in loaded_modules("cache", "show")
 
 
-def test_predict_does_not_import_what_it_does_not_need(tiny_train) -> None:
-    assert tiny_train().exit_code == 0
+@pytest.mark.usefixtures("trained_model")
+def test_predict_does_not_import_what_it_does_not_need() -> None:
     assert not loaded_modules("predict", "a happy day") & {
         "transformers",
         "pandas",

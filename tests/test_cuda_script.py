@@ -21,6 +21,7 @@ def run(tmp_path: Path, *options: str, **environment: str) -> subprocess.Complet
     return subprocess.run(command, capture_output=True, text=True, timeout=240, env=whole)
 
 
+@pytest.mark.slow
 def test_every_section_runs_on_a_cpu(tmp_path: Path) -> None:
     result = run(tmp_path, "--device", "cpu", "--tiny")
     assert result.returncode == 0, result.stdout + (tmp_path / "out" / "cuda.log").read_text()

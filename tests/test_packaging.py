@@ -17,6 +17,7 @@ def run(*command: str, **settings: object) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True, **settings).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (PROJECT / "pyproject.toml").is_file(), reason="not in a source tree")
 def test_the_wheel_works_alone(tmp_path: Path) -> None:
     pytest.importorskip("build")

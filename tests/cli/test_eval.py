@@ -113,6 +113,7 @@ def test_progress_is_shown_on_a_terminal_alone(run: Run, odd_csv: Path, monkeypa
     assert "20/?" in shown.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
 @pytest.mark.parametrize("option", ["", "--json"])
 def test_a_reader_that_goes_early_changes_neither_the_page_nor_the_exit_code(

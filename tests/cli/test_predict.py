@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ import pytest
 
 from emoclass.cli import _console
 from emoclass.cli.predict import predict
+from tests.conftest import until
 
 Run = Callable[..., Any]
 ROWS = [
@@ -36,9 +36,7 @@ ROWS = [
 
 
 @pytest.fixture
-def run(tiny_train: Run, cli: Run) -> Run:
-    assert tiny_train().exit_code == 0
-
+def run(trained_model: Path, cli: Run) -> Run:
     def predict(*arguments: object, code: int = 0, **options: Any) -> Any:
         result = cli("predict", *arguments, **options)
         assert result.exit_code == code, result.output
@@ -145,7 +143,7 @@ def test_a_pipe_among_several_inputs_is_read_only_once(run: Run, table: Path, tm
     writer = threading.Thread(target=pipe.write_text, args=('{"text": "so mad"}\n',), daemon=True)
     writer.start()
     lines = run("-i", table, "-i", pipe, "-f", "jsonl").stdout.splitlines()
-    writer.join(timeout=10)
+    writer.join(timeout=60)
     assert [json.loads(line)["text"] for line in lines] == [row["text"] for row in ROWS] + ["so mad"]
 
 
@@ -324,7 +322,7 @@ def test_an_output_that_is_a_pipe_is_written_to(run: Run, tmp_path: Path) -> Non
     reader = threading.Thread(target=lambda: seen.append(pipe.read_bytes()), daemon=True)
     reader.start()
     run("-o", pipe, "-f", "jsonl", input="a happy day\n")
-    reader.join(timeout=10)
+    reader.join(timeout=60)
     assert pipe.is_fifo()
     assert json.loads(seen[0])["text"] == "a happy day"
     assert [path.name for path in tmp_path.iterdir() if "pipe" in path.name] == ["pipe"]
@@ -362,14 +360,12 @@ def wait_until_full(reader: int) -> None:
     """Return when a pipe takes no more bytes, so that its writer is blocked."""
     writer = os.open(f"/proc/self/fd/{reader}", os.O_WRONLY)
     try:
-        deadline = time.monotonic() + 120
-        while select.select([], [writer], [], 0)[1]:
-            assert time.monotonic() < deadline, "the pipe never filled up"
-            time.sleep(0.01)
+        until(lambda: not select.select([], [writer], [], 0)[1])
     finally:
         os.close(writer)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the other end of a pipe in /proc")
 @pytest.mark.parametrize("output", ["stdout", "pipe", "pipe.gz"])
 def test_a_stalled_reader_does_not_outlive_a_signal(run: Run, tmp_path: Path, output: str) -> None:
@@ -418,6 +414,7 @@ def stalled_predict(tmp_path: Path, source: str) -> Iterator[tuple[subprocess.Po
                 process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes and signals")
 @pytest.mark.parametrize("source", ["lines", "gzip", "named pipe"])
 def test_a_stalled_input_does_not_outlive_a_signal(run: Run, tmp_path: Path, source: str) -> None:
@@ -466,7 +463,7 @@ def test_a_note_goes_above_the_progress(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("TERM", "xterm")
     with _console.record_progress(shown=True) as advance:
         advance(5)
-        time.sleep(0.3)
+        until(lambda: "5 records" in status.shown)
         _console.note("look here")
     before, _, after = re.sub(r"\x1b\[[0-9;]*m", "", status.shown).partition("note: look here")
     assert before.endswith(("\n", "\r\x1b[2K"))

@@ -33,7 +33,7 @@ from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir, runs_dir
 from emoclass.store.checkpoints import export_model, list_models, remove_model, verify_model
 from emoclass.training.events import Resumed
-from tests.conftest import in_models_dir
+from tests.conftest import in_models_dir, many_processes
 from tests.faults.failpoints import finishes
 from tests.runs import run_training
 
@@ -74,7 +74,7 @@ def names_of_whole_models() -> list[str]:
 
 def leftovers() -> list[str]:
     """What the models directory holds besides models, after the time that a save may take."""
-    for path in models_dir().glob(".*.partial"):
+    for path in models_dir().glob(".*.tmp"):
         os.utime(path, (0, 0))
     list_models()
     return [name for name in in_models_dir() if name.startswith(".")]
@@ -248,7 +248,7 @@ def test_damage_to_any_file_is_named_or_harmless(trained_model: Path, tmp_path: 
         shutil.rmtree(copy)
 
 
-@pytest.mark.slow
+@many_processes
 def test_trainings_and_predictions_side_by_side(trained_model: Path, emotions_csv: Path, tiny_base: Path) -> None:
     train = [*EMOCLASS, "train", str(emotions_csv), "--base-model", str(tiny_base), *RECIPE, "--epochs", "2"]
     predict = [*EMOCLASS, "predict", "--model", "first", "-f", "jsonl", "a happy day"]
@@ -284,7 +284,7 @@ def contenders(*names: str) -> Iterator[None]:
             assert int(out) > 0
 
 
-@pytest.mark.slow
+@many_processes
 @pytest.mark.usefixtures("contested")
 @pytest.mark.parametrize("removed", [False, True])
 def test_loads_beside_replacements_and_removals(tmp_path: Path, removed: bool) -> None:

@@ -1,27 +1,24 @@
 """Texts become predictions, in order, the same alone as in company."""
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from emoclass.config import TrainConfig
-from emoclass.data.preparation import TrainingData
 from emoclass.errors import ConfigError
 from emoclass.inference import predictor
 from emoclass.inference.predictor import Classifier, load
 from tests.conftest import emotion_rows
-from tests.runs import run_training
 
 TEXTS = [text for text, _ in emotion_rows()] + ["happy", "x y z", "very " * 100 + "sad"]
 
 
 @pytest.fixture
-def classifier(parts: TrainingData, config: Callable[..., TrainConfig]) -> Classifier:
-    run_training(parts, config())
-    return load(precision="fp32")
+def classifier(tiny_model: Path) -> Classifier:
+    return load(tiny_model, precision="fp32")
 
 
 def test_predictions_come_in_order_and_are_the_same_one_by_one(

@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,16 @@ import pyarrow.parquet as pq
 import pytest
 
 import emoclass as emoclass_package
-from tests.conftest import emotion_rows
+from tests.conftest import emotion_rows, many_processes, until
 
-needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+HAS_RAY = importlib.util.find_spec("ray") is not None
 WORKERS = min(2, os.cpu_count() or 1)
 TEXTS = [text for text, _ in emotion_rows()] + ["", "very " * 60]
 
 
 @pytest.fixture
-def emoclass(tiny_train: Callable[..., Any], tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+def emoclass(trained_model: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Starts a command in a process of its own: Ray opens sockets, and warns."""
-    assert tiny_train("--name", "tiny").exit_code == 0
     source = str(Path(emoclass_package.__file__).parents[1])
     environment = {**os.environ, "HOME": str(tmp_path), "TEST_RUN": str(tmp_path), "PYTHONPATH": source}
     environment.pop("RAY_ADDRESS", None)
@@ -66,23 +65,31 @@ def same(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
 
 
 def busy_worker(run: str, process: subprocess.Popen[str]) -> int:
-    """The process of an actor that is at work, among those of this test."""
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and process.poll() is None:
+    """Return the process of an actor that is at work, among those of this test."""
+    others, found = set[str](), list[int]()
+
+    def look() -> bool:
         for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                title = (entry / "cmdline").read_bytes()
-                if b"_Worker" in title and b".submit" in title and run.encode() in (entry / "environ").read_bytes():
-                    return int(entry.name)
-            except OSError:
-                continue
-        time.sleep(0.005)
-    raise AssertionError(process.communicate(timeout=60)[1])
+            if entry.name not in others:
+                with suppress(OSError):
+                    title = (entry / "cmdline").read_bytes()
+                    if run.encode() not in (entry / "environ").read_bytes():
+                        others.add(entry.name)
+                    elif b"_Worker" in title and b".submit" in title:
+                        found.append(int(entry.name))
+        return bool(found) or process.poll() is not None
+
+    until(look, seconds=240, interval=0.05)
+    assert found, process.communicate(timeout=60)[1]
+    return found[0]
 
 
-@needs_ray
+@many_processes
+@pytest.mark.skipif(not HAS_RAY, reason="ray is not installed")
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
-def test_a_killed_worker_changes_nothing(emoclass: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_a_killed_worker_changes_nothing(
+    emoclass: Callable[..., subprocess.Popen[str]], cli: Callable[..., Any], tmp_path: Path
+) -> None:
     (tmp_path / "in").mkdir()
     for part in range(8):
         ids = range(part, 16_000, 8)
@@ -96,7 +103,7 @@ def test_a_killed_worker_changes_nothing(emoclass: Callable[..., subprocess.Pope
     os.kill(worker, signal.SIGKILL)
     summary = done(ray)
     inputs = [argument for path in sorted((tmp_path / "in").iterdir()) for argument in ("--input", path)]
-    local = done(emoclass("predict", *inputs, "--output", "local.parquet", *how))
+    local = cli("predict", *inputs, "--output", tmp_path / "local.parquet", *how).stderr
     assert by_id(tmp_path / "out")[0] == by_id(tmp_path / "local.parquet")[0]
     assert same(by_id(tmp_path / "out")[1], by_id(tmp_path / "local.parquet")[1])
     counts = [line.split(", ")[2:] for line in (summary + local).splitlines() if "16,000 records" in line]
@@ -116,7 +123,7 @@ ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=Fal
 MORE = {"precision": "fp16", "device": "cuda:1"}
 told = []
 uri = Path("uri").absolute().as_uri()
-for source, output in [("a.csv", "csv"), ("more", "json"), ("none.csv", "none"), ("a.csv", uri)]:
+for source, output in [("a.csv", "csv"), ("more", uri), ("none.csv", "none")]:
     predict_tables([source], output, on_note=told.append)
 for source, settings in [("bad", {}), ("a.csv", {"workers": 2}), *(("a.csv", {k: v}) for k, v in MORE.items())]:
     try:
@@ -128,7 +135,8 @@ print("TOLD", json.dumps(told))
 """
 
 
-@needs_ray
+@many_processes
+@pytest.mark.skipif(not HAS_RAY, reason="ray is not installed")
 def test_formats_destinations_and_errors(emoclass: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     for name in ("more", "bad"):
         (tmp_path / name).mkdir()
@@ -148,8 +156,7 @@ def test_formats_destinations_and_errors(emoclass: Callable[..., subprocess.Pope
     assert [(row["id"], bool(row["label"]), row["confidence"] > 0) for row in rows] == [
         ("007", True, True), ("008", False, False), ("009", True, True),
     ]  # fmt: skip
-    assert by_id(tmp_path / "uri") == (schema, rows)
-    assert [(row["id"], row["tags"], bool(row["label"])) for row in by_id(tmp_path / "json")[1]] == [
+    assert [(row["id"], row["tags"], bool(row["label"])) for row in by_id(tmp_path / "uri")[1]] == [
         (1, ["x"], True), (2, None, False),
     ]  # fmt: skip
     assert by_id(tmp_path / "none")[0].names == ["id", "text", "label", "confidence"]

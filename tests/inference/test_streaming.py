@@ -5,28 +5,25 @@ import os
 import queue
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from emoclass.config import TrainConfig
 from emoclass.data.options import DataOptions
-from emoclass.data.preparation import TrainingData
 from emoclass.data.tables.records import open_records
 from emoclass.errors import DataError
 from emoclass.inference.predictor import Classifier, load
 from emoclass.inference.records import RecordInput, items_of_texts
 from emoclass.inference.streaming import predict_items
 from emoclass.inference.threads import Behind, Windows, ahead
-from tests.runs import run_training
+from tests.conftest import until
 
 
 @pytest.fixture
-def classifier(parts: TrainingData, config: Callable[..., TrainConfig]) -> Classifier:
-    run_training(parts, config())
-    return load(precision="fp32")
+def classifier(tiny_model: Path) -> Classifier:
+    return load(tiny_model, precision="fp32")
 
 
 def lines(content: bytes) -> list[str]:
@@ -78,10 +75,11 @@ def test_an_endless_input_is_read_ahead_only_so_far() -> None:
             read.append(1)
             yield 1
 
-    windows = Windows(endless(), 64)
-    assert next(iter(windows))
-    time.sleep(0.1)
-    assert len(read) < 64 * 4
+    windows, taken = Windows(endless(), 64), 0
+    for window in islice(windows, 20):
+        taken += len(window)
+        until(lambda ahead=taken + 2 * 64: len(read) >= ahead)
+        assert len(read) <= taken + 2 * 64 + 1  # one waits for room
     windows.stop()
 
 

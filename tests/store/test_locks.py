@@ -30,8 +30,8 @@ from tests.conftest import in_models_dir
 from tests.runs import run_training
 
 TEXTS = ["a happy day", "so very angry and mad", "they are afraid in the dark"]
-HOLDER = "import sys, time; from pathlib import Path; from emoclass.locking import locked\n"
-HOLDER += "with locked(Path(sys.argv[1]), seconds=0):\n    print('held', flush=True)\n    time.sleep(60)"
+HOLDER = "import sys; from pathlib import Path; from emoclass.locking import locked\n"
+HOLDER += "with locked(Path(sys.argv[1]), seconds=0):\n    print('held', flush=True)\n    sys.stdin.read()"
 Train = Callable[..., TrainResult]
 
 
@@ -50,7 +50,7 @@ def holder() -> Iterator[Callable[[str], subprocess.Popen[str]]]:
 
     def start(name: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", HOLDER, str(models_dir() / ".locks" / name)]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
         assert started[-1].stdout.readline() == "held\n"
         return started[-1]
 

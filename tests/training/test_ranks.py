@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from emoclass.activations import cache as activations
 from emoclass.activations.cache import default_budget
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
-from emoclass.errors import EmoclassError
+from emoclass.errors import ConfigError, EmoclassError
 from emoclass.runtime import _free_in_container
+from emoclass.training import run
 from emoclass.training.ranks import Ranks
-from tests.conftest import HUB_CONFIG
+from tests.conftest import HUB_CONFIG, many_processes
 from tests.runs import run_training
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch has no torch.distributed here")
@@ -37,55 +38,64 @@ def base(tiny_base: Path, tmp_path: Path) -> Path:
     return base
 
 
-def _train(ranks: int, data: Path, base: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
-    settings = ["--base-model", base, "--max-length", 40, "--device", "cpu", "--precision", "fp32", *options]
-    command = [sys.executable, *launcher, "-m", "emoclass", "train", data, *settings, "--json"]
-    return subprocess.run(
-        list(map(str, command)),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
+@pytest.fixture
+def command(emotions_csv: Path, base: Path) -> Callable[..., list[str]]:
+    """Makes the words of an ``emoclass train`` command."""
+
+    def make(*options: str) -> list[str]:
+        settings = ["--base-model", str(base), "--max-length", "40", "--device", "cpu", "--precision", "fp32"]
+        return ["train", str(emotions_csv), *settings, *options, "--json"]
+
+    return make
+
+
+def _torchrun(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command in two processes."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return subprocess.run([*launcher, "-m", "emoclass", *arguments], capture_output=True, text=True, timeout=300)
 
 
 def _figures(document: dict[str, Any]) -> list[list[float]]:
     return [[v for k, v in epoch.items() if k != "seconds"] for epoch in document["history"]]
 
 
+@many_processes
 @pytest.mark.parametrize("unfreeze", ["1", "all"])
-def test_two_processes_train_what_one_trains(emotions_csv: Path, base: Path, unfreeze: str) -> None:
+def test_two_processes_train_what_one_trains(
+    command: Callable[..., list[str]], cli: Callable[..., Any], unfreeze: str
+) -> None:
     options = ["--unfreeze", unfreeze, "--learning-rate", "1e-3", "--class-weights", "sqrt", "--label-smoothing", "0.1"]
     # Batches of 5 in 48 texts: some ranks have one text of a batch more than the others, and the last batch is short.
     options += ["--batch-size", "5", "--epochs", "3"]
-    results = [_train(ranks, emotions_csv, base, *options) for ranks in (1, 2)]
-    for result in results:
-        assert result.returncode == 0, result.stderr
-    one, two = (json.loads(result.stdout) for result in results)
+    result = _torchrun(command(*options))
+    assert result.returncode == 0, result.stderr
+    one, two = json.loads(cli(*command(*options)).stdout), json.loads(result.stdout)
     for mine, theirs in zip(_figures(one), _figures(two), strict=True):
         assert mine == pytest.approx(theirs, abs=1e-4)
     assert one["best_epoch"] == two["best_epoch"]
     assert one["test"]["accuracy"] == pytest.approx(two["test"]["accuracy"])
-    assert results[1].stderr.count("parameters are trainable") == 1
+    assert result.stderr.count("parameters are trainable") == 1
 
 
-def test_another_number_of_processes_goes_on(emotions_csv: Path, base: Path) -> None:
+@many_processes
+def test_another_number_of_processes_goes_on(command: Callable[..., list[str]], cli: Callable[..., Any]) -> None:
     # Without frozen layers, in whose pass the time limit would end the training.
     options = ["--learning-rate", "1e-3", "--batch-size", "5", "--epochs", "2", "--unfreeze", "all"]
-    whole = json.loads(_train(1, emotions_csv, base, *options).stdout)
-    stopped = _train(2, emotions_csv, base, *options, "--max-minutes", "1e-6")
+    whole = json.loads(cli(*command(*options)).stdout)
+    stopped = _torchrun(command(*options, "--max-minutes", "1e-6"))
     assert "cancelled before the first epoch was complete" in stopped.stderr
-    resumed = _train(1, emotions_csv, base, *options, "--resume")
+    resumed = cli(*command(*options, "--resume"))
     assert "resuming in epoch 1 after 1 steps" in resumed.stderr
     for mine, theirs in zip(_figures(whole), _figures(json.loads(resumed.stdout)), strict=True):
         assert mine == pytest.approx(theirs, abs=1e-4)
 
 
-def test_a_search_runs_in_one_process(emotions_csv: Path, base: Path) -> None:
-    result = _train(2, emotions_csv, base, "--tune", "2")
-    assert "--tune runs in a single process; do not use torchrun" in result.stderr
+def test_a_search_runs_in_one_process(
+    parts: TrainingData, config: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "join_ranks", lambda device: nullcontext(Ranks(0, 2, device)))
+    with pytest.raises(ConfigError, match="--tune runs in a single process; do not use torchrun"):
+        run_training(parts, config(), tune=2)
 
 
 def test_what_another_launcher_left_in_the_environment_is_told_in_one_line(
