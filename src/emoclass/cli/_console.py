@@ -89,16 +89,21 @@ def print_json(document: Mapping[str, Any]) -> None:
         silence(sys.stdout)
 
 
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")
+# Embeddings, overrides and isolates of a direction: one that is not closed reorders the rest of a table.
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
 def clean_text(text: str) -> str:
-    """The text with control characters, such as terminal escapes, made visible, on one line."""
-    return "".join(_visible(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text)
+    """Return the text on one line, with control characters, such as terminal escapes, made visible.
+
+    Joiners, direction marks and other format characters, which many scripts and emoji need, stay.
+    """
+    return "".join(_visible(c) if c in _REORDERING or unicodedata.category(c) in _CONTROL else c for c in text)
 
 
 def _visible(character: str) -> str:
-    if character in "\t\n\r":
-        return " "
-    # Emoji are joined by this one; it moves no cursor.
-    return character if character == "\u200d" else "\N{REPLACEMENT CHARACTER}"
+    return " " if character in "\t\n\r" else "\N{REPLACEMENT CHARACTER}"
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> Table:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from emoclass.data.columns.cells import cell_label, cell_text
 from emoclass.data.columns.choosing import Columns
+from emoclass.data.columns.quoting import quoted
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
@@ -178,8 +179,8 @@ class _Sieve:
 def nothing_left(name: str, columns: Columns, removed: Mapping[str, int]) -> str:
     """What to tell where all rows were removed, by reason."""
     counts = ", ".join(f"{rows} {reason.replace('_', ' ')}" for reason, rows in removed.items())
-    label = "" if columns.label is None else f" and label column {columns.label!r}"
+    label = "" if columns.label is None else f" and label column {quoted(columns.label)}"
     return (
-        f"{name}: no row has both what is needed in text column {columns.text!r}{label} ({counts}):"
+        f"{name}: no row has both what is needed in text column {quoted(columns.text)}{label} ({counts}):"
         " check that these are the right columns"
     )

@@ -15,6 +15,8 @@ _HTML = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>|&(?:amp|lt|gt|quot|apos|n
 _MENTION = re.compile(r"(?<!\w)@\w{2,}")
 _EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf]")
 _NOT_WORD = re.compile(r"[\W_]+")
+# Quotation marks beside some capitals (»Übermut«, “AMANHÔ) and emoticons (¬¬) look like damage.
+_HARMLESS = re.compile(r"(?<!\w)[“„‘‚«»](\w[^“”„‘’‚«»]*)[“”‘’«»](?!\w)|(?<!\S)[^\w\s]+(?!\S)")
 # What people, forms and programs write where there is no text; compared without case, blanks and punctuation.
 _PLACEHOLDERS = frozenset(
     {
@@ -61,12 +63,12 @@ def is_placeholder(text: str) -> bool:
 
 
 def is_damaged(text: str) -> bool:
-    """True for replacement characters, and for UTF-8 that was read in another encoding ("Ã©" for "é")."""
+    """Return whether a text has replacement characters, or is UTF-8 read in another encoding ("Ã©" for "é")."""
     if text.isascii():
         return False
     from ftfy.badness import is_bad
 
-    return "\N{REPLACEMENT CHARACTER}" in text or bool(is_bad(text))
+    return "\N{REPLACEMENT CHARACTER}" in text or (is_bad(text) and is_bad(_HARMLESS.sub(r"\1", text)))
 
 
 _CHECKS: dict[str, Callable[[str], object]] = {

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from emoclass.data.columns.quoting import listed, quoted
 from emoclass.data.inspection.results import Finding
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
     yield from _removed_rows(part)
     if part.conflicts:
         first = part.conflict_examples[0]
-        rows = ", ".join(f"row {row} {label!r}" for row, label in zip(first.rows, first.labels, strict=True))
+        rows = _rows_with_labels(first.rows, first.labels)
         yield Finding(
             "conflicting_labels",
             "decide",
@@ -71,7 +72,7 @@ def find_across_parts(parts: "Sequence[PartInspection]", leaks: "Sequence[Leak]"
                 "class_shares",
                 "decide",
                 part.part,
-                f"{name!r} is {own.get(name, 0.0):.1%} of the rows here and {shares[name]:.1%} of"
+                f"{quoted(name)} is {own.get(name, 0.0):.1%} of the rows here and {shares[name]:.1%} of"
                 f" {reference.part}'s: scores here say less about data like {reference.part}'s; split again if that was"
                 " not meant",
             )
@@ -89,7 +90,7 @@ def _near(part: "PartInspection") -> Iterator[Finding]:
         )
     if found.near_conflicts:
         first = found.near_conflict_examples[0]
-        rows = ", ".join(f"row {row} {label!r}" for row, label in zip(first.rows[:2], first.labels[:2], strict=True))
+        rows = _rows_with_labels(first.rows[:2], first.labels[:2])
         yield Finding(
             "near_conflicts",
             "decide",
@@ -113,7 +114,7 @@ def _traits(part: "PartInspection") -> Iterator[Finding]:
     for trait in part.traits:
         severity, what, advice = _TRAITS[trait.name]
         where = f"{_count(trait.rows, 'text', 'texts')} ({trait.share:.1%})"
-        message = f"{what} in {where}, the first {trait.examples[0]!r}: {advice}"
+        message = f"{what} in {where}, the first {quoted(trait.examples[0])}: {advice}"
         yield Finding(trait.name, severity, part.part, message)
 
 
@@ -156,7 +157,7 @@ def _removed_rows(part: "PartInspection") -> Iterator[Finding]:
 
 def _classes(part: "PartInspection") -> Iterator[Finding]:
     if len(part.classes) == 1:
-        message = f"all rows are {part.classes[0].name!r}: a classifier needs two classes or more"
+        message = f"all rows are {quoted(part.classes[0].name)}: a classifier needs two classes or more"
         yield Finding("single_class", "decide", part.part, message)
     small = [entry for entry in part.classes if entry.count < SMALL_CLASS]
     if small:
@@ -166,7 +167,7 @@ def _classes(part: "PartInspection") -> Iterator[Finding]:
     if part.imbalance_ratio >= IMBALANCE:
         largest, smallest = part.classes[0], part.classes[-1]
         message = (
-            f"{largest.name!r} has {part.imbalance_ratio:.0f} times the rows of {smallest.name!r}:"
+            f"{quoted(largest.name)} has {part.imbalance_ratio:.0f} times the rows of {quoted(smallest.name)}:"
             " judge by macro F1, or balance the classes"
         )
         yield Finding("imbalance", "decide", part.part, message)
@@ -183,9 +184,13 @@ def _similar(names: list[str]) -> list[list[str]]:
     return [same for same in by_fold.values() if len(same) > 1]
 
 
+def _rows_with_labels(rows: Sequence[int], labels: Sequence[str]) -> str:
+    return ", ".join(f"row {row} {quoted(label)}" for row, label in zip(rows, labels, strict=True))
+
+
 def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
 def _named(names: Sequence[str]) -> str:
-    return ", ".join([*map(repr, names[:10]), *["…"] * (len(names) > 10)])
+    return listed(names, most=10)

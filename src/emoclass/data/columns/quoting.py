@@ -1,0 +1,19 @@
+"""Names and texts of the data in messages."""
+
+import unicodedata
+from collections.abc import Iterable
+from itertools import islice
+
+
+def quoted(text: str) -> str:
+    """Return ``repr`` of a text, but with the joiners and marks that Persian, Hindi or emoji need left as they are."""
+    shown = repr(text)
+    for character in {c for c in text if unicodedata.category(c) == "Cf"}:
+        shown = shown.replace(repr(character)[1:-1], character)
+    return shown
+
+
+def listed(names: Iterable[str], *, most: int = 20) -> str:
+    """Return the first names in quotes, with an ellipsis for more."""
+    shown = list(islice(names, most + 1))
+    return ", ".join([*map(quoted, shown[:most]), *["…"] * (len(shown) > most)])
