@@ -4,7 +4,7 @@ import pytest
 
 from emoclass.data.cleaning.cleaning import clean
 from emoclass.data.inspection.inspection import inspect
-from emoclass.data.tables.table import read_table
+from tests.data.conftest import read_table
 
 
 def table(counts, start=0):
@@ -186,9 +186,3 @@ def test_the_dictionary_is_plain_json_in_snake_case(cleaned):
     assert part["conflict_examples"] == [{"text": "oh", "labels": ["joy", "sad"], "rows": [21, 22]}]
     assert part["tokens"]["share_over_limit"] == 0.0
     assert part["removed"]["duplicate"] == 0
-
-
-def test_a_table_without_labels_is_described_too(cleaned):
-    inspection = inspect({"all": cleaned("text\na\nb\n", need_label=False)})
-    assert inspection.parts[0].classes == ()
-    assert inspection.findings == ()

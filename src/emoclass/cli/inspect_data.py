@@ -118,12 +118,12 @@ def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], di
     """Tables and what is kept of them, by part; several files are parts if their names say so, each another."""
     from emoclass.cli import _console as console
     from emoclass.data.cleaning.cleaning import clean
-    from emoclass.data.tables.parts import PARTS, WHOLE, part_of
+    from emoclass.data.tables.parts import WHOLE, part_of
 
     read = [
         (part_of(table.name) if part == WHOLE and len(sources) > 1 else part, table)
         for source in sources
-        for part, table in reader.read_parts(source, PARTS).items()
+        for part, table in reader.read_parts(source).items()
     ]
     named = Counter(part for part, _ in read)
     tables: dict[str, Table] = {}
@@ -226,7 +226,7 @@ def _repetitions(title: str, repetitions: tuple[Repetition, ...]) -> rich_table.
     rows = [
         [row, label, _short(text)]
         for each in repetitions
-        for row, label, text in zip(each.rows, each.labels or [""] * len(each.rows), each.texts, strict=True)
+        for row, label, text in zip(each.rows, each.labels, each.texts, strict=True)
     ]
     return console.table(title, ["row", "label", "text"], rows, text_columns=3)
 

@@ -76,7 +76,7 @@ def prepare_training_data(
         DataError: Something cannot be read or split, or a part has a label that the training part has not.
         ConfigError: Parts are given twice.
     """
-    tables = options.read_parts(source, ("train", "val", "test"))
+    tables = options.read_parts(source)
     for part, path in (("val", val), ("test", test)):
         if path is None:
             continue

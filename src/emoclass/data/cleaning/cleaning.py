@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from emoclass.data.columns.cells import cell_label, cell_text
 from emoclass.data.columns.choosing import Columns
-from emoclass.data.columns.quoting import quoted
+from emoclass.data.columns.naming import quoted
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class CleanData:
         name: how messages call the input.
         columns: where texts and labels come from.
         texts: as they stand in the table.
-        labels: class names; empty when the table has no label column.
+        labels: class names.
         rows: int64[texts], 1-based data row of each text.
         total_rows: data rows before cleaning.
         removed: 1-based data rows by reason; a row has one reason, the first that applies.
@@ -87,11 +87,11 @@ class CleanData:
             yield Block(texts, self.labels[chosen], self.rows[chosen], len(texts))
 
 
-def removal_reason(text: str | None, label: str | None, *, labelled: bool = True) -> str | None:
-    """Why a row goes, whatever the other rows are; None if it stays."""
+def removal_reason(text: str | None, label: str | None) -> str | None:
+    """Return why a row is removed whatever the other rows are, ``None`` if it stays."""
     if text is None or not text.strip():
         return "null_text" if text is None else "blank_text"
-    if labelled and not label:
+    if not label:
         return "null_label" if label is None else "blank_label"
     return None
 
@@ -110,10 +110,9 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
 
     frame = table.frame
     texts = frame[columns.text].tolist()
-    labels = None if columns.label is None else frame[columns.label].tolist()
-    sieve = _Sieve(labelled=labels is not None, keep_duplicates=keep_duplicates)
+    sieve = _Sieve(keep_duplicates=keep_duplicates)
     try:
-        sieve.run(texts, labels if labels is not None else [""] * len(texts))
+        sieve.run(texts, frame[columns.label].tolist())
     except DataError as error:
         raise DataError(f"{table.name}: row {sieve.row}: {error}") from error
     if not sieve.rows:
@@ -123,7 +122,7 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
         name=table.name,
         columns=columns,
         texts=sieve.texts,
-        labels=sieve.labels if labels is not None else [],
+        labels=sieve.labels,
         rows=np.array(sieve.rows, dtype=np.int64),
         total_rows=len(texts),
         removed={reason: tuple(sieve.removed[reason]) for reason in REASONS if reason in sieve.removed},
@@ -134,14 +133,13 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
 class _Sieve:
     """Takes rows one by one and sorts them into kept and removed."""
 
-    def __init__(self, *, labelled: bool, keep_duplicates: bool) -> None:
+    def __init__(self, *, keep_duplicates: bool) -> None:
         self.row = 0
         self._keep_duplicates = keep_duplicates
         self.texts: list[str] = []
         self.labels: list[str] = []
         self.rows: list[int] = []
         self.removed: defaultdict[str, list[int]] = defaultdict(list)
-        self._labelled = labelled
         self._first: dict[str, int] = {}
         # Only texts that come again with another label: position of each of their rows among the kept.
         self._again: dict[str, list[int]] = {}
@@ -149,7 +147,7 @@ class _Sieve:
     def run(self, texts: Iterable[object], labels: Iterable[object]) -> None:
         for self.row, (text_cell, label_cell) in enumerate(zip(texts, labels, strict=True), start=1):
             text, label = cell_text(text_cell), cell_label(label_cell)
-            if reason := removal_reason(text, label, labelled=self._labelled):
+            if reason := removal_reason(text, label):
                 self.removed[reason].append(self.row)
             elif text is not None and label is not None:
                 self._keep(text, label)
@@ -179,8 +177,7 @@ class _Sieve:
 def nothing_left(name: str, columns: Columns, removed: Mapping[str, int]) -> str:
     """What to tell where all rows were removed, by reason."""
     counts = ", ".join(f"{rows} {reason.replace('_', ' ')}" for reason, rows in removed.items())
-    label = "" if columns.label is None else f" and label column {quoted(columns.label)}"
     return (
-        f"{name}: no row has both what is needed in text column {quoted(columns.text)}{label} ({counts}):"
-        " check that these are the right columns"
+        f"{name}: no row has both what is needed in text column {quoted(columns.text)} and label column"
+        f" {quoted(columns.label)} ({counts}): check that these are the right columns"
     )

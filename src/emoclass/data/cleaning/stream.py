@@ -60,7 +60,7 @@ class LabelledReader:
             stack.enter_context(self._reader)
             self._columns, names = self._choose_columns()
             self._text = names.index(self._columns.text)
-            self._label = names.index(self._columns.label or "")
+            self._label = names.index(self._columns.label)
             self.notes = (*self._reader.notes, *self._columns.notes)
             self._stack = stack.pop_all()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from emoclass.data.columns.cells import cell_label, cell_text
-from emoclass.data.columns.quoting import listed, quoted
+from emoclass.data.columns.naming import listed, quoted
 from emoclass.errors import DataError
 
 TEXT_NAMES = (
@@ -27,10 +27,16 @@ _FEW_ROWS = 20
 
 @dataclass(frozen=True)
 class Columns:
-    """The chosen columns; ``notes`` says what was chosen by content, and how to choose otherwise."""
+    """The chosen columns.
+
+    Attributes:
+        text: Name of the text column.
+        label: Name of the label column; empty if none was needed.
+        notes: What was chosen by content, and how to choose otherwise.
+    """
 
     text: str
-    label: str | None = None
+    label: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -106,7 +112,7 @@ def choose_columns(
         label = chooser.label_by_content(text)
     if has_header_line and by_name == (None, None):
         chooser.check_header(text, [label] if label is not None else [name for name in columns if name != text])
-    return Columns(text, label, chooser.notes(by_name, text, label))
+    return Columns(text, label or "", chooser.notes(by_name, text, label))
 
 
 def has_text_column(columns: Sequence[str], text_column: str | None) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from emoclass.data.columns.quoting import listed, quoted
+from emoclass.data.columns.naming import listed, quoted
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:

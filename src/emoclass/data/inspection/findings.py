@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from emoclass.data.columns.quoting import listed, quoted
+from emoclass.data.columns.naming import listed, quoted
 from emoclass.data.inspection.results import Finding
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
             f" {rows}: choose one label for each",
         )
     yield from _near(part)
-    if part.label_column is not None:
-        yield from _classes(part)
+    yield from _classes(part)
     yield from _traits(part)
     if part.tokens is not None and part.tokens.over_limit:
         over, limit = part.tokens.over_limit, part.tokens.limit

@@ -74,7 +74,7 @@ def _inspect_part(part: str, data: CleanData, duplicates: Duplicates, tokens: To
         label_column=data.columns.label,
         removed=data.removed_counts,
         classes=tuple(ClassCount(name, counts[name], counts[name] / len(data)) for name in names),
-        imbalance_ratio=max(counts.values()) / min(counts.values()) if counts else 1.0,
+        imbalance_ratio=max(counts.values()) / min(counts.values()),
         conflicts=len(data.conflicts),
         conflict_examples=data.conflicts[:_SHOWN_CONFLICTS],
         duplicates=duplicates,

@@ -53,7 +53,7 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
 
     Raises:
         ConfigError: cleanlab is not installed.
-        DataError: there are no labels, or a class has too few rows.
+        DataError: A class has too few rows.
     """
     require_packages()
     import numpy as np
@@ -63,8 +63,6 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
 
-    if not data.labels:
-        raise DataError(f"{data.name}: --label-noise needs labels: pass --label-column")
     names = LabelSet.from_labels(data.labels, where=f"{data.name}: ")
     labels = names.encode(data.labels)
     if np.bincount(labels).min() < _FOLDS:

@@ -79,7 +79,7 @@ class Repetition:
 
     Attributes:
         texts: the first of them.
-        labels: their labels; empty where there are none.
+        labels: their labels.
         rows: their 1-based data rows.
         size: how many there are in all.
     """
@@ -158,7 +158,7 @@ class PartInspection:
     rows: int
     kept_rows: int
     text_column: str
-    label_column: str | None
+    label_column: str
     removed: dict[str, int]
     classes: tuple[ClassCount, ...]
     imbalance_ratio: float

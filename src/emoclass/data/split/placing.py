@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from emoclass.data.columns.quoting import quoted
+from emoclass.data.columns.naming import quoted
 from emoclass.data.split.groups import Groups
 from emoclass.errors import DataError
 

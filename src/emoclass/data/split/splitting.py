@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from emoclass.data.columns.quoting import quoted
+from emoclass.data.columns.naming import quoted
 from emoclass.data.similarity.near import duplicate_groups
 from emoclass.data.split.balancing import balance
 from emoclass.data.split.groups import Groups, digest

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.columns.cells import cell_label
 from emoclass.data.columns.labels import LabelSet, sorted_names
-from emoclass.data.columns.quoting import listed, quoted
+from emoclass.data.columns.naming import listed, quoted
 from emoclass.data.similarity.near import duplicate_groups, merge_groups
 from emoclass.data.split.splitting import DEFAULT_RATIOS, Ratios, largest_deviation, split_indices
 from emoclass.data.tables.part_files import schema_of, write_rows
@@ -128,8 +128,6 @@ def write_split(
     """
     import numpy as np
 
-    if data.columns.label is None:
-        raise DataError(f"{table.name}: has no label column to split by: pass --label-column")
     LabelSet.from_labels(data.labels, where=f"{table.name}: column {quoted(data.columns.label)}: ")
     target = free_directory(directory, "the split")
     groups = _groups(table, data, group_column, keep_duplicates)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
-from emoclass.data.columns.quoting import listed
+from emoclass.data.columns.naming import listed
 from emoclass.data.tables.decoding import TextLines
 from emoclass.data.tables.delimited import DelimitedRows
 from emoclass.data.tables.formats import LINES

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
 from emoclass.data.columns.cells import cell_text, json_text
-from emoclass.data.columns.quoting import quoted
+from emoclass.data.columns.naming import quoted
 from emoclass.errors import DataError, one_line
 
 # Rows of a parquet row group, and bytes of text after which one is written anyway.
