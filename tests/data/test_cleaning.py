@@ -47,7 +47,7 @@ def test_texts_that_differ_at_all_are_no_duplicates(cleaned):
 
 def test_conflicts_are_kept_and_reported_with_their_rows(cleaned):
     data = cleaned("text,label\na,joy\nb,sad\na,sad\na,joy\na,fear\na,sad\n")
-    assert data.conflicts == (Conflict("a", ("joy", "sad", "fear"), (1, 3, 5)),)
+    assert data.conflicts == (Conflict("a", ("joy", "sad", "fear"), (1, 3, 5), (2, 4, 6)),)
     assert data.rows.tolist() == [1, 2, 3, 5]
     assert data.removed == {"duplicate": (4, 6)}
 

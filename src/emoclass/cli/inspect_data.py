@@ -224,11 +224,13 @@ def _repetitions(title: str, repetitions: tuple[Repetition, ...]) -> rich_table.
     from emoclass.cli import _console as console
 
     rows = [
-        [row, label, _short(text)]
+        [row, line, label, _short(text)]
         for each in repetitions
-        for row, label, text in zip(each.rows, each.labels, each.texts, strict=True)
+        for row, line, label, text in zip(
+            each.rows, each.lines or [""] * len(each.rows), each.labels, each.texts, strict=True
+        )
     ]
-    return console.table(title, ["row", "label", "text"], rows, text_columns=3)
+    return console.table(title, ["row", "line", "label", "text"], rows, text_columns=4)
 
 
 def _leak(leak: Leak) -> rich_table.Table:
@@ -248,9 +250,12 @@ def _suspects(suspects: list[Suspect]) -> rich_table.Table:
 
     return console.table(
         f"{len(suspects)} labels are probably wrong, the most suspicious first (--json has all)",
-        ["row", "label", "rather", "text"],
-        [[each.row, each.label, each.suggestion, _short(each.text)] for each in suspects[:_SHOWN_SUSPECTS]],
-        text_columns=4,
+        ["row", "line", "label", "rather", "text"],
+        [
+            [each.row, each.line or "", each.label, each.suggestion, _short(each.text)]
+            for each in suspects[:_SHOWN_SUSPECTS]
+        ],
+        text_columns=5,
     )
 
 

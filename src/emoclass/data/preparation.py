@@ -116,6 +116,7 @@ def select(data: CleanData, indices: Sequence[int] | npt.NDArray[np.int64]) -> C
         texts=[data.texts[i] for i in indices],
         labels=[data.labels[i] for i in indices],
         rows=data.rows[indices],
+        lines=data.lines[indices],
         removed={},
         conflicts=(),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from emoclass.data.columns.cells import cell_label, cell_text
 from emoclass.data.columns.choosing import Columns
-from emoclass.data.columns.naming import quoted
+from emoclass.data.columns.naming import located, quoted
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,11 +23,19 @@ REASONS = ("null_text", "blank_text", "null_label", "blank_label", "duplicate")
 
 @dataclass(frozen=True)
 class Conflict:
-    """One text that stands in the table with several labels; ``labels[i]`` is the label in ``rows[i]``."""
+    """A text with several labels.
+
+    Attributes:
+        text: The text.
+        labels: Its labels.
+        rows: 1-based data row of the first occurrence of each label.
+        lines: Line where each of the rows starts; empty for Parquet.
+    """
 
     text: str
     labels: tuple[str, ...]
     rows: tuple[int, ...]
+    lines: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +65,7 @@ class CleanData:
         texts: as they stand in the table.
         labels: class names.
         rows: int64[texts], 1-based data row of each text.
+        lines: int64[texts], 1-based line where the row of each text starts; 0 for parquet.
         total_rows: data rows before cleaning.
         removed: 1-based data rows by reason; a row has one reason, the first that applies.
         conflicts: texts with two or more labels; all of their rows are kept.
@@ -67,6 +76,7 @@ class CleanData:
     texts: list[str]
     labels: list[str]
     rows: "NDArray[np.int64]"
+    lines: "NDArray[np.int64]"
     total_rows: int
     removed: dict[str, tuple[int, ...]] = field(default_factory=dict)
     conflicts: tuple[Conflict, ...] = ()
@@ -78,6 +88,14 @@ class CleanData:
     def removed_counts(self) -> dict[str, int]:
         """Number of removed rows for every reason, zeros included."""
         return {reason: len(self.removed.get(reason, ())) for reason in REASONS}
+
+    def origin(self, position: int) -> tuple[int, int | None]:
+        """Return the 1-based data row of a text and the line where it starts, ``None`` for Parquet."""
+        return int(self.rows[position]), int(self.lines[position]) or None
+
+    def lines_of(self, positions: Iterable[int]) -> tuple[int, ...]:
+        """Return the lines where rows start, by the positions of their texts; none for Parquet."""
+        return tuple(int(self.lines[position]) for position in positions if self.lines[position])
 
     def blocks(self) -> Iterator[Block]:
         """The rows that stay, a part at a time."""
@@ -114,19 +132,22 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
     try:
         sieve.run(texts, frame[columns.label].tolist())
     except DataError as error:
-        raise DataError(f"{table.name}: row {sieve.row}: {error}") from error
+        row = located(sieve.row, int(table.lines[sieve.row - 1]))
+        raise DataError(f"{table.name}: {row}: {error}") from error
     if not sieve.rows:
         counts = {reason: len(rows) for reason, rows in sieve.removed.items()}
         raise DataError(nothing_left(table.name, columns, counts))
+    rows = np.array(sieve.rows, dtype=np.int64)
     return CleanData(
         name=table.name,
         columns=columns,
         texts=sieve.texts,
         labels=sieve.labels,
-        rows=np.array(sieve.rows, dtype=np.int64),
+        rows=rows,
+        lines=table.lines[rows - 1],
         total_rows=len(texts),
         removed={reason: tuple(sieve.removed[reason]) for reason in REASONS if reason in sieve.removed},
-        conflicts=sieve.conflicts(),
+        conflicts=sieve.conflicts(table.lines),
     )
 
 
@@ -167,11 +188,13 @@ class _Sieve:
         self.labels.append(label)
         self.rows.append(self.row)
 
-    def conflicts(self) -> tuple[Conflict, ...]:
-        return tuple(
-            Conflict(text, tuple(self.labels[i] for i in positions), tuple(self.rows[i] for i in positions))
-            for text, positions in self._again.items()
-        )
+    def conflicts(self, lines: "NDArray[np.int64]") -> tuple[Conflict, ...]:
+        conflicts = []
+        for text, positions in self._again.items():
+            rows = tuple(self.rows[position] for position in positions)
+            starts = tuple(int(lines[row - 1]) for row in rows if lines[row - 1])
+            conflicts.append(Conflict(text, tuple(self.labels[position] for position in positions), rows, starts))
+        return tuple(conflicts)
 
 
 def nothing_left(name: str, columns: Columns, removed: Mapping[str, int]) -> str:

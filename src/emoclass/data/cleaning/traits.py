@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from emoclass.data.cleaning.cleaning import CleanData
 
 _SHOWN = 3
 _SHOWN_CHARACTERS = 80
@@ -42,12 +44,16 @@ class Trait:
         rows: how many texts.
         share: their share.
         examples: the first of them, cut short.
+        first_row: 1-based data row of the first of them.
+        first_line: line where that row starts; None for Parquet.
     """
 
     name: str
     rows: int
     share: float
     examples: tuple[str, ...]
+    first_row: int
+    first_line: int | None
 
 
 def is_placeholder(text: str) -> bool:
@@ -81,12 +87,12 @@ _CHECKS: dict[str, Callable[[str], object]] = {
 }
 
 
-def find_traits(texts: Sequence[str]) -> tuple[Trait, ...]:
+def find_traits(data: CleanData) -> tuple[Trait, ...]:
     """Return the traits that occur, in a fixed order."""
     traits = []
     for name, check in _CHECKS.items():
-        found = [text for text in texts if check(text)]
+        found = [position for position, text in enumerate(data.texts) if check(text)]
         if found:
-            examples = tuple(text[:_SHOWN_CHARACTERS] for text in found[:_SHOWN])
-            traits.append(Trait(name, len(found), len(found) / len(texts), examples))
+            examples = tuple(data.texts[position][:_SHOWN_CHARACTERS] for position in found[:_SHOWN])
+            traits.append(Trait(name, len(found), len(found) / len(data), examples, *data.origin(found[0])))
     return tuple(traits)

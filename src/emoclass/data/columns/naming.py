@@ -1,4 +1,4 @@
-"""Names and texts of the data in messages."""
+"""How messages name columns, classes, texts and rows."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -11,6 +11,11 @@ def quoted(text: str) -> str:
     for character in {c for c in text if unicodedata.category(c) == "Cf"}:
         shown = shown.replace(repr(character)[1:-1], character)
     return shown
+
+
+def located(row: int, line: int | None) -> str:
+    """Return how to find a 1-based data row: with the line where it starts, if the input has lines."""
+    return f"row {row} (line {line})" if line else f"row {row}"
 
 
 def listed(names: Iterable[str], *, most: int = 20) -> str:

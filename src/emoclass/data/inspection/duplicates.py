@@ -86,6 +86,7 @@ def _repetition(data: CleanData, members: Sequence[int]) -> Repetition:
         texts=tuple(data.texts[i] for i in shown),
         labels=tuple(data.labels[i] for i in shown),
         rows=tuple(int(data.rows[i]) for i in shown),
+        lines=data.lines_of(shown),
         size=len(members),
     )
 

@@ -4,13 +4,15 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from emoclass.data.columns.naming import listed, quoted
+from emoclass.data.columns.naming import listed, located, quoted
 from emoclass.data.inspection.results import Finding
 
 if TYPE_CHECKING:
-    from emoclass.data.inspection.results import Leak, PartInspection
+    from emoclass.data.cleaning.cleaning import Conflict
+    from emoclass.data.inspection.results import Leak, PartInspection, Repetition
 
 # A class with fewer rows has no row or a single one in a tenth of the data.
 SMALL_CLASS = 10
@@ -26,7 +28,7 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
     yield from _removed_rows(part)
     if part.conflicts:
         first = part.conflict_examples[0]
-        rows = _rows_with_labels(first.rows, first.labels)
+        rows = _with_labels(first)
         yield Finding(
             "conflicting_labels",
             "decide",
@@ -89,7 +91,7 @@ def _near(part: "PartInspection") -> Iterator[Finding]:
         )
     if found.near_conflicts:
         first = found.near_conflict_examples[0]
-        rows = _rows_with_labels(first.rows[:2], first.labels[:2])
+        rows = _with_labels(first, most=2)
         yield Finding(
             "near_conflicts",
             "decide",
@@ -113,7 +115,8 @@ def _traits(part: "PartInspection") -> Iterator[Finding]:
     for trait in part.traits:
         severity, what, advice = _TRAITS[trait.name]
         where = f"{_count(trait.rows, 'text', 'texts')} ({trait.share:.1%})"
-        message = f"{what} in {where}, the first {quoted(trait.examples[0])}: {advice}"
+        first = f"{quoted(trait.examples[0])} in {located(trait.first_row, trait.first_line)}"
+        message = f"{what} in {where}, the first {first}: {advice}"
         yield Finding(trait.name, severity, part.part, message)
 
 
@@ -160,8 +163,9 @@ def _classes(part: "PartInspection") -> Iterator[Finding]:
         yield Finding("single_class", "decide", part.part, message)
     small = [entry for entry in part.classes if entry.count < SMALL_CLASS]
     if small:
-        listed = _named([f"{entry.name} ({entry.count})" for entry in small])
-        message = f"{listed} below {SMALL_CLASS} rows: add rows, merge or remove such classes"
+        sizes = _named([f"{entry.name} ({entry.count})" for entry in small])
+        first = f"{quoted(small[-1].name)} is first in {located(small[-1].first_row, small[-1].first_line)}"
+        message = f"{sizes} below {SMALL_CLASS} rows, {first}: add rows, merge or remove such classes"
         yield Finding("small_class", "decide", part.part, message)
     if part.imbalance_ratio >= IMBALANCE:
         largest, smallest = part.classes[0], part.classes[-1]
@@ -183,8 +187,9 @@ def _similar(names: list[str]) -> list[list[str]]:
     return [same for same in by_fold.values() if len(same) > 1]
 
 
-def _rows_with_labels(rows: Sequence[int], labels: Sequence[str]) -> str:
-    return ", ".join(f"row {row} {quoted(label)}" for row, label in zip(rows, labels, strict=True))
+def _with_labels(rows: "Conflict | Repetition", *, most: int | None = None) -> str:
+    places = map(located, rows.rows, rows.lines or [None] * len(rows.rows))
+    return ", ".join(f"{place} {quoted(label)}" for place, label in islice(zip(places, rows.labels, strict=True), most))
 
 
 def _count(number: int, one: str, many: str) -> str:

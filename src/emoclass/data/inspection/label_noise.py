@@ -23,6 +23,7 @@ class Suspect:
 
     Attributes:
         row: 1-based data row.
+        line: Line where the row starts; ``None`` for Parquet.
         text: its text.
         label: the label it has.
         suggestion: what the model takes for more probable.
@@ -30,6 +31,7 @@ class Suspect:
     """
 
     row: int
+    line: int | None
     text: str
     label: str
     suggestion: str
@@ -80,7 +82,7 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
     rows = np.flatnonzero(found)
     return [
         Suspect(
-            row=int(data.rows[i]),
+            *data.origin(i),
             text=data.texts[i],
             label=data.labels[i],
             suggestion=names.names[int(probabilities[i].argmax())],

@@ -26,11 +26,21 @@ class Finding:
 
 @dataclass(frozen=True)
 class ClassCount:
-    """One class and how many of the kept rows it has."""
+    """One class among the kept rows.
+
+    Attributes:
+        name: The class.
+        count: Its rows.
+        share: Their share of the kept rows.
+        first_row: 1-based data row of its first one.
+        first_line: Line where that row starts; ``None`` for Parquet.
+    """
 
     name: str
     count: int
     share: float
+    first_row: int
+    first_line: int | None
 
 
 @dataclass(frozen=True)
@@ -81,12 +91,14 @@ class Repetition:
         texts: the first of them.
         labels: their labels.
         rows: their 1-based data rows.
+        lines: lines where these rows start; empty for Parquet.
         size: how many there are in all.
     """
 
     texts: tuple[str, ...]
     labels: tuple[str, ...]
     rows: tuple[int, ...]
+    lines: tuple[int, ...]
     size: int
 
 
