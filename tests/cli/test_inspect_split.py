@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from emoclass.cli._console import clean_text
 from emoclass.data.cleaning.cleaning import clean
+from emoclass.data.cleaning.traits import is_damaged
 from emoclass.data.inspection.label_noise import find_suspects
 from emoclass.data.options import DataOptions
 
@@ -350,3 +352,64 @@ def test_the_account_of_changes_holds_what_a_table_of_another_format_holds(cli: 
     assert cli("inspect-data", path, "--base-model", "none", "--fix", tmp_path / "fixed.jsonl").exit_code == 0
     (change,) = read(tmp_path / "fixed.changes.csv")
     assert (change["reason"], change["text"]) == ("null_label", "a\N{REPLACEMENT CHARACTER}b")
+
+
+LANGUAGES = {
+    "persian": "امروز می‌خواهم به خانه‌ی دوستم بروم، خیلی خوش‌حالم!",
+    "urdu": "میں آج بہت خوش ہوں۔ شکریہ!",
+    "arabic": "قال: \u200f«أنا سعيدٌ جدًّا اليوم»\u200f، والحمد لله ﷺ",
+    "hebrew": "אני שמח מאוד היום \u200e(2024)\u200e, תודה!",
+    "hindi": "मुझे बहुत खुशी हुई, क्‍योंकि तुम आए",
+    "bengali": "আমি আজ খুব খুশি, র‍্যাব এসেছে",
+    "malayalam": "എനിക്ക് സന്തോഷമായി, അവന്‍ വന്നു",
+    "sinhala": "ශ්‍රී ලංකාව ලස්සනයි, මම සතුටින්",
+    "khmer": "ថ្ងៃនេះ\u200bខ្ញុំ\u200bសប្បាយ\u200bចិត្ត\u200bណាស់",
+    "thai": "วันนี้ฉันมีความสุขมาก",
+    "mongolian": "ᠮᠣᠩᠭᠣᠯ\u180eᠠ",
+    "chinese": "今天我很高兴，谢谢大家！",
+    "japanese": "今日はとても楽しかった。ｶﾞﾝﾊﾞﾚ！(´・ω・`)",
+    "korean": "오늘 정말 행복해요 ㅠㅠ ㅋㅋ",
+    "russian": "Я так счастлив сегодня — «ура»! Ёлки…",
+    "ukrainian": "«Ґанок» і «Її» – я щасливий",
+    "greek": "Είμαι πολύ χαρούμενος σήμερα· «ναι»",
+    "vietnamese": "Hôm nay tôi rất vui, cảm ơn bạn nhiều ạ. “Ừ, à”",
+    "german": "»Übermut« tut selten gut, sagte sie – »Ärger« gab es, 5 €. Donau\u00addampfschiff",
+    "danish": "»Åh nej« sagde hun, „æblet“ er væk",
+    "polish": "Jestem szczęśliwa, »Żal« i „źle” minęły",
+    "french": "J’étais déçue… « ça alors » ; «À bientôt» l’œuvre à 20°",
+    "portuguese": "“AMANHÃ”, disse ela, NÃO É MAÇÃ; “Â” é letra",
+    "romanian": "scris cu „â” din „a”, ROMÂNIA mea",
+    "icelandic": "Ég er svo ánægður, þetta er æðislegt „þ“",
+    "spanish": "¡Él! “¿Ñandú?” ¬¬ ¬_¬ qué pasó mañana",
+    "turkish": "Bugün çok mutluyum, teşekkürler İstanbul’a",
+    "yoruba": "Inú mi dùn púpọ̀ lónìí ẹ ṣé",
+    "emoji": "family 👨‍👩‍👧‍👦 and 🏳️‍🌈 and ❤️‍🔥 👍🏿 🇫🇷 🏴󠁧󠁢󠁥󠁮󠁧󠁿 1️⃣ so happy",
+}
+
+
+def test_no_script_is_taken_for_damage_repaired_or_printed_otherwise(cli: Run, tmp_path: Path) -> None:
+    rows = [(text, label) for text in LANGUAGES.values() for label in ("خوش‌حال", "क्‍रोध")]
+    path = write(tmp_path / "a.csv", rows)
+    result = cli("inspect-data", path, "--base-model", "none", "--json", "--fix", tmp_path / "fixed.csv")
+    part = json.loads(result.stdout)["parts"][0]
+    assert {trait["name"] for trait in part["traits"]} <= {"emoji"}
+    assert [(row["text"], row["label"]) for row in read(tmp_path / "fixed.csv")] == rows
+    (conflicts,) = (f for f in json.loads(result.stdout)["findings"] if f["code"] == "conflicting_labels")
+    assert "'خوش‌حال'" in conflicts["message"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_script_is_printed_as_it_is(language: str) -> None:
+    assert clean_text(LANGUAGES[language]) == LANGUAGES[language]
+
+
+@pytest.mark.parametrize("control", ["\x1b[31m", "\x07", "\u202e", "\u2066", "\u2028", "\x9b"])
+def test_what_could_change_the_terminal_or_the_order_of_a_line_is_not_printed(control: str) -> None:
+    assert control[0] not in clean_text(f"a {control} b")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "mac_roman"])
+def test_utf8_that_was_read_in_another_encoding_is_still_damage(encoding: str) -> None:
+    languages = ["german", "french", "portuguese", "vietnamese", "polish", "russian", "greek", "turkish", "icelandic"]
+    damaged = [LANGUAGES[language].encode().decode(encoding, "replace") for language in languages]
+    assert [is_damaged(text.replace("\ufffd", "")) for text in damaged] == [True] * len(languages)

@@ -5,8 +5,14 @@ import os
 import pytest
 
 from emoclass.data.cleaning.cleaning import clean
-from emoclass.data.tables.table import read_table
+from emoclass.data.tables import table
+from emoclass.data.tables.records import open_records
 from emoclass.errors import DataError
+
+
+def read_table(source, **options):
+    """Read a whole table; the options are those of ``open_records``."""
+    return table.read_table(open_records(source, **options))
 
 
 @pytest.fixture
@@ -51,8 +57,8 @@ def cleaned(write):
     """Write a file, read, choose columns and clean."""
 
     def cleaned(content, name="data.csv", **options):
-        table = read_table(write(content, name))
-        return clean(table, table.choose_columns(**options))
+        read = read_table(write(content, name))
+        return clean(read, read.choose_columns(**options))
 
     return cleaned
 

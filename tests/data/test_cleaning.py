@@ -7,7 +7,8 @@ import pytest
 from emoclass.data.cleaning.cleaning import Conflict, clean
 from emoclass.data.columns.cells import cell_label, cell_text
 from emoclass.data.columns.choosing import Columns
-from emoclass.data.tables.table import Table, read_table
+from emoclass.data.tables.table import Table
+from tests.data.conftest import read_table
 
 
 def test_texts_stay_untouched_and_labels_are_stripped(cleaned):
@@ -46,7 +47,7 @@ def test_texts_that_differ_at_all_are_no_duplicates(cleaned):
 
 def test_conflicts_are_kept_and_reported_with_their_rows(cleaned):
     data = cleaned("text,label\na,joy\nb,sad\na,sad\na,joy\na,fear\na,sad\n")
-    assert data.conflicts == (Conflict("a", ("joy", "sad", "fear"), (1, 3, 5)),)
+    assert data.conflicts == (Conflict("a", ("joy", "sad", "fear"), (1, 3, 5), (2, 4, 6)),)
     assert data.rows.tolist() == [1, 2, 3, 5]
     assert data.removed == {"duplicate": (4, 6)}
 
@@ -100,13 +101,6 @@ def test_texts_of_other_types_become_strings():
     assert cell_text("café".encode()) == "café"
 
 
-def test_a_table_without_labels_is_cleaned_too(cleaned):
-    data = cleaned("text\na\n\nb\na\n", need_label=False)
-    assert data.texts == ["a", "b"]
-    assert data.labels == []
-    assert data.removed == {"duplicate": (3,)}
-
-
 def test_nothing_left_says_why(error_of, write):
     table = read_table(write("text,label\n ,joy\nb,\nc,\n"))
     message = error_of(clean, table, Columns("text", "label"))
@@ -116,6 +110,6 @@ def test_nothing_left_says_why(error_of, write):
 
 
 def test_binary_cells_are_refused_with_their_row(error_of):
-    frame = pd.DataFrame({"text": ["a", b"\xff\xd8"]}, dtype=object)
-    message = error_of(clean, Table("x.parquet", frame, np.zeros(2, np.int64), "parquet"), Columns("text"))
+    frame = pd.DataFrame({"text": ["a", b"\xff\xd8"], "label": ["joy", "sad"]}, dtype=object)
+    message = error_of(clean, Table("x.parquet", frame, np.zeros(2, np.int64), "parquet"), Columns("text", "label"))
     assert message.startswith("x.parquet: row 2: a value is binary")

@@ -1,7 +1,7 @@
 import pytest
 
 from emoclass.data.columns.choosing import choose_columns
-from emoclass.data.tables.table import read_table
+from tests.data.conftest import read_table
 
 
 @pytest.fixture
@@ -18,6 +18,17 @@ def choose_error(write, error_of):
         return error_of(read_table(write(content, name)).choose_columns, **options)
 
     return choose_error
+
+
+@pytest.fixture
+def choose_text(write):
+    """Choose columns as ``predict`` does, which needs no labels."""
+
+    def choose_text(content, name="data.csv"):
+        frame = read_table(write(content, name)).frame
+        return choose_columns(name, list(frame.columns), lambda column: frame[column].tolist(), need_label=False)
+
+    return choose_text
 
 
 PEOPLE = "id,author,said,feels\n" + "".join(
@@ -124,10 +135,10 @@ def test_several_likely_texts_are_listed(choose_error):
     assert "'title', 'story' could all hold the texts" in choose_error("title,story,feels\n" + rows)
 
 
-def test_a_table_without_labels(choose, choose_error):
+def test_a_table_without_labels(choose_text, choose_error):
     assert "add a label column" in choose_error("text\na\n")
-    columns = choose("text\na\n", need_label=False)
-    assert (columns.text, columns.label) == ("text", None)
+    columns = choose_text("text\na\n")
+    assert (columns.text, columns.label) == ("text", "")
 
 
 def test_a_first_line_of_data_is_noticed(choose_error):
@@ -146,10 +157,10 @@ def test_a_column_of_labels_may_be_named_like_one_of_them(choose):
     assert choose(lines).label == "sarcasm"
 
 
-def test_a_first_line_of_data_is_noticed_where_no_labels_are_needed(choose_error):
+def test_a_first_line_of_data_is_noticed_where_no_labels_are_needed(choose_text, error_of):
     lines = "i am so happy today,joy\nthis is really sad news,sadness\nso glad to be here,joy\nall is lost,sadness\n"
-    assert "first line seems to be data" in choose_error(lines, need_label=False)
-    assert "'joy'" in choose_error("7," + lines.replace("\n", "\n8,", 3), need_label=False)
+    assert "first line seems to be data" in error_of(choose_text, lines)
+    assert "'joy'" in error_of(choose_text, "7," + lines.replace("\n", "\n8,", 3))
 
 
 def test_a_first_line_of_data_is_noticed_in_a_stream(error_of):
@@ -159,9 +170,9 @@ def test_a_first_line_of_data_is_noticed_in_a_stream(error_of):
 
 
 @pytest.mark.parametrize("header", ["what they said,joy", "said,how", "what they said,id"])
-def test_names_are_no_data_where_no_labels_are_needed(choose, header):
+def test_names_are_no_data_where_no_labels_are_needed(choose_text, header):
     lines = f"{header}\n" + "what a good day it was,0\nwhat a bad day it was,1\n" * 5
-    assert choose(lines, need_label=False).text == header.split(",")[0]
+    assert choose_text(lines).text == header.split(",")[0]
 
 
 def test_a_question_as_column_name_is_no_data(choose):

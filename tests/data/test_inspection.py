@@ -4,7 +4,7 @@ import pytest
 
 from emoclass.data.cleaning.cleaning import clean
 from emoclass.data.inspection.inspection import inspect
-from emoclass.data.tables.table import read_table
+from tests.data.conftest import read_table
 
 
 def table(counts, start=0):
@@ -55,9 +55,14 @@ def test_without_a_token_counter_there_are_no_tokens(cleaned):
             table({"joy": 10, "sad": 10}) + "oh,joy\noh,sad\n",
             "conflicting_labels",
             "decide",
-            "row 21 'joy', row 22 'sad'",
+            "row 21 (line 22) 'joy', row 22 (line 23) 'sad'",
         ),
-        (table({"joy": 10, "sad": 9}), "small_class", "decide", "'sad (9)' below 10 rows"),
+        (
+            table({"joy": 10, "sad": 9}),
+            "small_class",
+            "decide",
+            "'sad (9)' below 10 rows, 'sad' is first in row 11 (line 12): ",
+        ),
         (table({"joy": 200, "sad": 20}), "imbalance", "decide", "10 times"),
         (table({"joy": 10, "Joy": 10, "sad": 10}), "similar_labels", "decide", "'Joy', 'joy'"),
         (table({"so sad": 10, "sosad": 10}), "similar_labels", "decide", "differ only by case, blanks or accents"),
@@ -124,7 +129,9 @@ def test_rows_that_are_shown_of_a_near_conflict_have_different_labels(cleaned):
     inspection = inspect({"all": cleaned(table({"joy": 20, "sad": 25}) + rows)})
     (example,) = inspection.parts[0].duplicates.near_conflict_examples
     assert (example.labels[:2], example.rows[:2], example.size) == (("joy", "sad"), (46, 53), 9)
-    assert "row 46 'joy', row 53 'sad'" in next(f.message for f in inspection.findings if f.code == "near_conflicts")
+    assert "row 46 (line 47) 'joy', row 53 (line 54) 'sad'" in next(
+        f.message for f in inspection.findings if f.code == "near_conflicts"
+    )
 
 
 def test_near_duplicates_between_parts_are_leaks(write):
@@ -182,13 +189,31 @@ def test_the_dictionary_is_plain_json_in_snake_case(cleaned):
     assert set(described) == {"parts", "leaks", "findings", "needs_decision"}
     part = described["parts"][0]
     assert part["part"] == "all"
-    assert part["classes"][0] == {"name": "joy", "count": 11, "share": 0.5}
-    assert part["conflict_examples"] == [{"text": "oh", "labels": ["joy", "sad"], "rows": [21, 22]}]
+    assert part["classes"][0] == {"name": "joy", "count": 11, "share": 0.5, "first_row": 1, "first_line": 2}
+    assert part["conflict_examples"] == [{"text": "oh", "labels": ["joy", "sad"], "rows": [21, 22], "lines": [22, 23]}]
     assert part["tokens"]["share_over_limit"] == 0.0
     assert part["removed"]["duplicate"] == 0
 
 
-def test_a_table_without_labels_is_described_too(cleaned):
-    inspection = inspect({"all": cleaned("text\na\nb\n", need_label=False)})
-    assert inspection.parts[0].classes == ()
-    assert inspection.findings == ()
+TWO_LINES = '"a\nb",joy\n\n'
+
+
+def test_rows_are_named_with_the_lines_where_they_start(cleaned):
+    rows = TWO_LINES + table({"joy": 20, "sad": 20}).removeprefix("text,label\n") + "oh,joy\noh,sad\nN/A,envy\n"
+    inspection = inspect({"all": cleaned("text,label\n" + rows)})
+    messages = {finding.code: finding.message for finding in inspection.findings}
+    assert "row 42 (line 45) 'joy', row 43 (line 46) 'sad'" in messages["conflicting_labels"]
+    assert "'envy' is first in row 44 (line 47)" in messages["small_class"]
+    assert "'N/A' in row 44 (line 47)" in messages["placeholder"]
+
+
+def test_rows_of_parquet_have_no_lines(cleaned, write, tmp_path):
+    content = "text,label\n" + table({"joy": 20, "sad": 20}).removeprefix("text,label\n") + "oh,joy\noh,sad\nx,envy\n"
+    read_table(write(content)).frame.to_parquet(tmp_path / "data.parquet")
+    read = read_table("data.parquet")
+    inspection = inspect({"all": clean(read, read.choose_columns())})
+    messages = {finding.code: finding.message for finding in inspection.findings}
+    assert "row 41 'joy', row 42 'sad'" in messages["conflicting_labels"]
+    assert "'envy' is first in row 43:" in messages["small_class"]
+    (part,) = inspection.to_dict()["parts"]
+    assert (part["conflict_examples"][0]["lines"], part["classes"][-1]["first_line"]) == ((), None)

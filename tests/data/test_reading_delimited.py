@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from emoclass.data.tables.records import open_records
-from emoclass.data.tables.table import read_table
 from emoclass.errors import ConfigError
+from tests.data.conftest import read_table
 
 
 def rows(source, **options):

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from emoclass.data.tables.records import open_records
-from emoclass.data.tables.table import read_table
+from tests.data.conftest import read_table
 
 
 def test_values_keep_their_types(write):

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emoclass.data.tables.records import open_records
-from emoclass.data.tables.table import read_table
+from tests.data.conftest import read_table
 
 
 def write_parquet(columns, path="data.parquet"):

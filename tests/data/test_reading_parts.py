@@ -1,6 +1,7 @@
 import pytest
 
-from emoclass.data.tables.parts import find_parts, read_parts
+from emoclass.data.options import DataOptions
+from emoclass.data.tables.parts import find_parts
 
 CSV = "text,label\na,joy\n"
 
@@ -44,12 +45,12 @@ def test_what_is_no_directory_is_refused(tmp_path, error_of):
 
 def test_a_file_is_one_table_and_a_directory_its_parts(folder):
     path = folder("train.csv", "test.csv")
-    assert {part: table.name for part, table in read_parts(path / "train.csv").items()} == {
+    assert {part: table.name for part, table in DataOptions().read_parts(path / "train.csv").items()} == {
         "all": str(path / "train.csv")
     }
-    assert list(read_parts(path)) == ["train", "test"]
-    assert list(read_parts(path, only=("test",))) == ["test"]
+    assert list(DataOptions().read_parts(path)) == ["train", "test"]
+    assert list(DataOptions().read_parts(path, only=("test",))) == ["test"]
 
 
 def test_a_part_that_is_asked_for_must_be_there(folder, error_of):
-    assert "has no test file" in error_of(read_parts, folder("train.csv"), only=("test",))
+    assert "has no test file" in error_of(DataOptions().read_parts, folder("train.csv"), only=("test",))

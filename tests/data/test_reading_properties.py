@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from emoclass.data.cleaning.cleaning import clean
 from emoclass.data.inspection.inspection import inspect
-from emoclass.data.tables.table import read_table
 from emoclass.errors import DataError
+from tests.data.conftest import read_table
 
 # Neither half surrogates nor NUL can stand in a text file.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

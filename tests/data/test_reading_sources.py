@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from emoclass.data.tables.records import open_records
-from emoclass.data.tables.table import read_table
 from emoclass.errors import ConfigError
+from tests.data.conftest import read_table
 
 CSV = "text,label\nI’m so glad — café,joy\nplain,sad\n"
 

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from emoclass.data.cleaning.cleaning import clean
+from emoclass.data.options import DataOptions
 from emoclass.data.split import writing as split_writing
 from emoclass.data.split.writing import write_split
-from emoclass.data.tables.parts import read_parts
-from emoclass.data.tables.table import read_table
+from tests.data.conftest import read_table
 
 ROWS = [(f'say "{i}", ok;\nor\rnot\t{i}', "joy" if i % 2 else "sad", f"né {i}") for i in range(40)]
 CSV = 'text,label,"a note"\n' + "".join(
@@ -46,7 +46,7 @@ def test_all_rows_and_columns_come_back_from_the_parts(write, name):
     result = split(name if name == "data.csv" else convert("data.csv", name))
     suffix = name.removeprefix("data")
     assert result.files == {"train": f"train{suffix}", "val": f"val{suffix}", "test": f"test{suffix}"}
-    parts = read_parts("out")
+    parts = DataOptions().read_parts("out")
     rows = {part: [tuple(row) for row in table.frame.itertuples(index=False)] for part, table in parts.items()}
     assert {part: len(part_rows) for part, part_rows in rows.items()} == {"train": 32, "val": 4, "test": 4}
     assert sorted(rows["train"] + rows["val"] + rows["test"]) == sorted(ROWS)
@@ -220,10 +220,4 @@ def test_a_class_that_is_too_small_leaves_nothing(write, error_of):
 def test_a_split_can_be_moved(write):
     split(write(CSV))
     shutil.move("out", "moved")
-    assert list(read_parts("moved")) == ["train", "val", "test"]
-
-
-def test_a_table_without_labels_cannot_be_split(write, error_of):
-    table = read_table(write("text\na\n"))
-    data = clean(table, table.choose_columns(need_label=False))
-    assert "--label-column" in error_of(write_split, "out", table, data, seed=1, version="1")
+    assert list(DataOptions().read_parts("moved")) == ["train", "val", "test"]

@@ -97,16 +97,21 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")
+# Embeddings, overrides and isolates of a direction: one that is not closed reorders the rest of a table.
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
 def clean_text(text: str) -> str:
-    """Return the text on one line, with control characters such as terminal escapes replaced."""
-    return "".join(_visible(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text)
+    """Return the text on one line, with control characters, such as terminal escapes, made visible.
+
+    Joiners, direction marks and other format characters, which many scripts and emoji need, stay.
+    """
+    return "".join(_visible(c) if c in _REORDERING or unicodedata.category(c) in _CONTROL else c for c in text)
 
 
 def _visible(character: str) -> str:
-    if character in "\t\n\r":
-        return " "
-    # The zero-width joiner is part of many emoji and does not move the cursor.
-    return character if character == "\u200d" else "\N{REPLACEMENT CHARACTER}"
+    return " " if character in "\t\n\r" else "\N{REPLACEMENT CHARACTER}"
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> Table:

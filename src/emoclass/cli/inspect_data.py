@@ -118,12 +118,12 @@ def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], di
     """Tables and what is kept of them, by part; several files are parts if their names say so, each another."""
     from emoclass.cli import _console as console
     from emoclass.data.cleaning.cleaning import clean
-    from emoclass.data.tables.parts import PARTS, WHOLE, part_of
+    from emoclass.data.tables.parts import WHOLE, part_of
 
     read = [
         (part_of(table.name) if part == WHOLE and len(sources) > 1 else part, table)
         for source in sources
-        for part, table in reader.read_parts(source, PARTS).items()
+        for part, table in reader.read_parts(source).items()
     ]
     named = Counter(part for part, _ in read)
     tables: dict[str, Table] = {}
@@ -224,11 +224,13 @@ def _repetitions(title: str, repetitions: tuple[Repetition, ...]) -> rich_table.
     from emoclass.cli import _console as console
 
     rows = [
-        [row, label, _short(text)]
+        [row, line, label, _short(text)]
         for each in repetitions
-        for row, label, text in zip(each.rows, each.labels or [""] * len(each.rows), each.texts, strict=True)
+        for row, line, label, text in zip(
+            each.rows, each.lines or [""] * len(each.rows), each.labels, each.texts, strict=True
+        )
     ]
-    return console.table(title, ["row", "label", "text"], rows, text_columns=3)
+    return console.table(title, ["row", "line", "label", "text"], rows, text_columns=4)
 
 
 def _leak(leak: Leak) -> rich_table.Table:
@@ -248,9 +250,12 @@ def _suspects(suspects: list[Suspect]) -> rich_table.Table:
 
     return console.table(
         f"{len(suspects)} labels are probably wrong, the most suspicious first (--json has all)",
-        ["row", "label", "rather", "text"],
-        [[each.row, each.label, each.suggestion, _short(each.text)] for each in suspects[:_SHOWN_SUSPECTS]],
-        text_columns=4,
+        ["row", "line", "label", "rather", "text"],
+        [
+            [each.row, each.line or "", each.label, each.suggestion, _short(each.text)]
+            for each in suspects[:_SHOWN_SUSPECTS]
+        ],
+        text_columns=5,
     )
 
 

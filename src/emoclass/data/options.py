@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from emoclass.data.columns.choosing import Columns
-from emoclass.data.tables.parts import read_parts
+from emoclass.data.tables.parts import PARTS, part_paths
 from emoclass.data.tables.records import RecordReader, open_records
 from emoclass.data.tables.table import Table, read_table
 
@@ -32,27 +33,18 @@ class DataOptions:
     delimiter: str | None = None
     on_rows: Callable[[int], None] = lambda rows: None
 
-    def open(self, source: str | Path) -> RecordReader:
-        """Opens one table."""
-        return open_records(source, format=self.format, encoding=self.encoding, delimiter=self.delimiter)
+    def open(self, source: str | Path, **more: Any) -> RecordReader:
+        """Open one table; more options are those of ``open_records``."""
+        return open_records(source, format=self.format, encoding=self.encoding, delimiter=self.delimiter, **more)
 
     def read(self, source: str | Path) -> Table:
-        """Reads one table."""
-        return read_table(
-            source, format=self.format, encoding=self.encoding, delimiter=self.delimiter, on_rows=self.on_rows
-        )
+        """Read one table."""
+        return read_table(self.open(source), on_rows=self.on_rows)
 
-    def read_parts(self, source: str | Path, only: tuple[str, ...]) -> dict[str, Table]:
-        """Reads a table, or the parts of a split directory."""
-        return read_parts(
-            source,
-            only=only,
-            format=self.format,
-            encoding=self.encoding,
-            delimiter=self.delimiter,
-            on_rows=self.on_rows,
-        )
+    def read_parts(self, source: str | Path, only: tuple[str, ...] = PARTS) -> dict[str, Table]:
+        """Read a table as ``{"all": table}``, or these splits of a split directory, by name."""
+        return {part: self.read(path) for part, path in part_paths(source, only).items()}
 
     def choose_columns(self, table: Table) -> Columns:
-        """Chooses the text and the label column of a table."""
+        """Choose the text and the label column of a table."""
         return table.choose_columns(text_column=self.text_column, label_column=self.label_column)

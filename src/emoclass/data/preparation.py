@@ -76,7 +76,7 @@ def prepare_training_data(
         DataError: Something cannot be read or split, or a part has a label that the training part has not.
         ConfigError: Parts are given twice.
     """
-    tables = options.read_parts(source, ("train", "val", "test"))
+    tables = options.read_parts(source)
     for part, path in (("val", val), ("test", test)):
         if path is None:
             continue
@@ -116,6 +116,7 @@ def select(data: CleanData, indices: Sequence[int] | npt.NDArray[np.int64]) -> C
         texts=[data.texts[i] for i in indices],
         labels=[data.labels[i] for i in indices],
         rows=data.rows[indices],
+        lines=data.lines[indices],
         removed={},
         conflicts=(),
     )

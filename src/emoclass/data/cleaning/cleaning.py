@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from emoclass.data.columns.cells import cell_label, cell_text
 from emoclass.data.columns.choosing import Columns
+from emoclass.data.columns.naming import located, quoted
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,11 +23,19 @@ REASONS = ("null_text", "blank_text", "null_label", "blank_label", "duplicate")
 
 @dataclass(frozen=True)
 class Conflict:
-    """One text that stands in the table with several labels; ``labels[i]`` is the label in ``rows[i]``."""
+    """A text with several labels.
+
+    Attributes:
+        text: The text.
+        labels: Its labels.
+        rows: 1-based data row of the first occurrence of each label.
+        lines: Line where each of the rows starts; empty for Parquet.
+    """
 
     text: str
     labels: tuple[str, ...]
     rows: tuple[int, ...]
+    lines: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +63,9 @@ class CleanData:
         name: how messages call the input.
         columns: where texts and labels come from.
         texts: as they stand in the table.
-        labels: class names; empty when the table has no label column.
+        labels: class names.
         rows: int64[texts], 1-based data row of each text.
+        lines: int64[texts], 1-based line where the row of each text starts; 0 for parquet.
         total_rows: data rows before cleaning.
         removed: 1-based data rows by reason; a row has one reason, the first that applies.
         conflicts: texts with two or more labels; all of their rows are kept.
@@ -66,6 +76,7 @@ class CleanData:
     texts: list[str]
     labels: list[str]
     rows: "NDArray[np.int64]"
+    lines: "NDArray[np.int64]"
     total_rows: int
     removed: dict[str, tuple[int, ...]] = field(default_factory=dict)
     conflicts: tuple[Conflict, ...] = ()
@@ -78,6 +89,14 @@ class CleanData:
         """Number of removed rows for every reason, zeros included."""
         return {reason: len(self.removed.get(reason, ())) for reason in REASONS}
 
+    def origin(self, position: int) -> tuple[int, int | None]:
+        """Return the 1-based data row of a text and the line where it starts, ``None`` for Parquet."""
+        return int(self.rows[position]), int(self.lines[position]) or None
+
+    def lines_of(self, positions: Iterable[int]) -> tuple[int, ...]:
+        """Return the lines where rows start, by the positions of their texts; none for Parquet."""
+        return tuple(int(self.lines[position]) for position in positions if self.lines[position])
+
     def blocks(self) -> Iterator[Block]:
         """The rows that stay, a part at a time."""
         for start in range(0, len(self), BLOCK_ROWS):
@@ -86,11 +105,11 @@ class CleanData:
             yield Block(texts, self.labels[chosen], self.rows[chosen], len(texts))
 
 
-def removal_reason(text: str | None, label: str | None, *, labelled: bool = True) -> str | None:
-    """Why a row goes, whatever the other rows are; None if it stays."""
+def removal_reason(text: str | None, label: str | None) -> str | None:
+    """Return why a row is removed whatever the other rows are, ``None`` if it stays."""
     if text is None or not text.strip():
         return "null_text" if text is None else "blank_text"
-    if labelled and not label:
+    if not label:
         return "null_label" if label is None else "blank_label"
     return None
 
@@ -109,38 +128,39 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
 
     frame = table.frame
     texts = frame[columns.text].tolist()
-    labels = None if columns.label is None else frame[columns.label].tolist()
-    sieve = _Sieve(labelled=labels is not None, keep_duplicates=keep_duplicates)
+    sieve = _Sieve(keep_duplicates=keep_duplicates)
     try:
-        sieve.run(texts, labels if labels is not None else [""] * len(texts))
+        sieve.run(texts, frame[columns.label].tolist())
     except DataError as error:
-        raise DataError(f"{table.name}: row {sieve.row}: {error}") from error
+        row = located(sieve.row, int(table.lines[sieve.row - 1]))
+        raise DataError(f"{table.name}: {row}: {error}") from error
     if not sieve.rows:
         counts = {reason: len(rows) for reason, rows in sieve.removed.items()}
         raise DataError(nothing_left(table.name, columns, counts))
+    rows = np.array(sieve.rows, dtype=np.int64)
     return CleanData(
         name=table.name,
         columns=columns,
         texts=sieve.texts,
-        labels=sieve.labels if labels is not None else [],
-        rows=np.array(sieve.rows, dtype=np.int64),
+        labels=sieve.labels,
+        rows=rows,
+        lines=table.lines[rows - 1],
         total_rows=len(texts),
         removed={reason: tuple(sieve.removed[reason]) for reason in REASONS if reason in sieve.removed},
-        conflicts=sieve.conflicts(),
+        conflicts=sieve.conflicts(table.lines),
     )
 
 
 class _Sieve:
     """Takes rows one by one and sorts them into kept and removed."""
 
-    def __init__(self, *, labelled: bool, keep_duplicates: bool) -> None:
+    def __init__(self, *, keep_duplicates: bool) -> None:
         self.row = 0
         self._keep_duplicates = keep_duplicates
         self.texts: list[str] = []
         self.labels: list[str] = []
         self.rows: list[int] = []
         self.removed: defaultdict[str, list[int]] = defaultdict(list)
-        self._labelled = labelled
         self._first: dict[str, int] = {}
         # Only texts that come again with another label: position of each of their rows among the kept.
         self._again: dict[str, list[int]] = {}
@@ -148,7 +168,7 @@ class _Sieve:
     def run(self, texts: Iterable[object], labels: Iterable[object]) -> None:
         for self.row, (text_cell, label_cell) in enumerate(zip(texts, labels, strict=True), start=1):
             text, label = cell_text(text_cell), cell_label(label_cell)
-            if reason := removal_reason(text, label, labelled=self._labelled):
+            if reason := removal_reason(text, label):
                 self.removed[reason].append(self.row)
             elif text is not None and label is not None:
                 self._keep(text, label)
@@ -168,18 +188,19 @@ class _Sieve:
         self.labels.append(label)
         self.rows.append(self.row)
 
-    def conflicts(self) -> tuple[Conflict, ...]:
-        return tuple(
-            Conflict(text, tuple(self.labels[i] for i in positions), tuple(self.rows[i] for i in positions))
-            for text, positions in self._again.items()
-        )
+    def conflicts(self, lines: "NDArray[np.int64]") -> tuple[Conflict, ...]:
+        conflicts = []
+        for text, positions in self._again.items():
+            rows = tuple(self.rows[position] for position in positions)
+            starts = tuple(int(lines[row - 1]) for row in rows if lines[row - 1])
+            conflicts.append(Conflict(text, tuple(self.labels[position] for position in positions), rows, starts))
+        return tuple(conflicts)
 
 
 def nothing_left(name: str, columns: Columns, removed: Mapping[str, int]) -> str:
     """What to tell where all rows were removed, by reason."""
     counts = ", ".join(f"{rows} {reason.replace('_', ' ')}" for reason, rows in removed.items())
-    label = "" if columns.label is None else f" and label column {columns.label!r}"
     return (
-        f"{name}: no row has both what is needed in text column {columns.text!r}{label} ({counts}):"
-        " check that these are the right columns"
+        f"{name}: no row has both what is needed in text column {quoted(columns.text)} and label column"
+        f" {quoted(columns.label)} ({counts}): check that these are the right columns"
     )

@@ -109,7 +109,7 @@ def _changes(table: Table, data: CleanData) -> Iterator[Change]:
     # Of a chain of texts, each near the one before it, the last may be far from the first.
     kept: dict[tuple[int, str], NearTexts] = defaultdict(NearTexts)
     for position, (row, text) in enumerate(zip(data.rows.tolist(), data.texts, strict=True)):
-        same = kept[groups[position], data.labels[position] if data.labels else ""]
+        same = kept[groups[position], data.labels[position]]
         folded = fold_text(repaired[position])
         if is_placeholder(text):
             yield Change(row, "removed", "placeholder", text)

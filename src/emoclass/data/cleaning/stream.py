@@ -15,6 +15,7 @@ import numpy as np
 from emoclass.data.cleaning.cleaning import BLOCK_ROWS, REASONS, Block, nothing_left, removal_reason
 from emoclass.data.columns.cells import cell_label, cell_text
 from emoclass.data.columns.choosing import SAMPLE_ROWS, Columns, choose_columns
+from emoclass.data.columns.naming import located
 from emoclass.data.similarity.folding import HashSet, hashes_of
 from emoclass.data.tables.formats import STDIN
 from emoclass.data.tables.records import Record
@@ -60,7 +61,7 @@ class LabelledReader:
             stack.enter_context(self._reader)
             self._columns, names = self._choose_columns()
             self._text = names.index(self._columns.text)
-            self._label = names.index(self._columns.label or "")
+            self._label = names.index(self._columns.label)
             self.notes = (*self._reader.notes, *self._columns.notes)
             self._stack = stack.pop_all()
 
@@ -119,7 +120,7 @@ class LabelledReader:
         try:
             return cell_text(_value(record, self._text)), cell_label(_value(record, self._label))
         except DataError as error:
-            raise DataError(f"{self.name}: row {record.number}: {error}") from error
+            raise DataError(f"{self.name}: {located(record.number, record.line)}: {error}") from error
 
     def _choose_columns(self) -> tuple[Columns, list[str]]:
         """The columns, and all names."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from emoclass.data.cleaning.cleaning import CleanData
 
 _SHOWN = 3
 _SHOWN_CHARACTERS = 80
@@ -15,6 +17,8 @@ _HTML = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>|&(?:amp|lt|gt|quot|apos|n
 _MENTION = re.compile(r"(?<!\w)@\w{2,}")
 _EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf]")
 _NOT_WORD = re.compile(r"[\W_]+")
+# Quotation marks beside some capitals (»Übermut«, “AMANHÔ) and emoticons (¬¬) look like damage.
+_HARMLESS = re.compile(r"(?<!\w)[“„‘‚«»](\w[^“”„‘’‚«»]*)[“”‘’«»](?!\w)|(?<!\S)[^\w\s]+(?!\S)")
 # What people, forms and programs write where there is no text; compared without case, blanks and punctuation.
 _PLACEHOLDERS = frozenset(
     {
@@ -40,12 +44,16 @@ class Trait:
         rows: how many texts.
         share: their share.
         examples: the first of them, cut short.
+        first_row: 1-based data row of the first of them.
+        first_line: line where that row starts; None for Parquet.
     """
 
     name: str
     rows: int
     share: float
     examples: tuple[str, ...]
+    first_row: int
+    first_line: int | None
 
 
 def is_placeholder(text: str) -> bool:
@@ -61,12 +69,12 @@ def is_placeholder(text: str) -> bool:
 
 
 def is_damaged(text: str) -> bool:
-    """True for replacement characters, and for UTF-8 that was read in another encoding ("Ã©" for "é")."""
+    """Return whether a text has replacement characters, or is UTF-8 read in another encoding ("Ã©" for "é")."""
     if text.isascii():
         return False
     from ftfy.badness import is_bad
 
-    return "\N{REPLACEMENT CHARACTER}" in text or bool(is_bad(text))
+    return "\N{REPLACEMENT CHARACTER}" in text or (is_bad(text) and is_bad(_HARMLESS.sub(r"\1", text)))
 
 
 _CHECKS: dict[str, Callable[[str], object]] = {
@@ -79,12 +87,12 @@ _CHECKS: dict[str, Callable[[str], object]] = {
 }
 
 
-def find_traits(texts: Sequence[str]) -> tuple[Trait, ...]:
+def find_traits(data: CleanData) -> tuple[Trait, ...]:
     """Return the traits that occur, in a fixed order."""
     traits = []
     for name, check in _CHECKS.items():
-        found = [text for text in texts if check(text)]
+        found = [position for position, text in enumerate(data.texts) if check(text)]
         if found:
-            examples = tuple(text[:_SHOWN_CHARACTERS] for text in found[:_SHOWN])
-            traits.append(Trait(name, len(found), len(found) / len(texts), examples))
+            examples = tuple(data.texts[position][:_SHOWN_CHARACTERS] for position in found[:_SHOWN])
+            traits.append(Trait(name, len(found), len(found) / len(data), examples, *data.origin(found[0])))
     return tuple(traits)

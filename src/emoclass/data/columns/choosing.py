@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from emoclass.data.columns.cells import cell_label, cell_text
+from emoclass.data.columns.naming import listed, quoted
 from emoclass.errors import DataError
 
 TEXT_NAMES = (
@@ -26,10 +27,16 @@ _FEW_ROWS = 20
 
 @dataclass(frozen=True)
 class Columns:
-    """The chosen columns; ``notes`` says what was chosen by content, and how to choose otherwise."""
+    """The chosen columns.
+
+    Attributes:
+        text: Name of the text column.
+        label: Name of the label column; empty if none was needed.
+        notes: What was chosen by content, and how to choose otherwise.
+    """
 
     text: str
-    label: str | None = None
+    label: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -51,7 +58,7 @@ class ColumnProfile:
         texts = [text for value in sample if (text := _readable(value)) and text.strip()]
         counts = [len(text.split()) for text in texts]
         wordy = sum(any(map(str.isalpha, text)) for text in texts) * 2 > len(texts)
-        example = f"{texts[0][:30]!r}{'…' if len(texts[0]) > 30 else ''}" if texts else "empty"
+        example = f"{quoted(texts[0][:30])}{'…' if len(texts[0]) > 30 else ''}" if texts else "empty"
         return cls(
             values=len(texts),
             mean_words=sum(counts) / max(len(counts), 1),
@@ -94,7 +101,7 @@ def choose_columns(
     text = chooser.given("text", text_column)
     label = chooser.given("label", label_column if need_label else None)
     if text is not None and text == label:
-        raise DataError(f"{name}: column {text!r} is given as text and as label: pass two different columns")
+        raise DataError(f"{name}: column {quoted(text)} is given as text and as label: pass two different columns")
     text = text or chooser.by_name("text", TEXT_NAMES, taken=label)
     if need_label:
         label = label or chooser.by_name("label", LABEL_NAMES, taken=text)
@@ -105,7 +112,7 @@ def choose_columns(
         label = chooser.label_by_content(text)
     if has_header_line and by_name == (None, None):
         chooser.check_header(text, [label] if label is not None else [name for name in columns if name != text])
-    return Columns(text, label, chooser.notes(by_name, text, label))
+    return Columns(text, label or "", chooser.notes(by_name, text, label))
 
 
 def has_text_column(columns: Sequence[str], text_column: str | None) -> bool:
@@ -144,18 +151,18 @@ class _Chooser:
         if len(self.columns) == 2:
             return self.columns[0]
         raise DataError(
-            f"{self.name}: {_listed(close)} could all hold the texts ({self._examples()}): pass --text-column"
+            f"{self.name}: {listed(close)} could all hold the texts ({self._examples()}): pass --text-column"
         )
 
     def label_by_content(self, text: str) -> str:
         """The only other column with few, short, repeated values."""
         others = [column for column in self.columns if column != text]
         if not others:
-            raise DataError(f"{self.name}: has only column {text!r}: add a label column")
+            raise DataError(f"{self.name}: has only column {quoted(text)}: add a label column")
         labels = [column for column in others if self.profile(column).is_label(only_choice=len(others) == 1)]
         if len(labels) == 1:
             return labels[0]
-        problem = f"{_listed(labels)} could all hold the labels" if labels else "no column looks like labels"
+        problem = f"{listed(labels)} could all hold the labels" if labels else "no column looks like labels"
         raise DataError(f"{self.name}: {problem} ({self._examples()}): pass --label-column")
 
     def check_header(self, text: str, others: Sequence[str]) -> None:
@@ -166,16 +173,17 @@ class _Chooser:
         for other in others:
             if cell_label(other) in self.profile(other).labels:
                 raise DataError(
-                    f"{self.name}: the first line seems to be data, not column names ({text[:40]!r}, {other!r}):"
-                    " add a header line such as text,label above it, or pass --text-column if these are names"
+                    f"{self.name}: the first line seems to be data, not column names ({quoted(text[:40])},"
+                    f" {quoted(other)}): add a header line such as text,label above it, or pass --text-column if these"
+                    " are names"
                 )
 
     def notes(self, by_name: tuple[str | None, str | None], text: str, label: str | None) -> tuple[str, ...]:
         notes = []
         if by_name[0] is None:
-            notes.append(f"{self.name}: column {text!r} taken as the text; --text-column names another")
+            notes.append(f"{self.name}: column {quoted(text)} taken as the text; --text-column names another")
         if by_name[1] is None and label is not None:
-            notes.append(f"{self.name}: column {label!r} taken as the label; --label-column names another")
+            notes.append(f"{self.name}: column {quoted(label)} taken as the label; --label-column names another")
         return tuple(notes)
 
     def profile(self, column: str) -> ColumnProfile:
@@ -190,19 +198,19 @@ class _Chooser:
         if matches := [column for column in self.columns if _squeezed(column) == _squeezed(given)]:
             return self._only(role, matches)
         close = get_close_matches(_folded(given), [_folded(column) for column in self.columns], n=1)
-        meant = next((repr(column) for column in self.columns if close and _folded(column) == close[0]), None)
+        meant = next((quoted(column) for column in self.columns if close and _folded(column) == close[0]), None)
         hint = f"did you mean {meant}?" if meant else "pass one of these"
-        raise DataError(f"{self.name}: no column {given!r}; the columns are {_listed(self.columns)}: {hint}")
+        raise DataError(f"{self.name}: no column {quoted(given)}; the columns are {listed(self.columns)}: {hint}")
 
     def _only(self, role: str, matches: list[str]) -> str:
         if len(matches) == 1:
             return matches[0]
         raise DataError(
-            f"{self.name}: columns {_listed(matches)} could both be the {role}: pass --{role}-column exactly"
+            f"{self.name}: columns {listed(matches)} could both be the {role}: pass --{role}-column exactly"
         )
 
     def _examples(self) -> str:
-        shown = [f"{column!r}: {self.profile(column).example}" for column in self.columns[:8]]
+        shown = [f"{quoted(column)}: {self.profile(column).example}" for column in self.columns[:8]]
         return ", ".join(shown + ["…"] * (len(self.columns) > 8))
 
 
@@ -214,11 +222,6 @@ def _folded(column: str) -> str:
 def _squeezed(column: str) -> str:
     """A name without case, blanks, underscores and hyphens: how names are compared."""
     return "".join(character for character in _folded(column) if character not in " _-\t")
-
-
-def _listed(columns: Sequence[str]) -> str:
-    shown = [repr(column) for column in columns[:20]]
-    return ", ".join(shown + ["…"] * (len(columns) > 20))
 
 
 def _readable(value: object) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from emoclass.data.columns.naming import listed, quoted
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ class LabelSet:
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
-            raise DataError(f"class names must differ: {', '.join(map(repr, self.names))}")
+            raise DataError(f"class names must differ: {listed(self.names)}")
         if len(self.names) < 2:
-            found = f"only {self.names[0]!r}" if self.names else "none"
+            found = f"only {quoted(self.names[0])}" if self.names else "none"
             raise DataError(f"at least two classes are needed, found {found}: add rows of another class")
 
     @classmethod
@@ -72,8 +73,8 @@ class LabelSet:
         except KeyError:
             unknown = sorted(set(labels) - set(self.names))
             raise DataError(
-                f"unknown label{'s' * (len(unknown) > 1)} {_listed(unknown)}; the classes are"
-                f" {_listed(self.names)}: correct the labels or remove these rows"
+                f"unknown label{'s' * (len(unknown) > 1)} {listed(unknown)}; the classes are"
+                f" {listed(self.names)}: correct the labels or remove these rows"
             ) from None
 
     def decode(self, ids: Iterable[int]) -> list[str]:
@@ -85,7 +86,3 @@ def sorted_names(labels: Iterable[str]) -> list[str]:
     """Return the distinct labels: in numeric order if all are integers, else by code point."""
     distinct = set(labels)
     return sorted(distinct, key=int) if all(map(_INTEGER.fullmatch, distinct)) else sorted(distinct)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join([*map(repr, names[:20]), *["…"] * (len(names) > 20)])

@@ -54,7 +54,7 @@ def _within(part: _Part) -> Duplicates:
     conflicts = [
         _labels_first(labels, members)
         for members in groups
-        if labels and len({labels[i] for i in members}) > 1 and len({texts[i] for i in members}) > 1
+        if len({labels[i] for i in members}) > 1 and len({texts[i] for i in members}) > 1
     ]
     return Duplicates(
         folded=folded,
@@ -84,8 +84,9 @@ def _repetition(data: CleanData, members: Sequence[int]) -> Repetition:
     shown = members[:_SHOWN_ROWS]
     return Repetition(
         texts=tuple(data.texts[i] for i in shown),
-        labels=tuple(data.labels[i] for i in shown) if data.labels else (),
+        labels=tuple(data.labels[i] for i in shown),
         rows=tuple(int(data.rows[i]) for i in shown),
+        lines=data.lines_of(shown),
         size=len(members),
     )
 

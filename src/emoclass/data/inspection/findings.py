@@ -4,12 +4,15 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
+from emoclass.data.columns.naming import listed, located, quoted
 from emoclass.data.inspection.results import Finding
 
 if TYPE_CHECKING:
-    from emoclass.data.inspection.results import Leak, PartInspection
+    from emoclass.data.cleaning.cleaning import Conflict
+    from emoclass.data.inspection.results import Leak, PartInspection, Repetition
 
 # A class with fewer rows has no row or a single one in a tenth of the data.
 SMALL_CLASS = 10
@@ -25,7 +28,7 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
     yield from _removed_rows(part)
     if part.conflicts:
         first = part.conflict_examples[0]
-        rows = ", ".join(f"row {row} {label!r}" for row, label in zip(first.rows, first.labels, strict=True))
+        rows = _with_labels(first)
         yield Finding(
             "conflicting_labels",
             "decide",
@@ -34,8 +37,7 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
             f" {rows}: choose one label for each",
         )
     yield from _near(part)
-    if part.label_column is not None:
-        yield from _classes(part)
+    yield from _classes(part)
     yield from _traits(part)
     if part.tokens is not None and part.tokens.over_limit:
         over, limit = part.tokens.over_limit, part.tokens.limit
@@ -71,7 +73,7 @@ def find_across_parts(parts: "Sequence[PartInspection]", leaks: "Sequence[Leak]"
                 "class_shares",
                 "decide",
                 part.part,
-                f"{name!r} is {own.get(name, 0.0):.1%} of the rows here and {shares[name]:.1%} of"
+                f"{quoted(name)} is {own.get(name, 0.0):.1%} of the rows here and {shares[name]:.1%} of"
                 f" {reference.part}'s: scores here say less about data like {reference.part}'s; split again if that was"
                 " not meant",
             )
@@ -89,7 +91,7 @@ def _near(part: "PartInspection") -> Iterator[Finding]:
         )
     if found.near_conflicts:
         first = found.near_conflict_examples[0]
-        rows = ", ".join(f"row {row} {label!r}" for row, label in zip(first.rows[:2], first.labels[:2], strict=True))
+        rows = _with_labels(first, most=2)
         yield Finding(
             "near_conflicts",
             "decide",
@@ -113,7 +115,8 @@ def _traits(part: "PartInspection") -> Iterator[Finding]:
     for trait in part.traits:
         severity, what, advice = _TRAITS[trait.name]
         where = f"{_count(trait.rows, 'text', 'texts')} ({trait.share:.1%})"
-        message = f"{what} in {where}, the first {trait.examples[0]!r}: {advice}"
+        first = f"{quoted(trait.examples[0])} in {located(trait.first_row, trait.first_line)}"
+        message = f"{what} in {where}, the first {first}: {advice}"
         yield Finding(trait.name, severity, part.part, message)
 
 
@@ -156,17 +159,18 @@ def _removed_rows(part: "PartInspection") -> Iterator[Finding]:
 
 def _classes(part: "PartInspection") -> Iterator[Finding]:
     if len(part.classes) == 1:
-        message = f"all rows are {part.classes[0].name!r}: a classifier needs two classes or more"
+        message = f"all rows are {quoted(part.classes[0].name)}: a classifier needs two classes or more"
         yield Finding("single_class", "decide", part.part, message)
     small = [entry for entry in part.classes if entry.count < SMALL_CLASS]
     if small:
-        listed = _named([f"{entry.name} ({entry.count})" for entry in small])
-        message = f"{listed} below {SMALL_CLASS} rows: add rows, merge or remove such classes"
+        sizes = _named([f"{entry.name} ({entry.count})" for entry in small])
+        first = f"{quoted(small[-1].name)} is first in {located(small[-1].first_row, small[-1].first_line)}"
+        message = f"{sizes} below {SMALL_CLASS} rows, {first}: add rows, merge or remove such classes"
         yield Finding("small_class", "decide", part.part, message)
     if part.imbalance_ratio >= IMBALANCE:
         largest, smallest = part.classes[0], part.classes[-1]
         message = (
-            f"{largest.name!r} has {part.imbalance_ratio:.0f} times the rows of {smallest.name!r}:"
+            f"{quoted(largest.name)} has {part.imbalance_ratio:.0f} times the rows of {quoted(smallest.name)}:"
             " judge by macro F1, or balance the classes"
         )
         yield Finding("imbalance", "decide", part.part, message)
@@ -183,9 +187,14 @@ def _similar(names: list[str]) -> list[list[str]]:
     return [same for same in by_fold.values() if len(same) > 1]
 
 
+def _with_labels(rows: "Conflict | Repetition", *, most: int | None = None) -> str:
+    places = map(located, rows.rows, rows.lines or [None] * len(rows.rows))
+    return ", ".join(f"{place} {quoted(label)}" for place, label in islice(zip(places, rows.labels, strict=True), most))
+
+
 def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
 def _named(names: Sequence[str]) -> str:
-    return ", ".join([*map(repr, names[:10]), *["…"] * (len(names) > 10)])
+    return listed(names, most=10)

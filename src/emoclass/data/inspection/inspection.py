@@ -65,6 +65,8 @@ def _count_tokens(
 def _inspect_part(part: str, data: CleanData, duplicates: Duplicates, tokens: TokenStats | None) -> PartInspection:
     counts = Counter(data.labels)
     names = sorted(sorted_names(counts), key=lambda name: -counts[name])
+    first = {label: position for position, label in reversed(list(enumerate(data.labels)))}
+    classes = [ClassCount(name, counts[name], counts[name] / len(data), *data.origin(first[name])) for name in names]
     return PartInspection(
         part=part,
         name=data.name,
@@ -73,12 +75,12 @@ def _inspect_part(part: str, data: CleanData, duplicates: Duplicates, tokens: To
         text_column=data.columns.text,
         label_column=data.columns.label,
         removed=data.removed_counts,
-        classes=tuple(ClassCount(name, counts[name], counts[name] / len(data)) for name in names),
-        imbalance_ratio=max(counts.values()) / min(counts.values()) if counts else 1.0,
+        classes=tuple(classes),
+        imbalance_ratio=max(counts.values()) / min(counts.values()),
         conflicts=len(data.conflicts),
         conflict_examples=data.conflicts[:_SHOWN_CONFLICTS],
         duplicates=duplicates,
-        traits=find_traits(data.texts),
+        traits=find_traits(data),
         characters=length_stats([len(text) for text in data.texts]),
         words=length_stats([len(text.split()) for text in data.texts]),
         tokens=tokens,

@@ -23,6 +23,7 @@ class Suspect:
 
     Attributes:
         row: 1-based data row.
+        line: Line where the row starts; ``None`` for Parquet.
         text: its text.
         label: the label it has.
         suggestion: what the model takes for more probable.
@@ -30,6 +31,7 @@ class Suspect:
     """
 
     row: int
+    line: int | None
     text: str
     label: str
     suggestion: str
@@ -53,7 +55,7 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
 
     Raises:
         ConfigError: cleanlab is not installed.
-        DataError: there are no labels, or a class has too few rows.
+        DataError: A class has too few rows.
     """
     require_packages()
     import numpy as np
@@ -63,8 +65,6 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
 
-    if not data.labels:
-        raise DataError(f"{data.name}: --label-noise needs labels: pass --label-column")
     names = LabelSet.from_labels(data.labels, where=f"{data.name}: ")
     labels = names.encode(data.labels)
     if np.bincount(labels).min() < _FOLDS:
@@ -82,7 +82,7 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
     rows = np.flatnonzero(found)
     return [
         Suspect(
-            row=int(data.rows[i]),
+            *data.origin(i),
             text=data.texts[i],
             label=data.labels[i],
             suggestion=names.names[int(probabilities[i].argmax())],

@@ -26,11 +26,21 @@ class Finding:
 
 @dataclass(frozen=True)
 class ClassCount:
-    """One class and how many of the kept rows it has."""
+    """One class among the kept rows.
+
+    Attributes:
+        name: The class.
+        count: Its rows.
+        share: Their share of the kept rows.
+        first_row: 1-based data row of its first one.
+        first_line: Line where that row starts; ``None`` for Parquet.
+    """
 
     name: str
     count: int
     share: float
+    first_row: int
+    first_line: int | None
 
 
 @dataclass(frozen=True)
@@ -79,14 +89,16 @@ class Repetition:
 
     Attributes:
         texts: the first of them.
-        labels: their labels; empty where there are none.
+        labels: their labels.
         rows: their 1-based data rows.
+        lines: lines where these rows start; empty for Parquet.
         size: how many there are in all.
     """
 
     texts: tuple[str, ...]
     labels: tuple[str, ...]
     rows: tuple[int, ...]
+    lines: tuple[int, ...]
     size: int
 
 
@@ -158,7 +170,7 @@ class PartInspection:
     rows: int
     kept_rows: int
     text_column: str
-    label_column: str | None
+    label_column: str
     removed: dict[str, int]
     classes: tuple[ClassCount, ...]
     imbalance_ratio: float

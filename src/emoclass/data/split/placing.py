@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
+from emoclass.data.columns.naming import quoted
 from emoclass.data.split.groups import Groups
 from emoclass.errors import DataError
 
@@ -87,8 +88,8 @@ def complete_splits(
         split_of_group[group] = split
     label, split = min(lacking)
     raise DataError(
-        f"{splits[split]} gets no text of {names[label]!r}, whose texts belong together with those of other classes:"
-        " add rows of this class, merge it with another or remove it"
+        f"{splits[split]} gets no text of {quoted(names[label])}, whose texts belong together with those of other"
+        " classes: add rows of this class, merge it with another or remove it"
     )
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from emoclass.data.columns.naming import quoted
 from emoclass.data.similarity.near import duplicate_groups
 from emoclass.data.split.balancing import balance
 from emoclass.data.split.groups import Groups, digest
@@ -114,7 +115,7 @@ def _check_sizes(names: list[str], groups: Groups, shares: dict[str, float], uni
     import numpy as np
 
     counts = np.bincount(groups.entry_label)
-    small = [f"{name!r} ({count})" for name, count in zip(names, counts, strict=True) if count < len(shares)]
+    small = [f"{quoted(name)} ({count})" for name, count in zip(names, counts, strict=True) if count < len(shares)]
     if small:
         listed = ", ".join(small[:20]) + ", …" * (len(small) > 20)
         raise DataError(

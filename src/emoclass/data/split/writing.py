@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.columns.cells import cell_label
 from emoclass.data.columns.labels import LabelSet, sorted_names
+from emoclass.data.columns.naming import listed, quoted
 from emoclass.data.similarity.near import duplicate_groups, merge_groups
 from emoclass.data.split.splitting import DEFAULT_RATIOS, Ratios, largest_deviation, split_indices
 from emoclass.data.tables.part_files import schema_of, write_rows
@@ -127,12 +128,10 @@ def write_split(
     """
     import numpy as np
 
-    if data.columns.label is None:
-        raise DataError(f"{table.name}: has no label column to split by: pass --label-column")
-    LabelSet.from_labels(data.labels, where=f"{table.name}: column {data.columns.label!r}: ")
+    LabelSet.from_labels(data.labels, where=f"{table.name}: column {quoted(data.columns.label)}: ")
     target = free_directory(directory, "the split")
     groups = _groups(table, data, group_column, keep_duplicates)
-    unit = "different texts" if group_column is None else f"groups of --group-column {group_column!r}"
+    unit = "different texts" if group_column is None else f"groups of --group-column {quoted(group_column)}"
     parts = split_indices(data.texts, data.labels, ratios=ratios, seed=seed, groups=groups, unit=unit)
     sizes = np.bincount(groups)
     deviation, name, part = largest_deviation(data.labels, parts, ratios)
@@ -180,8 +179,8 @@ def _groups(table: "Table", data: CleanData, group_column: str | None, keep_dupl
         return same
     if group_column not in table.frame.columns:
         raise DataError(
-            f"{table.name}: no column {group_column!r} for --group-column; the columns are"
-            f" {', '.join(map(repr, table.frame.columns))}"
+            f"{table.name}: no column {quoted(group_column)} for --group-column; the columns are"
+            f" {listed(table.frame.columns)}"
         )
     values = [cell_label(value) for value in table.frame[group_column].iloc[data.rows - 1].tolist()]
     # A row without a value is a group of its own.

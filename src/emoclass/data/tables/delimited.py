@@ -5,6 +5,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from emoclass.data.columns.naming import located
 from emoclass.errors import ConfigError, DataError, raise_error
 
 # The csv module's limit holds for the whole process, so it is only ever raised. A bound stays: a quote that
@@ -99,7 +100,7 @@ class DelimitedRows:
             raise DataError(self._broken(line, str(error))) from error
 
     def _where(self, line: int) -> str:
-        return f"{self.name}: row {self._row + 1} (line {line})" if self.columns else f"{self.name}: header"
+        return f"{self.name}: {located(self._row + 1, line) if self.columns else 'header'}"
 
     def _broken(self, line: int, reason: str) -> str:
         where, last = self._where(line), self._csv.line_num

@@ -1,16 +1,9 @@
 """The one way in: tables and streams of records from files, standard input, or a directory of parts."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
 
 from emoclass.data.tables.formats import SUFFIXES, format_of
-from emoclass.data.tables.table import Table, read_table
 from emoclass.errors import DataError
-
-if TYPE_CHECKING:
-    pass
-
 
 PARTS = ("train", "val", "test")
 WHOLE = "all"
@@ -50,38 +43,8 @@ def find_parts(directory: str | Path) -> dict[str, Path]:
     return {part: found[part] for part in PARTS if part in found}
 
 
-def read_parts(
-    source: str | Path,
-    *,
-    only: tuple[str, ...] = PARTS,
-    format: str | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    stdin: BinaryIO | None = None,
-    on_rows: Callable[[int], None] = lambda rows: None,
-) -> dict[str, Table]:
-    """Read a file as ``{"all": table}``, or a directory's parts as ``{"train": …, "val": …, "test": …}``.
-
-    Args:
-        source: a file, ``-``, or a directory written by ``split``.
-        only: the parts to read of a directory, for those who need not all of them.
-        format: as for ``open_records``, like the other options.
-        encoding: see there.
-        delimiter: see there.
-        stdin: see there.
-        on_rows: told how many more rows are read.
-
-    Raises:
-        DataError: a part cannot be read, or none of ``only`` is there.
-    """
-    return {
-        part: read_table(path, format=format, encoding=encoding, delimiter=delimiter, stdin=stdin, on_rows=on_rows)
-        for part, path in part_paths(source, only).items()
-    }
-
-
 def part_paths(source: str | Path, only: tuple[str, ...] = PARTS) -> dict[str, str | Path]:
-    """Return a file as ``{"all": path}``, or the paths of a directory's parts, as ``read_parts`` reads them.
+    """Return a file as ``{"all": path}``, or the paths of a directory's parts.
 
     Raises:
         DataError: none of ``only`` is there.

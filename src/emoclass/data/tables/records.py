@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
+from emoclass.data.columns.naming import listed
 from emoclass.data.tables.decoding import TextLines
 from emoclass.data.tables.delimited import DelimitedRows
 from emoclass.data.tables.formats import LINES
@@ -168,8 +169,7 @@ def _check_names(name: str, columns: list[str]) -> None:
         raise DataError(f"{name}: has no columns: it needs a text and a label column")
     repeated = sorted({column for column in columns if columns.count(column) > 1})
     if repeated:
-        listed = ", ".join(map(repr, repeated))
-        raise DataError(f"{name}: more than one column is named {listed}: rename or remove the others")
+        raise DataError(f"{name}: more than one column is named {listed(repeated)}: rename or remove the others")
 
 
 def _seekable(source: Source) -> BinaryIO:

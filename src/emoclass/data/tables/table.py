@@ -4,11 +4,10 @@ from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from emoclass.data.columns.choosing import SAMPLE_ROWS, Columns, choose_columns
-from emoclass.data.tables.records import Record, RecordReader, open_records
+from emoclass.data.tables.records import Record, RecordReader
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,9 +47,7 @@ class Table:
     schema: Any = None
     notes: tuple[str, ...] = ()
 
-    def choose_columns(
-        self, *, text_column: str | None = None, label_column: str | None = None, need_label: bool = True
-    ) -> Columns:
+    def choose_columns(self, *, text_column: str | None = None, label_column: str | None = None) -> Columns:
         """Choose the text and the label column; see ``emoclass.data.columns.choosing.choose_columns``.
 
         Raises:
@@ -63,29 +60,24 @@ class Table:
             lambda column: self.frame[column].iloc[::step].tolist(),
             text_column=text_column,
             label_column=label_column,
-            need_label=need_label,
             has_header_line=self.format in ("csv", "tsv"),
         )
 
 
-def read_table(
-    source: str | Path,
-    *,
-    format: str | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    stdin: BinaryIO | None = None,
-    on_rows: Callable[[int], None] = lambda rows: None,
-) -> Table:
-    """Read a whole input; the options are those of ``open_records``, and ``on_rows`` is told how many more are read.
+def read_table(reader: RecordReader, *, on_rows: Callable[[int], None] = lambda rows: None) -> Table:
+    """Read all records of an input and close it.
+
+    Args:
+        reader: The opened input.
+        on_rows: Called with the number of rows just read.
 
     Raises:
-        DataError: the input cannot be read, or has no data rows.
+        DataError: The input cannot be read, or has no data rows.
     """
     import numpy as np
     import pandas as pd
 
-    with open_records(source, format=format, encoding=encoding, delimiter=delimiter, stdin=stdin) as reader:
+    with reader:
         columns, lines = _collect(reader, on_rows)
         if not lines:
             raise DataError(f"{reader.name}: {NO_ROWS}")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
 from emoclass.data.columns.cells import cell_text, json_text
+from emoclass.data.columns.naming import quoted
 from emoclass.errors import DataError, one_line
 
 # Rows of a parquet row group, and bytes of text after which one is written anyway.
@@ -178,7 +179,7 @@ def arrow_schema(columns: Sequence[str], rows: Sequence[Sequence[object]], given
 
     fields = []
     for number, name in enumerate(columns):
-        with _storable(f"column {name!r}", 0):
+        with _storable(f"column {quoted(name)}", 0):
             fields.append((name, given[name] if name in given else _type_of(_values(rows, number))))
     return pa.schema(fields)
 
@@ -199,7 +200,7 @@ def arrow_table(rows: Sequence[Sequence[object]], schema: Any, *, before: int = 
     arrays = []
     for number, field in enumerate(schema):
         values = _values(rows, number)
-        with _storable(f"column {field.name!r}", before):
+        with _storable(f"column {quoted(field.name)}", before):
             if pa.types.is_nested(field.type) or pa.types.is_date(field.type):
                 for value in values:
                     _require_room(value, field.type)
@@ -215,7 +216,7 @@ def _require_room(value: object, type_: Any) -> None:
         for key, inner in value.items():
             place = type_.get_field_index(key)
             if place < 0:
-                raise pa.ArrowInvalid(f"there is no {key!r} in those before")
+                raise pa.ArrowInvalid(f"there is no {quoted(key)} in those before")
             _require_room(inner, type_.field(place).type)
     elif pa.types.is_list(type_) and isinstance(value, list):
         for inner in value:

@@ -182,7 +182,7 @@ class BertLayer(nn.Module):
         absorbed = (query @ own.key.weight.view(heads, size, -1)).transpose(0, 1)
         scores = _by_pass(absorbed, inputs.transpose(1, 2), passes) / math.sqrt(size)
         if mask is not None:
-            scores = scores.unflatten(0, (passes, -1)).masked_fill(~mask[:, None], -torch.inf).flatten(0, 1)
+            scores = scores.view(passes, -1, *scores.shape[1:]).masked_fill(~mask[:, None], -torch.inf).flatten(0, 1)
         probabilities = self._drop_attention(scores.softmax(-1))
         mixed = _by_pass(probabilities, inputs, passes).transpose(0, 1)
         values = mixed @ own.value.weight.view(heads, size, -1).transpose(1, 2)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.parquet import ParquetRows
-from emoclass.data.tables.records import RecordReader, open_records
+from emoclass.data.tables.records import RecordReader
 from emoclass.data.tables.writing import ABSENT, arrow_schema, arrow_table
 from emoclass.errors import DataError, one_line
 from emoclass.inference.ray.locations import TableFiles
@@ -86,17 +87,10 @@ def _text_tables(files: TableFiles, path: str, schema: Any, options: DataOptions
 
 @contextmanager
 def _opened(files: TableFiles, path: str, options: DataOptions) -> Iterator[RecordReader]:
+    reading = replace(options, format=files.format)
     with (
         _file(files, path) as file,
-        open_records(
-            path,
-            format=files.format,
-            encoding=options.encoding,
-            delimiter=options.delimiter,
-            stdin=file,
-            replace_invalid=True,
-            absent=ABSENT,
-        ) as reader,
+        reading.open(path, stdin=file, replace_invalid=True, absent=ABSENT) as reader,
     ):
         yield reader
 
