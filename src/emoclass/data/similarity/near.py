@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 # Shorter texts differ by a word that matters ("i feel bad", "i feel sad") as often as by a typo.
 _LEAST_WORDS, _LEAST_CHARACTERS = 5, 25
-_BANDS, _ROWS, _SEED = 20, 4, 1
+# MinHash: hashes of a text, how many of them make a band, and the same for short texts, where a typo changes more.
+_HASHES, _ROWS, _SHORT_ROWS, _SEED = 80, 4, 3, 1
+_SHORT_WORDS = 7
 _BATCH = 50_000
 # Texts with the same band are compared with so many before them.
 _NEIGHBOURS = 8
@@ -97,55 +99,61 @@ def merge_groups(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) ->
 
 
 def near_pairs(texts: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Pairs of folded texts that are nearly the same, ``int64[pairs, 2]``; not all pairs of a group are listed."""
+    """Return pairs of folded texts that are nearly the same, ``int64[pairs, 2]``: enough to connect each group."""
     import numpy as np
     from rapidfuzz import fuzz
     from rapidfuzz.process import cpdist
 
-    # Words are cut anew where they are needed: kept for a million texts they would fill a gigabyte.
-    eligible = np.flatnonzero(np.fromiter(map(_is_long_enough, texts), np.bool_, len(texts)))
-    pairs = eligible[_candidates(texts, eligible)]
+    pairs = _candidates(texts)
     near = np.zeros(len(pairs), dtype=np.bool_)
     for start in range(0, len(pairs), _BATCH):
         chosen = slice(start, start + _BATCH)
-        arranged = [[_arrangements(texts[index]) for index in column] for column in pairs[chosen].T.tolist()]
+        members, places = np.unique(pairs[chosen], return_inverse=True)
+        arranged = [_arrangements(texts[index]) for index in members.tolist()]
+        columns = places.reshape(-1, 2).T.tolist()
         for way in (0, 1):
-            left, right = ([each[way] for each in column] for column in arranged)
+            left, right = ([arranged[place][way] for place in column] for column in columns)
             scores = cpdist(left, right, scorer=fuzz.ratio, score_cutoff=100 * SIMILARITY, workers=-1)
             near[chosen] |= scores > 0
     return pairs[near]
 
 
-def _candidates(texts: Sequence[str], eligible: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Pairs of eligible texts that share a band of their MinHash, as positions among the eligible."""
+def _candidates(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return pairs of texts that share a band of their MinHash, ``int64[pairs, 2]``, sorted."""
     import numpy as np
 
-    if len(eligible) < 2:
-        return np.empty((0, 2), dtype=np.int64)
-    batches = [eligible[start : start + _BATCH].tolist() for start in range(0, len(eligible), _BATCH)]
-    bands = np.concatenate([_bands([set(_WORD.findall(texts[index])) for index in batch]) for batch in batches])
-    found = []
-    for band in bands.T:
-        order = np.argsort(band, kind="stable")
-        ordered = band[order]
-        for distance in range(1, min(_NEIGHBOURS, len(eligible) - 1) + 1):
-            same = ordered[distance:] == ordered[:-distance]
-            if not same.any():
-                break
-            found.append(np.stack([order[:-distance][same], order[distance:][same]], axis=1))
-    pairs = np.sort(np.concatenate(found), axis=1) if found else np.empty((0, 2), dtype=np.int64)
-    return np.unique(pairs, axis=0)
+    # Words are cut again where they are needed: kept for a million texts they would fill a gigabyte.
+    eligible = np.flatnonzero(np.fromiter(map(_is_long_enough, texts), np.bool_, len(texts)))
+    is_short = (len(_WORD.findall(texts[index])) <= _SHORT_WORDS for index in eligible.tolist())
+    short = eligible[np.fromiter(is_short, np.bool_, len(eligible))]
+    keys = [np.empty(0, dtype=np.int64)]
+    for members, rows in ((eligible, _ROWS), (short, _SHORT_ROWS)):
+        batches = [members[start : start + _BATCH].tolist() for start in range(0, len(members), _BATCH)]
+        bands = [_bands([set(_WORD.findall(texts[index])) for index in batch], rows) for batch in batches]
+        for band in np.concatenate(bands).T if bands else ():
+            order = np.argsort(band, kind="stable")
+            ordered, ids = band[order], members[order]
+            for distance in range(1, min(_NEIGHBOURS, len(members) - 1) + 1):
+                same = ordered[distance:] == ordered[:-distance]
+                if not same.any():
+                    break
+                first, second = ids[:-distance][same], ids[distance:][same]
+                keys.append(np.minimum(first, second) * len(texts) + np.maximum(first, second))
+    found = np.sort(np.concatenate(keys))
+    # np.unique hashes, which takes ten times as long here.
+    return np.stack(np.divmod(found[np.diff(found, prepend=-1) > 0], max(1, len(texts))), axis=1)
 
 
-def _bands(words: Sequence[set[str]]) -> npt.NDArray[np.uint64]:
-    """A hash for each band of each text's MinHash, ``uint64[texts, bands]``."""
+def _bands(words: Sequence[set[str]], rows: int) -> npt.NDArray[np.uint64]:
+    """Return a hash for each band of each text's MinHash, ``uint64[texts, bands]``."""
     import numpy as np
     from rensa import RMinHash
 
-    hashes = RMinHash.digests_from_token_sets(words, _BANDS * _ROWS, _SEED)
-    digests = np.array(hashes, dtype=np.uint64).reshape(len(words), _BANDS, _ROWS)
+    bands = _HASHES // rows
+    hashes = RMinHash.digests_from_token_sets(words, bands * rows, _SEED)
+    digests = np.array(hashes, dtype=np.uint64).reshape(len(words), bands, rows)
     mixed = np.zeros(digests.shape[:2], dtype=np.uint64)
-    for row in range(_ROWS):
+    for row in range(rows):
         mixed = (mixed ^ digests[:, :, row]) * np.uint64(0x9E3779B97F4A7C15)
     return mixed
 
