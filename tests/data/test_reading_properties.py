@@ -2,7 +2,7 @@ import csv
 import io
 import json
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emoclass.data.cleaning.cleaning import clean
@@ -39,9 +39,9 @@ def test_json_lines_come_back(rows, ascii_only):
 
 
 PIECES = st.sampled_from(
-    [b"text,label\n", b'"', b'""', b",", b"\n", b"\r", b"\t", b"joy", b"\xff\xfe", b"\xef\xbb\xbf", b"\0",
-     b"\x1f\x8b", b"\xc3", b"\xe9", b"\x92", b'{"text": "a", "label": "b"}\n', b"{", b"}", b"[", b"]", b":",
-     b"1e999", b"NaN", b"\\ud800", b"\\u00e9", b"+2AA-", b"PAR1", b"-", b"1.0"]
+    [b"text,label\n", b"text\tlabel\n", b'"', b'""', b",", b"\n", b"\r", b"\t", b"joy", b"\xff\xfe", b"\xef\xbb\xbf",
+     b"\0", b"\x1f\x8b", b"\xc3", b"\xe9", b"\x92", b'{"text": "a", "label": "b"}\n', b"{", b"}", b"[", b"]", b":",
+     b"1e999", b"NaN", b"\\ud800", b"\\u00e9", b"+2AA-", b"PAR1", b"-", b"1.0", b"a day,joy\n", b"a day\tsad\n"]
 )  # fmt: skip
 
 
@@ -50,11 +50,45 @@ PIECES = st.sampled_from(
     st.sampled_from(["csv", "tsv", "jsonl", "parquet"]),
     st.sampled_from([None, None, "cp1252", "utf-16", "utf-7", "raw_unicode_escape", "idna"]),
 )
+@example(b"text,label\na day,joy\n\nanother day,sad\n", "csv", None)
+@example(b'{"text": "a", "label": "b"}\n{"text": "\xc3\xa9", "label": "b"}\n', "jsonl", None)
 @settings(max_examples=300, deadline=None)
-def test_any_bytes_give_a_result_or_a_data_error_of_one_line(content, format, encoding):
+def test_any_bytes_give_their_rows_or_a_data_error_of_one_line_that_names_the_input(content, format, encoding):
+    rows, error = rows_or_error(content, format, encoding)
+    if error is not None:
+        assert error.startswith("standard input: ")
+        assert len(error.splitlines()) == 1
+    if encoding is None and (expected := plain_rows(content, format)):
+        assert rows == expected
+
+
+def rows_or_error(content, format, encoding):
+    """Read, clean and describe a table; return the rows that were read, and the message of a DataError."""
+    rows = None
     try:
         table = read_table("-", stdin=io.BytesIO(content), format=format, encoding=encoding)
+        rows = [list(row) for row in table.frame.itertuples(index=False, name=None)]
         data = clean(table, table.choose_columns())
         json.dumps(inspect({"all": data}).to_dict(), ensure_ascii=False).encode()
     except DataError as error:
-        assert len(str(error).splitlines()) == 1  # noqa: PT017 - an error is one of two good outcomes
+        return rows, str(error)
+    return rows, None
+
+
+def plain_rows(content, format):
+    """Return the rows that Python's own parsers see, if there is nothing special about them."""
+    try:
+        text = content.decode()
+        if format == "jsonl":
+            objects = [json.loads(line) for line in text.split("\n") if line.strip()]
+            header, rows = list(objects[0]), [list(each.values()) for each in objects]
+            same = all(each.keys() == objects[0].keys() for each in objects)
+        else:
+            delimiter = {"csv": ",", "tsv": "\t"}[format]
+            lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+            header, *rows = [line for line in lines if line]
+            same = all(len(row) == len(header) for row in rows)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, csv.Error):
+        return None
+    is_plain = same and len(set(header)) == len(header) > 1 and all(map(str.isidentifier, header))
+    return rows if is_plain and "NaN" not in text and not set(text) & set("\0\ufeff\\") else None
