@@ -136,3 +136,55 @@ def test_the_second_pass_of_r_drop_does_not_copy_the_inputs() -> None:
     )
     inputs = sum(lengths) * CONFIG.hidden_size * 4
     assert twice - once < inputs
+
+
+class FakeGenerator:
+    """Stands for the random number generator of a GPU that this machine lacks."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, device: torch.device) -> None:
+        self.state = torch.arange(16, dtype=torch.uint8)
+        arguments = [device] if device.type == "cuda" else []
+
+        def get(*given: object) -> Tensor:
+            assert list(given) == arguments
+            return self.state.clone()
+
+        def restore(state: Tensor, *given: object) -> None:
+            assert list(given) == arguments
+            assert state.device.type == "cpu"
+            self.state = state
+
+        patch.setattr(f"torch.{device.type}.get_rng_state", get)
+        patch.setattr(f"torch.{device.type}.set_rng_state", restore)
+        patch.setattr("torch.cuda.manual_seed_all", lambda seed: setattr(self, "state", torch.tensor(seed)))
+        patch.setattr("torch.mps.manual_seed", lambda seed: setattr(self, "state", torch.tensor(seed)))
+
+
+@pytest.mark.parametrize("device", [torch.device("cuda", 1), torch.device("mps")])
+def test_a_resumed_training_continues_the_devices_random_numbers(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = FakeGenerator(monkeypatch, device)
+    state = LoopState(make_model(1), 4, TrainConfig())
+    state.device = device
+    tensors, expected = state.tensors(), generator.state
+    generator.state = torch.zeros(16, dtype=torch.uint8)
+    state.restore(tensors, state.metadata())
+    assert torch.equal(generator.state, expected)
+
+
+@pytest.mark.parametrize("device", [torch.device("cuda", 1), torch.device("mps")])
+def test_a_checkpoint_of_a_cpu_resumes_on_a_gpu_with_other_dropout(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = FakeGenerator(monkeypatch, device)
+    state = LoopState(make_model(1), 4, TrainConfig())
+    first = state.tensors()["random"]
+    state.step = 3
+    tensors = state.tensors()
+    state.device = device
+    torch.manual_seed(TrainConfig.seed)  # as every training begins
+    beginning = generator.state
+    state.restore(tensors, state.metadata())
+    assert not torch.equal(generator.state, beginning)
+    assert torch.equal(torch.random.get_rng_state(), first)

@@ -133,7 +133,7 @@ class Fit:
         if self.history and not (self.kept is self.history[-1] and state.step == 0):
             tensors |= {f"kept.{name}": tensor for name, tensor in self.kept_tensors.items()}
         history = [asdict(epoch) for epoch in self.history]
-        return tensors, {**state.facts(), "history": history, "saved_model": self.saved_model}
+        return tensors, {**state.metadata(), "history": history, "saved_model": self.saved_model}
 
     def resume(self, state: LoopState, saved: SavedState) -> None:
         """Take over a checkpoint."""

@@ -67,8 +67,9 @@ class LoopState:
         self.optimizer = Optimizer(model, self.working, config, self.steps * config.epochs, self.ranks)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.epoch, self.step = 1, 0
+        self.device = next(model.parameters()).device
         # Loss and correct predictions of the epoch, of this rank, on the device: reading them waits for it.
-        self.sums = torch.zeros(2, device=next(model.parameters()).device)
+        self.sums = torch.zeros(2, device=self.device)
         self.order_state = self.generator.get_state()
 
     def begin_epoch(self) -> None:
@@ -91,19 +92,17 @@ class LoopState:
             **trained,
             **self.optimizer.tensors(),
             "order": self.order_state,
-            "random": torch.random.get_rng_state(),
-            # Dropout on a GPU uses the GPU's own generator.
-            **({"random.cuda": torch.cuda.get_rng_state(self.sums.device)} if self.sums.is_cuda else {}),
+            **_random_states(self.device),
             "sums": self.ranks.total(self.sums),
         }
 
-    def facts(self) -> dict[str, int]:
-        """The position, as plain JSON values."""
+    def metadata(self) -> dict[str, int]:
+        """Return the position as plain JSON values."""
         return {"epoch": self.epoch, "step": self.step}
 
-    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Goes back to what ``tensors`` and ``facts`` gave."""
-        self.epoch, self.step = int(facts["epoch"]), int(facts["step"])
+    def restore(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+        """Return to the position at which ``tensors`` and ``metadata`` were taken."""
+        self.epoch, self.step = int(metadata["epoch"]), int(metadata["step"])
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
                 if parameter.requires_grad:
@@ -111,13 +110,29 @@ class LoopState:
         self.optimizer.restore(tensors, steps=(self.epoch - 1) * self.steps + self.step)
         self.order_state = tensors["order"]
         self.generator.set_state(self.order_state)
+        # Generators whose state is not saved: of other ranks, and of a device that the training has moved to.
+        torch.manual_seed(self._seed + self.ranks.rank + self.ranks.size * (self.epoch * self.steps + self.step))
         if self.ranks.is_first:
-            torch.random.set_rng_state(tensors["random"])
-            if self.sums.is_cuda:
-                torch.cuda.set_rng_state(tensors["random.cuda"], self.sums.device)
+            _restore_random_states(self.device, tensors)
             self.sums.copy_(tensors["sums"])
-        else:
-            torch.manual_seed(self._seed + self.ranks.rank + self.ranks.size * (self.epoch * self.steps + self.step))
+
+
+def _random_states(device: torch.device) -> dict[str, Tensor]:
+    """Return the states of torch's global random number generators, by name; dropout on a GPU uses the GPU's own."""
+    states = {"random": torch.random.get_rng_state()}
+    if device.type == "cuda":
+        states["random.cuda"] = torch.cuda.get_rng_state(device)
+    if device.type == "mps":
+        states["random.mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def _restore_random_states(device: torch.device, states: Mapping[str, Tensor]) -> None:
+    torch.random.set_rng_state(states["random"])
+    if device.type == "cuda" and "random.cuda" in states:
+        torch.cuda.set_rng_state(states["random.cuda"], device)
+    if device.type == "mps" and "random.mps" in states:
+        torch.mps.set_rng_state(states["random.mps"])
 
 
 def training_loop(
@@ -143,7 +158,7 @@ def training_loop(
         LossError: The loss is no longer a finite number.
     """
     state = state or LoopState(model, len(labels), config)
-    device = state.sums.device
+    device = state.device
     class_weights = _class_weights(labels, model.classifier.out_features, config.class_weights)
     own_labels = labels[state.ranks.shard(len(labels))]
     objective = _Objective(state, source, own_labels, torch.from_numpy(class_weights).to(device), config)
