@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from emoclass.cli import _console
-from emoclass.data.tables.table import read_table
+from emoclass.data.options import DataOptions
 from tests.conftest import emotion_rows
 
 Run = Callable[..., Any]
@@ -80,7 +80,7 @@ def test_predictions_are_written_row_by_row(run: Run, odd_csv: Path, tmp_path: P
 @pytest.mark.parametrize("suffix", ["tsv", "jsonl", "parquet", "csv.gz"])
 def test_predictions_come_in_every_format(run: Run, odd_csv: Path, tmp_path: Path, suffix: str) -> None:
     run(odd_csv, "--predictions", tmp_path / f"rows.{suffix}")
-    frame = read_table(tmp_path / f"rows.{suffix}").frame
+    frame = DataOptions().read(tmp_path / f"rows.{suffix}").frame
     assert frame["text"].tolist()[-1] == EVIL
     assert frame["label"].tolist()[-2:] == ["fear", "joy"]
     assert [path.name for path in tmp_path.glob("*rows*")] == [f"rows.{suffix}"]
