@@ -90,7 +90,7 @@ def test_the_base_weights_are_read_once(parts: TrainingData, config: Config, mon
 
     monkeypatch.setattr(context_module, "read_tensors", read)
     monkeypatch.setattr("emoclass.encoders.base.read_tensors", read)
-    run_training(parts, config(epochs=1), tune=4)
+    run_training(parts, config(epochs=1), tune=4, fixed=["epochs"])
     run_training(parts, config(unfreeze="auto", epochs=1, seeds=2))
     assert len(reads) == 2
 
@@ -111,7 +111,7 @@ def test_a_search_keeps_no_model_of_an_earlier_trial(
             counts.append(len(alive))
 
     monkeypatch.setattr(Context, "new_model", new_model)
-    run_training(parts, config(epochs=1), tune=5, on_event=on_event)
+    run_training(parts, config(epochs=1), tune=5, fixed=["epochs"], on_event=on_event)
     # The model that was announced before the search, at most.
     assert max(counts) <= 2
 

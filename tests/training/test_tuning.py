@@ -54,16 +54,24 @@ def test_the_best_trial_is_kept_and_compared_with_the_first(parts: TrainingData,
 
 
 def test_the_recipes_that_are_known_to_be_good_are_tried_first(parts: TrainingData, config: Config) -> None:
-    found = run_training(parts, config(epochs=1), tune=3, fixed=["weight_decay"]).tuning
-    assert found is not None
-    own, fast, best = (trial.settings for trial in found.search.trials)
+    def settings_of_first(trials: int, recipe: TrainConfig, **settings: Any) -> list[dict[str, Any]]:
+        """Stop when the last trial starts."""
+        started: list[dict[str, Any]] = []
+
+        def note(event: object) -> None:
+            if isinstance(event, TrialStarted):
+                started.append(event.settings)
+
+        run_training(parts, recipe, tune=trials, on_event=note, should_stop=lambda: len(started) == trials, **settings)
+        return started
+
+    own, fast, best = settings_of_first(3, config(epochs=1), fixed=["weight_decay"])
     assert (own["learning_rate"], own["epochs"], own["unfreeze"]) == (2e-2, 1, 1)
     assert (fast["learning_rate"], fast["r_drop"], fast["unfreeze"]) == (1e-3, 2.0, 1)
     assert (best["learning_rate"], best["layer_decay"], best["unfreeze"]) == (1e-4, 0.9, "encoder")
     assert best["epochs"] == 50  # 300 steps
-    again = run_training(parts, config(**RECIPES["fast"]), tune=2).tuning
-    assert again is not None
-    assert again.search.trials[1].settings["unfreeze"] == "encoder"
+    _, second = settings_of_first(2, config(**RECIPES["fast"]))
+    assert second["unfreeze"] == "encoder"
 
 
 def test_what_is_given_stays(parts: TrainingData, config: Config) -> None:
