@@ -55,7 +55,7 @@ def test_line_separators_of_unicode_do_not_end_a_line(write):
         ('{\n"text": "a"\n}\n', "line 1 is not valid JSON"),
         ('{"text": "\\ud800"}\n', "line 1 holds half of a surrogate pair"),
         ('{"text": ["\\ud800"]}\n', "line 1 holds half of a surrogate pair"),
-        ('{"text": ' + "9" * 5000 + "}\n", "line 1 holds a number too long"),
+        ('{"text": ' + "9" * 5000 + "}\n", "line 1 holds a number that is too long"),
         ('{"text": ' + "[" * 100_000 + "}\n", "line 1"),
         ("", "is empty"),
         ("{}\n", "has no columns"),

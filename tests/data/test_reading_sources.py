@@ -209,7 +209,7 @@ def test_a_given_utf16_goes_with_a_mark(write):
 
 def test_a_given_encoding_that_contradicts_the_mark_is_refused(read_error):
     message = read_error(codecs.BOM_UTF8 + CSV.encode(), encoding="cp1252")
-    assert "leave --encoding out" in message
+    assert "drop --encoding" in message
 
 
 def test_other_encodings_are_named_with_byte_and_line_and_read_when_given(write, read_error):

@@ -46,7 +46,7 @@ def test_all_rows_and_columns_come_back_from_the_parts(write, name):
     result = split(name if name == "data.csv" else convert("data.csv", name))
     suffix = name.removeprefix("data")
     assert result.files == {"train": f"train{suffix}", "val": f"val{suffix}", "test": f"test{suffix}"}
-    parts = DataOptions().read_parts("out")
+    parts = DataOptions().read_splits("out")
     rows = {part: [tuple(row) for row in table.frame.itertuples(index=False)] for part, table in parts.items()}
     assert {part: len(part_rows) for part, part_rows in rows.items()} == {"train": 32, "val": 4, "test": 4}
     assert sorted(rows["train"] + rows["val"] + rows["test"]) == sorted(ROWS)
@@ -220,4 +220,4 @@ def test_a_class_that_is_too_small_leaves_nothing(write, error_of):
 def test_a_split_can_be_moved(write):
     split(write(CSV))
     shutil.move("out", "moved")
-    assert list(DataOptions().read_parts("moved")) == ["train", "val", "test"]
+    assert list(DataOptions().read_splits("moved")) == ["train", "val", "test"]

@@ -118,12 +118,12 @@ def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], di
     """Tables and what is kept of them, by part; several files are parts if their names say so, each another."""
     from emoclass.cli import _console as console
     from emoclass.data.cleaning.cleaning import clean
-    from emoclass.data.tables.parts import WHOLE, part_of
+    from emoclass.data.tables.split_directories import WHOLE, split_of
 
     read = [
-        (part_of(table.name) if part == WHOLE and len(sources) > 1 else part, table)
+        (split_of(table.name) if part == WHOLE and len(sources) > 1 else part, table)
         for source in sources
-        for part, table in reader.read_parts(source).items()
+        for part, table in reader.read_splits(source).items()
     ]
     named = Counter(part for part, _ in read)
     tables: dict[str, Table] = {}

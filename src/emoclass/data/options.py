@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from emoclass.data.columns.choosing import Columns
-from emoclass.data.tables.parts import PARTS, part_paths
 from emoclass.data.tables.records import RecordReader, open_records
+from emoclass.data.tables.split_directories import SPLITS, split_paths
 from emoclass.data.tables.table import Table, read_table
 
 
@@ -41,9 +41,9 @@ class DataOptions:
         """Read one table."""
         return read_table(self.open(source), on_rows=self.on_rows)
 
-    def read_parts(self, source: str | Path, only: tuple[str, ...] = PARTS) -> dict[str, Table]:
+    def read_splits(self, source: str | Path, only: tuple[str, ...] = SPLITS) -> dict[str, Table]:
         """Read a table as ``{"all": table}``, or these splits of a split directory, by name."""
-        return {part: self.read(path) for part, path in part_paths(source, only).items()}
+        return {part: self.read(path) for part, path in split_paths(source, only).items()}
 
     def choose_columns(self, table: Table) -> Columns:
         """Choose the text and the label column of a table."""

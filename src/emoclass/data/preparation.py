@@ -13,7 +13,7 @@ from emoclass.data.columns.labels import LabelSet
 from emoclass.data.options import DataOptions
 from emoclass.data.similarity.folding import text_hashes
 from emoclass.data.split.splitting import split_indices
-from emoclass.data.tables.parts import WHOLE
+from emoclass.data.tables.split_directories import WHOLE
 from emoclass.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def prepare_training_data(
         DataError: Something cannot be read or split, or a part has a label that the training part has not.
         ConfigError: Parts are given twice.
     """
-    tables = options.read_parts(source)
+    tables = options.read_splits(source)
     for part, path in (("val", val), ("test", test)):
         if path is None:
             continue

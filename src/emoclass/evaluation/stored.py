@@ -16,7 +16,7 @@ import numpy.typing as npt
 from emoclass.data.cleaning.stream import LabelledReader
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.formats import format_of
-from emoclass.data.tables.parts import part_paths
+from emoclass.data.tables.split_directories import split_paths
 from emoclass.data.tables.writing import record_writer
 from emoclass.errors import ConfigError, ModelError
 from emoclass.evaluation.baseline import Baseline
@@ -138,5 +138,5 @@ def _prediction_writer(path: str | Path, labels: Sequence[str]) -> Iterator[Call
 
 def open_evaluation_data(data: str | Path, options: DataOptions) -> LabelledReader:
     """Open a file, or the test set of a split directory, to read and clean it block by block."""
-    (path,) = part_paths(data, ("test",)).values()
+    (path,) = split_paths(data, ("test",)).values()
     return LabelledReader(path, options)

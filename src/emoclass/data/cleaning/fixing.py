@@ -14,8 +14,8 @@ from emoclass.data.columns.cells import cell_text
 from emoclass.data.similarity.folding import fold_text
 from emoclass.data.similarity.near import NearTexts, duplicate_groups
 from emoclass.data.tables.formats import format_of
-from emoclass.data.tables.part_files import schema_of, write_rows
-from emoclass.data.tables.parts import CHANGES
+from emoclass.data.tables.rows import schema_of, write_rows
+from emoclass.data.tables.split_directories import CHANGES
 from emoclass.errors import ConfigError
 from emoclass.files import new_files
 

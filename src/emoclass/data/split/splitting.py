@@ -10,7 +10,7 @@ from emoclass.data.similarity.near import duplicate_groups
 from emoclass.data.split.balancing import balance
 from emoclass.data.split.groups import Groups, digest
 from emoclass.data.split.placing import complete_splits, place_large
-from emoclass.data.tables.parts import PARTS
+from emoclass.data.tables.split_directories import SPLITS
 from emoclass.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _shares(ratios: Ratios) -> dict[str, float]:
     if not all(math.isfinite(ratio) and ratio >= 0 for ratio in ratios) or ratios[0] == 0:
         written = "/".join(f"{ratio:g}" for ratio in ratios)
         raise ConfigError(f"--ratios {written} cannot be used: none may be negative and train must be above 0")
-    return {split: ratio / sum(ratios) for split, ratio in zip(PARTS, ratios, strict=True) if ratio > 0}
+    return {split: ratio / sum(ratios) for split, ratio in zip(SPLITS, ratios, strict=True) if ratio > 0}
 
 
 def _check_sizes(names: list[str], groups: Groups, shares: dict[str, float], unit: str) -> None:

@@ -12,7 +12,7 @@ from emoclass.data.columns.labels import LabelSet, sorted_names
 from emoclass.data.columns.naming import listed, quoted
 from emoclass.data.similarity.near import duplicate_groups, merge_groups
 from emoclass.data.split.splitting import DEFAULT_RATIOS, Ratios, largest_deviation, split_indices
-from emoclass.data.tables.part_files import schema_of, write_rows
+from emoclass.data.tables.rows import schema_of, write_rows
 from emoclass.errors import DataError
 from emoclass.files import free_directory, new_directory
 from emoclass.fingerprint import file_sha256

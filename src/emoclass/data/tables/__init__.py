@@ -1,3 +1,8 @@
-"""Files to rows and back."""
+"""Files to rows and back.
 
-__all__ = ["formats", "parquet", "part_files", "parts", "records", "table", "writing"]
+``records.open_records`` opens any input; ``delimited``, ``jsonlines``, ``parquet`` and ``plain`` parse one format each,
+on top of ``sources`` (bytes) and ``decoding`` (text). ``table`` holds a whole input, ``split_directories`` finds the
+files of a split, ``writing`` writes records of any format and ``rows`` a table to one new file.
+"""
+
+__all__ = ["formats", "parquet", "records", "rows", "split_directories", "table", "writing"]

@@ -1,4 +1,4 @@
-"""Bytes to lines of text, in one pass: byte order marks, strict decoding, errors that name the encoding."""
+"""Decode bytes to lines of text in one pass: byte order marks, strict decoding, errors that suggest an encoding."""
 
 import codecs
 import io
@@ -20,18 +20,23 @@ _SAMPLE_BYTES = 1 << 16
 
 
 class TextLines:
-    """Iterates over the lines of a byte stream, line ends kept.
+    """Iterates over the lines of a byte stream with their line ends.
 
     Args:
-        content: the bytes.
-        encoding: of the text; UTF-8, or what a byte order mark says, when not given.
-        newline: what ends a line, as for ``open``.
-        replace: whether undecodable bytes become replacement characters; ``replaced`` counts the places.
-        binary: whether NUL bytes may be text.
+        content: The bytes.
+        encoding: Encoding of the text; that of a byte order mark or UTF-8 if ``None``.
+        newline: What ends a line, as for ``open``.
+        replace: Whether bytes that cannot be decoded become replacement characters.
+        binary: Whether NUL bytes are allowed.
+
+    Attributes:
+        name: What messages call the input.
+        encoding: Name of the codec.
+        notes: What was recognized without an option.
 
     Raises:
-        ConfigError: the encoding is unknown.
-        DataError: bytes cannot be decoded.
+        ConfigError: The encoding is unknown.
+        DataError: Bytes cannot be decoded.
     """
 
     def __init__(
@@ -48,31 +53,31 @@ class TextLines:
         self.encoding = _choose_encoding(self.name, encoding, marked)
         self.notes: tuple[str, ...] = ()
         if marked not in (None, "utf-8"):
-            self.notes = (f"{self.name}: decoded as {marked}, which its byte order mark says",)
+            self.notes = (f"{self.name}: decoded as {marked}, as its byte order mark says",)
         self._given = encoding is not None
         self._bytes = _TextBytes(content, self.encoding, skip=len(mark), count_invalid=replace, allow_nul=binary)
-        # TextIOWrapper, not str.splitlines: only \n, \r and \r\n end a line, other separators are text.
+        # Not str.splitlines: only \n, \r and \r\n end a line, other separators are text.
         errors = "replace" if replace else "strict"
         raw = cast(BinaryIO, self._bytes)
         self._wrapper = io.TextIOWrapper(raw, encoding=self.encoding, errors=errors, newline=newline)
 
     @property
     def replaced(self) -> int:
-        """Places where bytes could not be decoded and were replaced."""
+        """Number of places where bytes were replaced."""
         return self._bytes.invalid
 
     @property
     def guess(self) -> str | None:
-        """What the encoding may be instead, judged by the first bytes that were replaced."""
+        """Likely encoding, by the first bytes that were replaced; ``None`` if unclear."""
         return _detect(self._bytes.invalid_sample) if self._bytes.invalid_sample else None
 
     def __iter__(self) -> Iterator[str]:
         try:
             if self.encoding.startswith("utf-8"):
                 yield from self._wrapper
-                return  # whoever asks a terminal again waits for another end
+                return  # reading a terminal again would wait for another Ctrl-D
             for line in self._wrapper:
-                line.encode()  # some codecs, utf-7 for one, let half a surrogate pair through
+                line.encode()  # some codecs, such as utf-7, accept half of a surrogate pair
                 yield line
         except UnicodeDecodeError as error:
             raise DataError(self._undecodable(error)) from error
@@ -82,7 +87,7 @@ class TextLines:
             ) from error
 
     def close(self) -> None:
-        """Let go of the buffers; the stream below stays open."""
+        """Free the buffers; the byte stream stays open."""
         self._wrapper.close()
 
     def _undecodable(self, error: UnicodeDecodeError) -> str:
@@ -100,7 +105,7 @@ class TextLines:
 
 
 class _TextBytes(io.BufferedIOBase):
-    """Counts bytes, lines and undecodable places on their way to the decoder, and stops at NUL bytes."""
+    """Counts bytes, lines and undecodable places on the way to the decoder, and rejects NUL bytes."""
 
     def __init__(self, content: ByteReader, encoding: str, *, skip: int, count_invalid: bool, allow_nul: bool) -> None:
         super().__init__()
@@ -138,18 +143,18 @@ class _TextBytes(io.BufferedIOBase):
                 self.invalid_sample = self.invalid_sample or chunk
                 rest = error.object[error.end :]
                 self._decoder.reset()
-            except UnicodeError:  # of a codec that does not say where
+            except UnicodeError:  # from a codec that does not say where
                 self.invalid += 1
                 self._decoder.reset()
                 return
 
     def locate(self, error: UnicodeDecodeError) -> tuple[int, int]:
-        """Return the 1-based line and the 0-based offset of the byte that did not decode."""
+        """Return the 1-based line and the 0-based offset of the byte that cannot be decoded."""
         line = self._lines_before + error.object.count(self._newline, 0, error.start) + 1
         return line, self._offset - len(error.object) + error.start
 
     def read_ahead(self, size: int) -> bytes:
-        """Return about ``size`` bytes more, for a guess at the encoding."""
+        """Return about ``size`` more bytes to guess the encoding from."""
         chunks = []
         while size > 0 and (chunk := self._content.read1(size)):
             chunks.append(chunk)
@@ -159,7 +164,7 @@ class _TextBytes(io.BufferedIOBase):
     def _nul_found(self, chunk: bytes) -> str:
         line = self._lines_before + chunk.count(self._newline, 0, chunk.index(b"\0")) + 1
         where = f"{self._content.name}: line {line} holds a NUL byte"
-        # Every other byte of Latin text in UTF-16 is NUL.
+        # In UTF-16 every other byte of Latin text is NUL.
         even, odd = chunk[::2].count(0) * 4 > len(chunk), chunk[1::2].count(0) * 4 > len(chunk)
         if even != odd:
             return f"{where}: it looks like UTF-16, pass --encoding utf-16-{'be' if even else 'le'}"
@@ -174,7 +179,7 @@ def _choose_encoding(name: str, given: str | None, marked: str | None) -> str:
     if given is None:
         return marked or "utf-8"
     try:
-        b"".decode(given)  # refuses codecs that are no text encodings, which codecs.lookup does not
+        b"".decode(given)  # unlike codecs.lookup, rejects codecs that are not text encodings
         "\n".encode(given)
         codec = codecs.lookup(given).name
     except (LookupError, ValueError) as error:
@@ -182,12 +187,12 @@ def _choose_encoding(name: str, given: str | None, marked: str | None) -> str:
     if marked is None:
         return "utf-8" if codec == "utf-8-sig" else codec
     if not marked.startswith(codec.removesuffix("-sig")):
-        raise DataError(f"{name}: begins with the byte order mark of {marked}, not {given}: leave --encoding out")
+        raise DataError(f"{name}: starts with the byte order mark of {marked}, not {given}: drop --encoding")
     return marked
 
 
 def _detect(sample: bytes) -> str | None:
-    """Guess the encoding of a sample that is not UTF-8."""
+    """Guess the encoding of a sample that is not UTF-8, ``None`` if unclear."""
     from charset_normalizer import from_bytes
 
     foreign_lines = [line for line in sample.splitlines(keepends=True) if not line.isascii()]
@@ -195,7 +200,7 @@ def _detect(sample: bytes) -> str | None:
     best = matches.best()
     if best is None:
         return None
-    # A few accents fit many code pages equally well; then the most common one is the best guess.
+    # A few accents fit many code pages equally well: prefer the most common one.
     for match in matches:
         as_good = match.chaos <= best.chaos and match.coherence >= best.coherence - 0.05
         if as_good and "cp1252" in match.could_be_from_charset:

@@ -1,4 +1,4 @@
-"""CSV and TSV: header, delimiter, rows, and where each row starts."""
+"""Parse CSV and TSV: header, delimiter, rows and the line where each row starts."""
 
 import csv
 import itertools
@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from emoclass.data.columns.naming import located
 from emoclass.errors import ConfigError, DataError, raise_error
 
-# The csv module's limit holds for the whole process, so it is only ever raised. A bound stays: a quote that
-# never closes would otherwise pull the rest of the input into memory.
+# The csv module has one limit per process, so it is only ever raised. Without a limit, a quote that never closes would
+# read the rest of the input into memory.
 _FIELD_LIMIT = 1 << 28
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
-# What Excel writes, and reads, above the header.
+# Excel writes and reads this line above the header.
 _SEPARATOR_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
 _NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar", " ": "space"}
 
@@ -20,12 +20,24 @@ Row = tuple[int, list[object]]
 
 
 class DelimitedRows:
-    """Rows of a delimited text, as (first line, fields); the header is read at once.
+    """Rows of a delimited text as (line, fields); the header is read at once.
+
+    Args:
+        lines: Lines of the text with their line ends.
+        name: What messages call the input.
+        format: ``csv`` or ``tsv``.
+        delimiter: One character or ``tab``; found in the header if ``None``.
+        on_error: Called with the error of a row, which is then skipped: broken quotes, or more or fewer fields than
+            the header. Raises it by default.
+
+    Attributes:
+        columns: Names in the header.
+        delimiter: The delimiter.
+        notes: What was recognized without an option.
 
     Raises:
-        ConfigError: the delimiter cannot be one.
-        DataError: no header, repeated names, or, unless ``on_error`` takes them, broken quotes and rows of another
-            length than the header.
+        ConfigError: The delimiter cannot be used.
+        DataError: The text has no header, or its header is broken.
     """
 
     def __init__(
@@ -81,7 +93,7 @@ class DelimitedRows:
         found = max(";\t|", key=header.count)
         if "," in header or found not in header:
             return ","
-        self.notes = (f"{self.name}: read as {_NAMES[found]}-separated, as its header is",)
+        self.notes = (f"{self.name}: read as {_NAMES[found]}-separated, like its header",)
         return found
 
     def _read_header(self) -> list[str]:
@@ -111,7 +123,7 @@ class DelimitedRows:
             )
         if "expected after" in reason:
             return (
-                f"{where}: a quoted field that starts here ends in the middle of a text (line {last}):"
+                f"{where}: a quoted field that starts here ends in the middle of a field (line {last}):"
                 ' check the quotes; write each " inside a quoted field as ""'
             )
         return f"{where}: {reason}: check the quotes"
@@ -127,7 +139,7 @@ class DelimitedRows:
 
 
 def _through_header(lines: Iterator[str]) -> list[str]:
-    """Take lines up to and with the first that is not blank."""
+    """Return the lines through the first that is not blank."""
     taken = []
     for line in lines:
         taken.append(line)

@@ -1,4 +1,4 @@
-"""JSON lines: one object a line."""
+"""Parse JSON lines: one object per line."""
 
 import json
 import math
@@ -14,13 +14,20 @@ Row = tuple[int, list[object]]
 
 
 class JsonRows:
-    """Rows of a JSON-lines text, as (line, values in the order of ``columns``).
+    """Rows of JSON lines as (line, values in the order of ``columns``).
 
-    ``columns`` starts with the keys of the first object that has any and grows when a later object brings a new key; a
-    key that an object lacks has the value ``absent``.
+    Args:
+        lines: Lines of the text.
+        name: What messages call the input.
+        absent: Value of a key that an object lacks.
+        on_error: Called with the error of a line that is not one JSON object, which is then skipped. Raises it by
+            default.
+
+    Attributes:
+        columns: Keys of the first object that has any; grows in place when a later object has a new key.
 
     Raises:
-        DataError: an empty input, or a line that is not one JSON object, unless ``on_error`` takes that.
+        DataError: The input is empty.
     """
 
     def __init__(
@@ -81,10 +88,10 @@ class JsonRows:
                 f"{where} is not valid JSON ({error.msg}, column {error.colno}): each line must be one object"
             ) from error
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{where} holds a number too long or is nested too deep: shorten it") from error
+            raise DataError(f"{where} holds a number that is too long, or is nested too deeply: shorten it") from error
         return parsed
 
 
 def _check_surrogates(value: object) -> None:
-    """A lone surrogate can be read but never written or tokenized: find it while its line is known."""
+    """Raise ``UnicodeEncodeError`` for a lone surrogate, which can be read but neither written nor tokenized."""
     json.dumps(value, ensure_ascii=False).encode()

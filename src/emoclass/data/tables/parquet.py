@@ -1,4 +1,4 @@
-"""Parquet files, batch by batch."""
+"""Read Parquet files batch by batch."""
 
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -12,10 +12,19 @@ Row = tuple[int, list[object]]
 
 
 class ParquetRows:
-    """Rows of a parquet file, as (0, values): a parquet file has no lines.
+    """Rows of a Parquet file as (0, values): Parquet has no lines.
+
+    Args:
+        file: The file, seekable.
+        name: What messages call the input.
+
+    Attributes:
+        columns: Names of the columns.
+        schema: The ``pyarrow.Schema``.
+        total_rows: Number of rows.
 
     Raises:
-        DataError: the file is damaged, or holds what pyarrow cannot turn into Python values.
+        DataError: The file is damaged, or has values that pyarrow cannot convert to Python.
     """
 
     def __init__(self, file: BinaryIO, *, name: str) -> None:
@@ -43,7 +52,7 @@ class ParquetRows:
                 yield 0, list(values)
 
     def batches(self) -> Iterator[Any]:
-        """Yield the rows as pyarrow's record batches."""
+        """Yield the rows as ``pyarrow.RecordBatch``."""
         try:
             yield from self._file.iter_batches(batch_size=_BATCH_ROWS)
         except self._failures as error:

@@ -1,4 +1,4 @@
-"""Plain text: a record a line."""
+"""Parse plain text: one record per line."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,7 +6,7 @@ Row = tuple[int, list[object]]
 
 
 class PlainRows:
-    """Rows of a plain text, as (line, [text]): every line is one, blank ones too."""
+    """Rows of a plain text as (line, [text]); every line is a row, also a blank one."""
 
     notes: tuple[str, ...] = ()
 

@@ -1,4 +1,7 @@
-"""Any supported input as a stream of records, in constant memory."""
+"""Open any supported input as a stream of records, in constant memory.
+
+This is where a file becomes rows: ``open_records`` picks the parser, ``delimited`` for CSV.
+"""
 
 import io
 from collections.abc import Callable, Iterator
@@ -22,12 +25,12 @@ _Rows = DelimitedRows | JsonRows | ParquetRows | PlainRows
 
 
 class Record(NamedTuple):
-    """One data row. A named tuple, because a million of them should cost little.
+    """One data row; a named tuple, because a million of them must be cheap.
 
     Attributes:
-        number: 1-based number among the data rows; blank lines and the header do not count.
+        number: 1-based number among the data rows, without the header and blank lines.
         line: 1-based line where the row starts; 0 for parquet.
-        values: one value per column of the reader, in its order.
+        values: One value for each column of the reader, in its order.
     """
 
     number: int
@@ -39,15 +42,15 @@ class RecordReader:
     """Iterates once over the records of an input; close it, or use it in a ``with`` block.
 
     Attributes:
-        name: how messages call the input: its path as given, or "standard input".
-        format: csv, tsv, jsonl, parquet or text.
-        encoding: of the text; None for parquet.
-        delimiter: of csv and tsv; None for others.
-        schema: of parquet, as pyarrow has it; None for others.
-        total_rows: data rows, where the input tells without being read: parquet; else None.
-        columns: the names as they stand in the input. For jsonl it grows in place when a later object has
-            a new key; a record's values fit the columns at its time, so ``zip(columns, values)`` is right.
-        notes: what the reader decided by itself (delimiter, byte order mark, gzip).
+        name: What messages call the input: its path as given, or "standard input".
+        format: ``csv``, ``tsv``, ``jsonl``, ``parquet`` or ``text``.
+        encoding: Encoding of the text; ``None`` for parquet.
+        delimiter: Delimiter of csv and tsv; ``None`` for other formats.
+        schema: The ``pyarrow.Schema`` of parquet; ``None`` for other formats.
+        total_rows: Number of data rows if known without reading them, as for parquet; else ``None``.
+        columns: Names of the columns. For jsonl the list grows in place when a later object has a new key; a record has
+            values for the columns known when it was read, the first ones.
+        notes: What was recognized without an option: delimiter, byte order mark, gzip.
     """
 
     def __init__(self, source: Source, rows: _Rows, lines: TextLines | None, stack: ExitStack) -> None:
@@ -78,17 +81,17 @@ class RecordReader:
 
     @property
     def replaced(self) -> tuple[int, str | None]:
-        """Places of undecodable bytes that were replaced so far, and what the encoding may be instead."""
+        """Number of places where bytes were replaced so far, and the likely encoding."""
         if self._lines is None or not self._lines.replaced:
             return 0, None
         return self._lines.replaced, self._lines.guess
 
     def close(self) -> None:
-        """Close what was opened; standard input stays open."""
+        """Close the input; standard input stays open."""
         self._stack.close()
 
     def sha256(self) -> str:
-        """Hex digest of the stored bytes; call it after the last record."""
+        """Return the hex digest of the stored bytes; call it after the last record."""
         if self.format == "parquet" and self._source.file.seekable():
             self._source.file.seek(0)
             return stream_sha256(self._source.file)
@@ -114,20 +117,21 @@ def open_records(
     """Open an input and read its header.
 
     Args:
-        source: a .csv, .tsv, .jsonl, .ndjson or .parquet file, the text formats also as .gz; ``-`` is
-            standard input, taken as CSV.
-        format: csv, tsv, jsonl or parquet, whatever the name says.
-        encoding: of the text; UTF-8, or what a byte order mark says, when not given.
-        delimiter: of csv and tsv, one character or ``tab``.
-        stdin: the byte stream that ``-`` stands for, or what a path names where Python cannot open it.
-        allow_lines: whether it may be plain text, a record a line, as standard input and .txt files then are.
-        replace_invalid: whether undecodable bytes become replacement characters, counted by the reader.
-        absent: value of a column that a JSON object lacks.
-        on_error: takes what is wrong with a record of csv, tsv or jsonl, which is then left out.
+        source: A .csv, .tsv, .jsonl, .ndjson or .parquet file, text formats also with .gz, or ``-`` for CSV on standard
+            input.
+        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; by the suffix if ``None``.
+        encoding: Encoding of text formats; that of a byte order mark or UTF-8 if ``None``.
+        delimiter: Delimiter of csv and tsv, one character or ``tab``; found in the header if ``None``.
+        stdin: The stream that ``-`` stands for, or the bytes of a path that Python cannot open.
+        allow_lines: Whether plain text is allowed, one record per line; standard input and .txt files are then read as
+            such.
+        replace_invalid: Whether bytes that cannot be decoded become replacement characters, counted by the reader.
+        absent: Value of a column that a JSON object lacks.
+        on_error: Called with the error of a csv, tsv or jsonl record, which is then skipped. Raises it by default.
 
     Raises:
-        ConfigError: there is no such format or encoding, or the delimiter cannot be one.
-        DataError: also while iterating; the message names the input, the row and the line.
+        ConfigError: The format or encoding is unknown, or the delimiter cannot be used.
+        DataError: The input cannot be read, also while iterating; the message names input, row and line.
     """
     with ExitStack() as stack:
         opened = open_source(source, stack, format=format, allow_lines=allow_lines, stdin=stdin)
@@ -159,9 +163,9 @@ def open_records(
 
 def _check_options(source: Source, encoding: str | None, delimiter: str | None) -> None:
     if delimiter is not None and source.format not in ("csv", "tsv"):
-        raise DataError(f"{source.name}: {source.format} has no delimiter: leave --delimiter out")
+        raise DataError(f"{source.name}: {source.format} has no delimiter: drop --delimiter")
     if encoding is not None and source.format == "parquet":
-        raise DataError(f"{source.name}: parquet has no text encoding: leave --encoding out")
+        raise DataError(f"{source.name}: parquet has no text encoding: drop --encoding")
 
 
 def _check_names(name: str, columns: list[str]) -> None:
@@ -173,7 +177,7 @@ def _check_names(name: str, columns: list[str]) -> None:
 
 
 def _seekable(source: Source) -> BinaryIO:
-    """A parquet file is read from its end, so a pipe has to be held in memory."""
+    """Return a seekable file: Parquet is read from its end, so that a pipe has to be held in memory."""
     if source.file.seekable():
         source.file.seek(0)
         return source.file

@@ -1,4 +1,4 @@
-"""The bytes of one input: a file, a gzip file or standard input, read once and hashed on the way."""
+"""Open the bytes of an input: a file, a gzip file or standard input, read once and hashed on the way."""
 
 import gzip
 import hashlib
@@ -15,7 +15,7 @@ from emoclass.data.tables.formats import FORMATS, LINES, STDIN, SUFFIXES, format
 from emoclass.errors import ConfigError, DataError
 
 _CHUNK_BYTES = 1 << 16
-# Longest byte order mark or magic number. Asking for more would keep a person who types on stdin waiting.
+# Longest byte order mark or magic number. Reading more would block while a user types on stdin.
 _HEAD_BYTES = 4
 _GZIP_MAGIC = b"\x1f\x8b"
 _PARQUET_MAGIC = b"PAR1"
@@ -30,27 +30,40 @@ _FOREIGN = (
 
 
 class ByteReader(io.BufferedIOBase):
-    """A byte stream whose head can be looked at, and whose failures are ``DataError``."""
+    """A byte stream with a look at its first bytes, whose failures are ``DataError``.
+
+    Args:
+        stream: The stream; it stays open.
+        name: What messages call it.
+
+    Attributes:
+        name: What messages call the stream.
+        head: The first bytes; reading returns them again.
+    """
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         super().__init__()
         self.name = name
-        # read1 returns what is there: a pipe that stays open must not block until a buffer is full.
+        # read1 returns what has arrived: a pipe that stays open must not block until a buffer is full.
         self._pull = getattr(stream, "read1", None) or stream.read
         self._stream = stream
         self._sha256 = hashlib.sha256()
         self.head = b""
-        # No mark has a line feed in it: a line that is there already is enough.
+        # No mark contains a line feed: a line that has arrived is enough.
         while len(self.head) < _HEAD_BYTES and b"\n" not in self.head and (chunk := self._pull_chunk(_CHUNK_BYTES)):
             self.head += chunk
         self._pending = self.head
 
     def readable(self) -> bool:
-        """Always true."""
+        """Return ``True``."""
         return True
 
     def read1(self, size: int = -1, /) -> bytes:
-        """Return some bytes, or none at the end; raises ``DataError`` where the input is damaged."""
+        """Return some bytes, or none at the end.
+
+        Raises:
+            DataError: The input is damaged or cannot be read.
+        """
         size = _CHUNK_BYTES if size < 0 else size
         if self._pending:
             chunk, self._pending = self._pending[:size], self._pending[size:]
@@ -58,20 +71,19 @@ class ByteReader(io.BufferedIOBase):
         return self._pull_chunk(size)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return at most ``size`` bytes, or all that is left."""
+        """Return at most ``size`` bytes, or all that remain."""
         if size is None or size < 0:
             return b"".join(iter(self.read1, b""))
         return self.read1(size)
 
     def sha256(self) -> str:
-        """Hex digest of all bytes read from the stream so far."""
+        """Return the hex digest of all bytes read from the stream so far."""
         return self._sha256.hexdigest()
 
     def _pull_chunk(self, size: int) -> bytes:
         try:
-            while (
-                chunk := cast("bytes | None", self._pull(size))
-            ) is None:  # whoever started this did not want to wait
+            # A stream may be non-blocking because the process was started with one.
+            while (chunk := cast("bytes | None", self._pull(size))) is None:
                 select.select([self._stream], [], [])
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError(
@@ -85,7 +97,16 @@ class ByteReader(io.BufferedIOBase):
 
 @dataclass(frozen=True)
 class Source:
-    """An opened input: its raw bytes as stored, its content (decompressed), and what it is taken for."""
+    """An opened input.
+
+    Attributes:
+        name: What messages call the input.
+        format: ``csv``, ``tsv``, ``jsonl``, ``parquet`` or ``text``.
+        file: The stored bytes.
+        raw: The stored bytes, hashed as they are read.
+        content: The decompressed bytes.
+        notes: What was recognized without an option.
+    """
 
     name: str
     format: str
@@ -103,14 +124,18 @@ def open_source(
     allow_lines: bool = False,
     stdin: BinaryIO | None = None,
 ) -> Source:
-    """Open a path, or standard input for ``-``; what is opened closes with ``stack``.
+    """Open a path, or standard input for ``-``.
 
-    With ``stdin``, that is read instead, and a path is only its name.
-    With ``allow_lines`` it may be plain text, a record a line: standard input, .txt and .log are taken for that.
+    Args:
+        source: The path, or ``-``.
+        stack: Closes what is opened.
+        format: The format; by the suffix if ``None``.
+        allow_lines: Whether plain text is allowed; standard input, .txt and .log are then read as such.
+        stdin: A stream to read instead; the path is then only a name.
 
     Raises:
-        ConfigError: the format is unknown.
-        DataError: the input is missing, unreadable, of an unknown or foreign kind.
+        ConfigError: The format is unknown.
+        DataError: The input does not exist, cannot be read, or has an unknown or foreign format.
     """
     known = (LINES, *FORMATS) if allow_lines else FORMATS
     if format is not None and format not in known:
@@ -122,7 +147,7 @@ def open_source(
         name, suffix_format = "standard input", LINES if allow_lines else "csv"
         if stdin is None and sys.stdin is None:
             raise DataError("standard input: is closed: pass a file, or pipe a table in")
-        # Without its buffer, whose lock would be held by a thread that waits for input while Python ends.
+        # Without its buffer: a thread that waits for input would hold the buffer's lock while Python exits.
         file = stdin or cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
     else:
         name = str(source)
@@ -153,7 +178,7 @@ def _open_file(name: str) -> BinaryIO:
     except IsADirectoryError as error:
         raise DataError(f"{name}: is a directory: pass one table file") from error
     except PermissionError as error:
-        if Path(name).is_dir():  # what Windows says of a directory
+        if Path(name).is_dir():  # Windows reports a directory like this
             raise DataError(f"{name}: is a directory: pass one table file") from error
         raise DataError(f"{name}: no permission to read it: change its permissions or copy it") from error
     except (OSError, ValueError) as error:
@@ -164,7 +189,7 @@ def _open_file(name: str) -> BinaryIO:
 def _decompressed(raw: ByteReader, compressed: bool, stack: ExitStack) -> tuple[ByteReader, tuple[str, ...]]:
     if not raw.head.startswith(_GZIP_MAGIC):
         if compressed and raw.head:
-            raise DataError(f"{raw.name}: is not gzip data, whatever its name says: remove the .gz")
+            raise DataError(f"{raw.name}: is not gzip data despite its name: remove the .gz")
         return raw, ()
     unzipped = stack.enter_context(gzip.GzipFile(fileobj=raw, mode="rb"))
     content = ByteReader(cast(BinaryIO, unzipped), raw.name)

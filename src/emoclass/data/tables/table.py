@@ -1,4 +1,4 @@
-"""A whole table in memory."""
+"""Hold a whole table in memory."""
 
 from array import array
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NO_ROWS = "has a header but no data rows: add rows below it"
 
-# Small enough for the garbage collector to leave a batch alone: 40 % faster than with thousands.
+# Too few for the garbage collector to scan them: 40 % faster than batches of thousands.
 _BATCH_ROWS = 256
 
 
@@ -27,15 +27,15 @@ class Table:
     """A whole input in memory.
 
     Attributes:
-        name: how messages call the input.
-        frame: one row per record, all columns of dtype object: str for csv and tsv, Python values for jsonl
-            and parquet, None for null. "NA", "null" and "nan" are ordinary texts.
-        lines: int64[rows], the 1-based line where each row starts; 0 for parquet.
-        format: csv, tsv, jsonl or parquet.
-        encoding: of the text; None for parquet.
-        sha256: hex digest of the stored bytes.
-        schema: of parquet, as pyarrow has it; None for others.
-        notes: what the reader decided by itself.
+        name: What messages call the input.
+        frame: One row per record; all columns have dtype object: strings for csv and tsv, Python values for jsonl and
+            parquet, ``None`` for null. "NA", "null" and "nan" are ordinary texts.
+        lines: 1-based line where each row starts, ``int64[rows]``; 0 for parquet.
+        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``.
+        encoding: Encoding of the text; ``None`` for parquet.
+        sha256: Hex digest of the stored bytes.
+        schema: The ``pyarrow.Schema`` of parquet; ``None`` for other formats.
+        notes: What was recognized without an option.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Table:
         """Choose the text and the label column; see ``emoclass.data.columns.choosing.choose_columns``.
 
         Raises:
-            DataError: a named column is missing, the choice is ambiguous, or no column will do.
+            DataError: A named column does not exist, the choice is ambiguous, or no column fits.
         """
         step = max(1, len(self.frame) // SAMPLE_ROWS)
         return choose_columns(
@@ -94,7 +94,7 @@ def read_table(reader: RecordReader, *, on_rows: Callable[[int], None] = lambda 
 
 
 def _collect(reader: RecordReader, on_rows: Callable[[int], None]) -> "tuple[list[list[object]], array[int]]":
-    """Turn records into columns, a batch at a time, so that no row outlives its batch."""
+    """Transpose records to columns batch by batch, so that no row outlives its batch."""
     columns: list[list[object]] = []
     lines = array("q")
     records = iter(reader)

@@ -1,4 +1,4 @@
-"""Records out, as they come: csv, tsv, jsonl and parquet."""
+"""Write records as they come: csv, tsv, jsonl and parquet."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from emoclass.data.columns.cells import cell_text, json_text
 from emoclass.data.columns.naming import quoted
 from emoclass.errors import DataError, one_line
 
-# Rows of a parquet row group, and bytes of text after which one is written anyway.
+# Rows of a Parquet row group, and bytes of text after which a smaller one is written.
 _GROUP_ROWS, _GROUP_BYTES = 65_536, 1 << 26
 
 
@@ -20,33 +20,33 @@ class _Absent:
         return "ABSENT"
 
 
-# Value of a field that a JSON object does not have; it is not written.
+# Value of a field that a JSON object lacks; it is not written.
 ABSENT = _Absent()
 
 
 class RecordWriter(Protocol):
-    """Writes records to a byte stream, which stays open."""
+    """Writes records to a byte stream that stays open."""
 
     def write(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Write some records; all but jsonl have the same columns from first to last.
+        """Write some records; except for jsonl the columns must be the same in all calls.
 
         Raises:
-            DataError: a value cannot be written in this format.
-            OSError: the stream cannot be written to.
+            DataError: The format cannot store a value.
+            OSError: The stream cannot be written to.
         """
 
     def close(self) -> None:
-        """Write what is left to write, also after an error; nothing where the stream has failed."""
+        """Write what is buffered, also after a ``DataError``, but nothing after the stream has failed."""
 
 
 def record_writer(file: BinaryIO, format: str, *, delimiter: str | None = None, schema: Any = None) -> RecordWriter:
-    """Return a writer of one of the table formats.
+    """Return a writer for one of the table formats.
 
     Args:
-        file: where to write: UTF-8 with line feeds, or parquet.
-        format: csv, tsv, jsonl or parquet.
-        delimiter: of csv; a comma when not given.
-        schema: pyarrow's types by column name, for parquet; those of other columns go by the first values.
+        file: Stream to write to; text is UTF-8 with line feeds.
+        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``.
+        delimiter: Delimiter of csv; a comma if ``None``.
+        schema: ``pyarrow.Schema`` with types for parquet; those of other columns are inferred from the first values.
     """
     if format == "parquet":
         return _ParquetWriter(file, schema)
@@ -60,7 +60,7 @@ class _DelimitedWriter:
         self._file = file
         self._buffer = io.StringIO(newline="")
         self._minimal = csv.writer(self._buffer, delimiter=delimiter, lineterminator="\n")
-        # The csv module quotes a lone carriage return only when its line ends hold one.
+        # The csv module quotes a lone carriage return only if its line terminator has one.
         self._quoting = csv.writer(self._buffer, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
         self._has_header = False
 
@@ -140,15 +140,15 @@ class _ParquetWriter:
         try:
             if self._columns:
                 self._flush()
-        finally:  # a record that does not fit costs those before it nothing
+        finally:  # a record that does not fit must not cost the records before it
             if self._writer is not None:
-                with self._not_tried_again():
+                with self._abandon_on_error():
                     self._writer.close()
 
     def _flush(self) -> None:
         from pyarrow.parquet import ParquetWriter
 
-        with self._not_tried_again(), _storable("a column", self._written):
+        with self._abandon_on_error(), _storable("a column", self._written):
             if self._schema is None:
                 self._schema = arrow_schema(self._columns, self._rows, self._given)
                 self._writer = ParquetWriter(self._file, self._schema)
@@ -157,23 +157,28 @@ class _ParquetWriter:
         self._rows, self._bytes = [], 0
 
     @contextmanager
-    def _not_tried_again(self) -> Iterator[None]:
+    def _abandon_on_error(self) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
             self._columns = []
             if self._writer is not None and not isinstance(error, DataError):
-                # Its last bytes have no place; it would write them when it is collected, and complain.
+                # It would try to write its last bytes again when it is garbage-collected.
                 self._writer.is_open = False
                 self._writer = None
             raise
 
 
 def arrow_schema(columns: Sequence[str], rows: Sequence[Sequence[object]], given: Mapping[str, Any]) -> Any:
-    """Return pyarrow's schema of these columns: the given types, and those of the values for other columns.
+    """Return the ``pyarrow.Schema`` of columns, with inferred types for those without a given one.
+
+    Args:
+        columns: Names of the columns.
+        rows: Rows to infer types from.
+        given: Types by name of the column.
 
     Raises:
-        DataError: the values of a column are of no one type.
+        DataError: The values of a column have no common type.
     """
     import pyarrow as pa
 
@@ -185,15 +190,15 @@ def arrow_schema(columns: Sequence[str], rows: Sequence[Sequence[object]], given
 
 
 def arrow_table(rows: Sequence[Sequence[object]], schema: Any, *, before: int = 0) -> Any:
-    """Return rows, whose values are in the order of the schema's fields, as pyarrow has them.
+    """Return rows as a ``pyarrow.Table``.
 
     Args:
-        rows: the rows.
-        schema: of pyarrow.
-        before: rows of the same input that were stored before, for the message.
+        rows: Rows with values in the order of the schema's fields.
+        schema: A ``pyarrow.Schema``.
+        before: Number of rows of the same input stored before, for messages.
 
     Raises:
-        DataError: a value does not fit its column.
+        DataError: A value does not fit its column.
     """
     import pyarrow as pa
 
@@ -209,20 +214,20 @@ def arrow_table(rows: Sequence[Sequence[object]], schema: Any, *, before: int = 
 
 
 def _require_room(value: object, type_: Any) -> None:
-    """Refuses what pyarrow would leave out without a word: keys that a struct does not have, the time of a day."""
+    """Reject what pyarrow would drop silently: keys that a struct does not have, the time of a date."""
     import pyarrow as pa
 
     if pa.types.is_struct(type_) and isinstance(value, dict):
         for key, inner in value.items():
             place = type_.get_field_index(key)
             if place < 0:
-                raise pa.ArrowInvalid(f"there is no {quoted(key)} in those before")
+                raise pa.ArrowInvalid(f"values before have no key {quoted(key)}")
             _require_room(inner, type_.field(place).type)
     elif pa.types.is_list(type_) and isinstance(value, list):
         for inner in value:
             _require_room(inner, type_.value_type)
     elif pa.types.is_date(type_) and isinstance(value, datetime):
-        raise pa.ArrowInvalid(f"{value} has a time of day, those before have none")
+        raise pa.ArrowInvalid(f"{value} has a time of day, values before have none")
 
 
 def _values(rows: Sequence[Sequence[object]], number: int) -> list[object]:

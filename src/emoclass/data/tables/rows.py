@@ -1,4 +1,4 @@
-"""Rows of a table into one new file."""
+"""Write the rows of a table to one new file."""
 
 from itertools import islice
 from pathlib import Path
@@ -16,22 +16,22 @@ _BATCH_ROWS = 4096
 
 
 def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, schema: Any = None) -> None:
-    """Write a new file: csv and tsv with a header line, all text in UTF-8 with line feeds.
+    """Write a new file: text in UTF-8 with line feeds, csv and tsv with a header.
 
     Args:
-        path: of the new file.
-        frame: its rows.
-        format: csv, tsv, jsonl or parquet.
-        schema: pyarrow's types, for parquet; see ``schema_of``.
+        path: The new file.
+        frame: Its rows.
+        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``.
+        schema: Types of the columns for parquet, a ``pyarrow.Schema``; see ``schema_of``.
 
     Raises:
-        DataError: the values cannot be stored in the format.
-        OSError: the file cannot be written.
+        DataError: The format cannot store a value.
+        OSError: The file cannot be written.
     """
     try:
         with path.open("xb") as file:
             writer = record_writer(file, format, schema=schema)
-            writer.write(list(frame.columns), [])  # a header, even without rows
+            writer.write(list(frame.columns), [])  # the header, also without rows
             rows = zip(*(frame[column].tolist() for column in frame.columns), strict=True)
             while batch := list(islice(rows, _BATCH_ROWS)):
                 if format in ("csv", "tsv") and any(isinstance(v, str) and "\0" in v for row in batch for v in row):
@@ -45,12 +45,13 @@ def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, schema: Any = 
 
 
 def schema_of(table: "Table", format: str) -> Any:
-    """Return pyarrow's types for all files with rows of a table: its own, or those of all its values.
+    """Return the ``pyarrow.Schema`` for files with some of a table's rows: its own, or inferred from all its values.
 
-    Only parquet has types; for other formats that is None.
+    Returns:
+        ``None`` for formats other than parquet, which have no types.
 
     Raises:
-        DataError: the values of a column are of no one type.
+        DataError: The values of a column have no common type.
     """
     if format != "parquet" or table.schema is not None:
         return table.schema

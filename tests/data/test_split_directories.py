@@ -1,7 +1,7 @@
 import pytest
 
 from emoclass.data.options import DataOptions
-from emoclass.data.tables.parts import find_parts
+from emoclass.data.tables.split_directories import find_splits
 
 CSV = "text,label\na,joy\n"
 
@@ -18,7 +18,7 @@ def folder(tmp_path):
 
 def test_the_parts_of_a_directory_are_found_in_order(folder):
     path = folder("test.jsonl", "val.csv", "train.csv.gz", "split.json", "notes.txt", "train.txt")
-    assert [(part, file.name) for part, file in find_parts(path).items()] == [
+    assert [(part, file.name) for part, file in find_splits(path).items()] == [
         ("train", "train.csv.gz"),
         ("val", "val.csv"),
         ("test", "test.jsonl"),
@@ -27,30 +27,30 @@ def test_the_parts_of_a_directory_are_found_in_order(folder):
 
 @pytest.mark.parametrize("name", ["validation.csv", "valid.csv", "dev.csv"])
 def test_other_names_of_the_validation_part_are_known(folder, name):
-    assert find_parts(folder("train.csv", name))["val"].name == name
+    assert find_splits(folder("train.csv", name))["val"].name == name
 
 
 def test_two_files_for_a_part_are_refused(folder, error_of):
-    message = error_of(find_parts, folder("train.csv", "train.tsv"))
+    message = error_of(find_splits, folder("train.csv", "train.tsv"))
     assert "both train.csv and train.tsv" in message
 
 
 def test_a_directory_without_train_is_refused(folder, error_of):
-    assert "no train file" in error_of(find_parts, folder("test.csv"))
+    assert "no train file" in error_of(find_splits, folder("test.csv"))
 
 
 def test_what_is_no_directory_is_refused(tmp_path, error_of):
-    assert "cannot be read as a directory" in error_of(find_parts, tmp_path / "missing")
+    assert "cannot be read as a directory" in error_of(find_splits, tmp_path / "missing")
 
 
 def test_a_file_is_one_table_and_a_directory_its_parts(folder):
     path = folder("train.csv", "test.csv")
-    assert {part: table.name for part, table in DataOptions().read_parts(path / "train.csv").items()} == {
+    assert {part: table.name for part, table in DataOptions().read_splits(path / "train.csv").items()} == {
         "all": str(path / "train.csv")
     }
-    assert list(DataOptions().read_parts(path)) == ["train", "test"]
-    assert list(DataOptions().read_parts(path, only=("test",))) == ["test"]
+    assert list(DataOptions().read_splits(path)) == ["train", "test"]
+    assert list(DataOptions().read_splits(path, only=("test",))) == ["test"]
 
 
 def test_a_part_that_is_asked_for_must_be_there(folder, error_of):
-    assert "has no test file" in error_of(DataOptions().read_parts, folder("train.csv"), only=("test",))
+    assert "has no test file" in error_of(DataOptions().read_splits, folder("train.csv"), only=("test",))
