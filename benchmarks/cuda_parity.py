@@ -136,9 +136,9 @@ class _Case:
             hidden = model.bert.embeddings(ids, _LENGTHS).to(dtype)
         else:
             hidden = FrozenPrefix(model, depth, dtype)(ids, _LENGTHS)
-        logits = model.classify(model.first_outputs(hidden, _LENGTHS, depth or 0, layers.layers))
+        logits = model.classify(model.cls_hidden(hidden, _LENGTHS, depth or 0, layers.layers))
         functional.cross_entropy(logits, self._labels).backward()
-        layers.hand_over_gradients()
+        layers.copy_grads_to_master()
         return logits.detach(), _gradients(model)
 
 

@@ -1,4 +1,4 @@
-"""What this machine offers: device, precision, memory, directories."""
+"""The machine: device, precision, memory, directories."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 def models_dir() -> Path:
-    """Where trained models live: ``$EMOCLASS_HOME/models``, or ``models`` in the user data directory."""
+    """Return the directory of trained models: ``$EMOCLASS_HOME/models``, or ``models`` in the user data directory."""
     return _home("models", user_data_path("emoclass", appauthor=False) / "models")
 
 
 def cache_dir() -> Path:
-    """Where activation caches live: ``$EMOCLASS_HOME/cache``, or the user cache directory."""
+    """Return the directory of activation files: ``$EMOCLASS_HOME/cache``, or the user cache directory."""
     return _home("cache", user_cache_path("emoclass", appauthor=False))
 
 
 def runs_dir() -> Path:
-    """Where states of unfinished trainings live: ``$EMOCLASS_HOME/runs``, or ``runs`` in the user data directory."""
+    """Return the directory of checkpoints: ``$EMOCLASS_HOME/runs``, or ``runs`` in the user data directory."""
     return _home("runs", user_data_path("emoclass", appauthor=False) / "runs")
 
 
@@ -43,12 +43,12 @@ def _home(name: str, default: Path) -> Path:
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with the home directory in place of ``~``; where there is no such user it stays as it is."""
+    """Replace ``~`` by the home directory; without such a user the path stays as it is."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises then
 
 
 def resolve_device(spec: str = "auto") -> torch.device:
-    """The torch device that ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` names.
+    """Return the torch device that ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` names.
 
     Raises:
         DeviceError: The name is unknown, or there is no such device here.
@@ -78,7 +78,7 @@ def resolve_device(spec: str = "auto") -> torch.device:
 
 
 def resolve_precision(spec: str, device: torch.device) -> torch.dtype:
-    """The dtype of the frozen layers' arithmetic: the fastest that the device has natively, if ``auto``.
+    """Return the dtype of the encoder layers: for ``auto`` the fastest that the device has natively.
 
     bfloat16 on CPUs with AMX or AVX512-BF16 and on GPUs that have it; elsewhere it would be emulated, and
     slower than float32.
@@ -99,7 +99,7 @@ def resolve_precision(spec: str, device: torch.device) -> torch.dtype:
 
 
 def precision_name(dtype: torch.dtype) -> str:
-    """What ``--precision`` calls it."""
+    """Return the name of a dtype for ``--precision``."""
     import torch
 
     return {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[dtype]
@@ -123,7 +123,7 @@ def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def cpu_has(flag: str) -> bool:
-    """Whether the CPU lists this feature (Linux; elsewhere False)."""
+    """Return whether the CPU has this feature (Linux; elsewhere False)."""
     return flag in _cpu_flags()
 
 
@@ -144,7 +144,7 @@ def limit_kernel_cache() -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that there is not enough memory, on the CPU or a GPU."""
+    """Return whether an error says that there is not enough memory, on the CPU or a GPU."""
     message = str(error).lower()
     return isinstance(error, MemoryError) or "out of memory" in message or "can't allocate memory" in message
 
@@ -153,7 +153,7 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def parse_size(text: str) -> int:
-    """Bytes from ``4GB``, ``500 MB``, ``0`` and the like.
+    """Parse a size such as ``4GB``, ``500 MB`` or ``0`` into bytes.
 
     Raises:
         ConfigError: It is no size.
@@ -165,7 +165,7 @@ def parse_size(text: str) -> int:
 
 
 def require_packages(option: str, extra: str, *names: str) -> None:
-    """Refuses before the work rather than after it.
+    """Check that the packages of an extra are installed, before the work rather than after it.
 
     Raises:
         ConfigError: Packages of an extra, which the option needs, are not installed.
@@ -176,21 +176,21 @@ def require_packages(option: str, extra: str, *names: str) -> None:
 
 
 def free_disk(directory: Path) -> int:
-    """Bytes free on the disk of a directory, which need not exist yet."""
+    """Return the free bytes on the disk of a directory, which need not exist yet."""
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     return shutil.disk_usage(existing).free
 
 
 def available_memory() -> int:
-    """Bytes of memory that can be taken without swapping, in this process's container if it is in one.
+    """Return the bytes of memory that are free without swapping, within the container's limit if there is one.
 
-    A cautious 2 GiB where the system does not tell.
+    A cautious 2 GiB if the system does not say.
     """
     return int(min(_free_in_system(), _free_in_container()))
 
 
 def _free_in_container(root: Path = Path("/sys/fs/cgroup")) -> float:
-    """What the control group's limit leaves, without pages that only hold files; infinite where there is none."""
+    """Return what the control group's limit leaves, file pages not counted; infinite without a limit."""
     for directory, limit, used in (
         (root, "memory.max", "memory.current"),
         (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),

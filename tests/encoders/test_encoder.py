@@ -102,7 +102,7 @@ def test_prefix_and_suffix_together_are_the_model(unfreeze: int) -> None:
     assert depth == 3 - unfreeze
     hidden = FrozenPrefix(model, depth, torch.float32)(input_ids, LENGTHS)
     lengths = LENGTHS if unfreeze else [1] * len(LENGTHS)
-    torch.testing.assert_close(model.suffix(hidden, lengths, depth), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(model.logits_from_layer(hidden, lengths, depth), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_text_gets_the_same_logits_alone_and_in_company() -> None:
@@ -115,7 +115,7 @@ def test_a_text_gets_the_same_logits_alone_and_in_company() -> None:
 
 @pytest.mark.parametrize("longest_written_out", [0, 128])
 def test_bfloat16_stays_near_float32(longest_written_out: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "_longest_written_out", lambda: longest_written_out)  # with AMX, and without
+    monkeypatch.setattr(attention, "_max_explicit_length", lambda: longest_written_out)  # with AMX, and without
     model = make_model().eval()
     input_ids = make_ids(LENGTHS)
     exact, rounded = model(input_ids, LENGTHS), model(input_ids, LENGTHS, torch.bfloat16)
@@ -138,7 +138,7 @@ def test_a_kernel_for_packed_texts_gives_the_same(monkeypatch: pytest.MonkeyPatc
 
     model, input_ids = make_model().eval(), make_ids(LENGTHS)
     monkeypatch.setattr(attention, "_varlen_kernel", lambda qkv, head_size: kernel)
-    monkeypatch.setattr(encoder, "with_more_rows", lambda hidden: hidden)  # as on a GPU
+    monkeypatch.setattr(encoder, "pad_rows", lambda hidden: hidden)  # as on a GPU
     with torch.no_grad():
         found = model(input_ids, LENGTHS)
         monkeypatch.undo()
@@ -153,7 +153,7 @@ def test_dropout_only_where_it_trains() -> None:
     prefix = FrozenPrefix(model, 2, torch.float32)
     first, second = prefix(input_ids, LENGTHS), prefix(input_ids, LENGTHS)
     assert torch.equal(first, second)
-    assert not torch.equal(model.suffix(first, LENGTHS, 2), model.suffix(first, LENGTHS, 2))
+    assert not torch.equal(model.logits_from_layer(first, LENGTHS, 2), model.logits_from_layer(first, LENGTHS, 2))
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=40))
@@ -212,7 +212,7 @@ class Recorder(TorchFunctionMode):
 with Recorder():
     from emoclass.encoders.bert.model import EncoderConfig, PackedBert
     model = PackedBert(EncoderConfig(hidden_size=8, num_attention_heads=2), 3)
-    model.suffix(torch.zeros(64, 8), [1] * 64, 12)
+    model.logits_from_layer(torch.zeros(64, 8), [1] * 64, 12)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert result.stdout.splitlines() == ["tanh 1", "exp 1", f"tanh {64 * 8}"]

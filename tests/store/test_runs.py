@@ -43,7 +43,7 @@ def test_a_state_comes_back_also_by_way_of_bytes() -> None:
         states.save(TENSORS, METADATA)
         for state in (states.load(), parse_state(states.read())):
             assert state is not None
-            assert state.metadata == state.facts == METADATA
+            assert state.metadata == METADATA
             assert state.tensors.keys() == TENSORS.keys()
             assert all(torch.equal(tensor, TENSORS[name]) for name, tensor in state.tensors.items())
         states.note(name="other", more=None)

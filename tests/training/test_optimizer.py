@@ -35,7 +35,7 @@ def _step(
     hidden = model.bert.embeddings(torch.arange(sum(LENGTHS)), LENGTHS).to(dtype)
     depth = frozen_depth(model) or 0
     hidden = FrozenPrefix(model, depth, dtype)(torch.arange(sum(LENGTHS)), LENGTHS) if depth else hidden
-    logits = model.suffix(hidden, LENGTHS, depth, state.working.layers)
+    logits = model.logits_from_layer(hidden, LENGTHS, depth, state.working.layers)
     state.optimizer.step([functional.cross_entropy(logits, torch.tensor([0, 1, 2, 0]))])
     return model, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
@@ -101,7 +101,9 @@ def test_gradients_of_word_embeddings_are_whole_after_each_step() -> None:
         places = torch.cat([torch.arange(length) for length in LENGTHS])
         embedded = model.bert.embeddings.LayerNorm(embedded + model.bert.embeddings.position_embeddings(places))
         labels = torch.tensor([0, 1, 2, 0])
-        (by_token,) = torch.autograd.grad(functional.cross_entropy(model.suffix(embedded, LENGTHS, 0), labels), rows)
+        (by_token,) = torch.autograd.grad(
+            functional.cross_entropy(model.logits_from_layer(embedded, LENGTHS, 0), labels), rows
+        )
         expected = torch.zeros_like(weight).index_add_(0, input_ids, by_token)
         state.optimizer.step([functional.cross_entropy(model(input_ids, LENGTHS), labels)])
         assert weight.grad is not None

@@ -163,7 +163,7 @@ def test_damaged_states_are_passed_over(tmp_path: Path) -> None:
             files[-1].write_bytes(damaged)
             saved = states.load()
             assert saved is not None
-            assert (saved.facts["number"], float(saved.tensors["x"])) == (2, 2.0)
+            assert (saved.metadata["number"], float(saved.tensors["x"])) == (2, 2.0)
         files[0].write_bytes(b"{}\n")
         assert states.load() is None
 
@@ -296,7 +296,7 @@ def test_a_training_does_not_go_on_with_another_base_of_the_same_name(
 def test_a_state_that_cannot_be_saved_at_the_end_is_not_promised(
     parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: RunStates, tensors: object, facts: object) -> None:
+    def full(self: RunStates, tensors: object, metadata: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(RunStates, "save", full)

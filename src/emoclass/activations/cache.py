@@ -114,7 +114,7 @@ class ActivationCache:
         on_texts: Callable[[int], None] = lambda texts: None,
     ) -> None:
         self._prefix, self._device, self._budget, self._on_texts = prefix, device, budget, on_texts
-        self._dtype = torch.float32 if prefix.only_first else prefix.dtype
+        self._dtype = torch.float32 if prefix.cls_only else prefix.dtype
         self._row_bytes = prefix.hidden_size * self._dtype.itemsize
         self.use = CacheUse()
         self.memory_bytes = 0
@@ -138,7 +138,7 @@ class ActivationCache:
 
     def _kept(self, computed: ComputedActivations, texts: TokenizedTexts) -> ActivationSource:
         """Return the activations of texts, longest first, from memory, from a file, or as they are computed."""
-        layout = RowLayout.of(texts, only_first=self._prefix.only_first)
+        layout = RowLayout.of(texts, cls_only=self._prefix.cls_only)
         rows = int(layout.rows.sum())
         size, count, depth = rows * self._row_bytes, len(texts), self._prefix.depth
         fits_memory, fits_disk = size <= self._budget.memory, 0 < size <= self._budget.disk

@@ -20,5 +20,5 @@ def compute_logits(model: PackedBert, source: ActivationSource) -> Tensor:
     budget = chunk_tokens(model.classifier.weight.device)
     for indices in longest_first(source.lengths, budget):
         hidden, lengths = source.batch(indices)
-        logits[torch.from_numpy(indices)] = model.suffix(hidden, lengths, source.depth).cpu()
+        logits[torch.from_numpy(indices)] = model.logits_from_layer(hidden, lengths, source.depth).cpu()
     return logits

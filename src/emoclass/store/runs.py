@@ -45,11 +45,6 @@ class SavedState:
     tensors: dict[str, Tensor]
     metadata: dict[str, Any]
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The metadata under its former name."""
-        return self.metadata
-
 
 def run_key(*parts: object) -> str:
     """Return the key of a run from plain JSON values: all that its result depends on."""

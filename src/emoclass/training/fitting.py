@@ -107,7 +107,7 @@ class Fit:
         """Return the logits of the validation set, of all processes, ``float32[texts, classes]``."""
         source = source or self.context.source(self.model, "val")
         logits = compute_logits(self.model, source)
-        return self.context.hardware.ranks.joined(logits, len(self.context.data.val))
+        return self.context.hardware.ranks.all_gather_rows(logits, len(self.context.data.val))
 
     def evaluate(self, source: ActivationSource | None = None) -> Scores:
         """Return the scores of the model as it is on the validation set."""

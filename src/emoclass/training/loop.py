@@ -207,7 +207,7 @@ class _Objective:
     config: TrainConfig
 
     def losses(self, own: npt.NDArray[np.int64], total: float, texts: int) -> Iterator[Tensor]:
-        """The loss of a batch in parts that fit into memory; the state's sums count them.
+        """Yield the loss of a batch in micro-batches that fit into memory; the state's sums count them.
 
         Args:
             own: This rank's texts of the batch, those of like length side by side.
@@ -227,7 +227,7 @@ class _Objective:
         passes = 2 if config.r_drop else 1
         hidden, lengths = self.source.batch(own)
         target = to_device(torch.from_numpy(self.labels[own]), weights.device)
-        first = state.model.first_outputs(hidden, lengths, self.source.depth, state.working.layers, passes=passes)
+        first = state.model.cls_hidden(hidden, lengths, self.source.depth, state.working.layers, passes=passes)
         mixed = [(target, 1.0)]
         if config.mixup:
             others, share = _partners(len(lengths), config.mixup)
@@ -251,7 +251,7 @@ class _Objective:
 
 
 def _batches(texts: int, batch_size: int, generator: torch.Generator) -> Iterator[npt.NDArray[np.int64]]:
-    """Indices of all texts in random order, in batches; the same on all ranks."""
+    """Yield the indices of all texts in random order, in batches; the same on all ranks."""
     shuffled = torch.randperm(texts, generator=generator).numpy()
     for start in range(0, texts, batch_size):
         yield shuffled[start : start + batch_size]

@@ -1,4 +1,4 @@
-"""AdamW with a linear schedule, and layers that compute in fewer bits than their weights have."""
+"""AdamW with a linear schedule, and layers that compute in a lower precision than their master weights."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from emoclass.config import TrainConfig
-from emoclass.encoders.bert.model import BertLayer, PackedBert
+from emoclass.encoders.bert.layer import BertLayer
+from emoclass.encoders.bert.model import PackedBert
 from emoclass.training.ranks import Ranks
 
 
 def linear_schedule(step: int, *, total: int, warmup: int) -> float:
-    """Factor on the learning rate: rises linearly over ``warmup`` steps, then falls linearly to 0 at ``total``."""
+    """Return the factor on the learning rate: linear warm-up over ``warmup`` steps, linear decay to 0 at ``total``."""
     if step < warmup:
         return step / max(1, warmup)
     return max(0.0, (total - step) / max(1, total - warmup))
 
 
 class WorkingLayers:
-    """Copies of float32 layers in ``dtype``, in which forward and backward are done (Micikevicius et al. 2018).
+    """Copies of float32 layers in ``dtype`` for forward and backward passes (Micikevicius et al. 2018).
 
     Args:
-        layers: The layers; gradients are handed to them, and their weights taken from them.
-        dtype: What the copies compute in. For float32 they are the layers themselves.
+        layers: The layers with the master weights, which get the gradients.
+        dtype: Dtype of the copies. For float32 they are the layers themselves.
 
     Attributes:
         layers: The copies, in training mode.
@@ -45,11 +46,11 @@ class WorkingLayers:
             ]
 
     def has(self, weight: Tensor) -> bool:
-        """Whether this weight has a copy."""
+        """Return whether this weight has a copy."""
         return any(own is weight for own, _ in self._pairs)
 
-    def hand_over_gradients(self) -> None:
-        """Moves the copies' gradients to the weights, in place of what was there."""
+    def copy_grads_to_master(self) -> None:
+        """Replace the gradients of the master weights by those of the copies."""
         for own, copied in self._pairs:
             own.grad = torch.empty_like(own) if own.grad is None else own.grad
             own.grad.zero_() if copied.grad is None else own.grad.copy_(copied.grad)
@@ -57,17 +58,17 @@ class WorkingLayers:
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Takes the weights over into the copies."""
+        """Copy the master weights into the copies."""
         for own, copied in self._pairs:
             copied.copy_(own)
 
 
 class Optimizer:
-    """AdamW on what trains, with clipping and the linear schedule.
+    """AdamW on the trainable parameters, with clipping and the linear schedule.
 
     Args:
-        model: The model, frozen as wanted.
-        working: Its layers that train, as they are computed.
+        model: The model, frozen by the recipe.
+        working: The copies in which its trainable layers are computed.
         config: The recipe.
         total_steps: Steps of the whole training.
         ranks: The processes that take each step together.
@@ -92,14 +93,14 @@ class Optimizer:
 
     @property
     def learning_rate(self) -> float:
-        """What the last step used; before the first one, what that will use."""
+        """The learning rate of the last step; before the first step, that of the first."""
         return self._rate(max(0, self._steps - 1))
 
     def _rate(self, step: int) -> float:
         return self._peak * linear_schedule(step, total=self._total, warmup=self._warmup)
 
     def step(self, losses: Iterable[Tensor]) -> None:
-        """Follows the gradient of the sum of all ranks' losses; each is done with before the next is asked for."""
+        """Step along the gradient of the sum of all ranks' losses; each is freed before the next is computed."""
         for group in self._adamw.param_groups:
             group["lr"] = self._rate(self._steps) * group["factor"]
         for parameter in self._own_gradients:
@@ -110,7 +111,7 @@ class Optimizer:
         for parameter in self._own_gradients:
             if parameter.grad is not None and parameter.grad.is_sparse:
                 parameter.grad = self._filled_in(parameter.grad)
-        self._working.hand_over_gradients()
+        self._working.copy_grads_to_master()
         self._ranks.sum_gradients(self._parameters)
         torch.nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
         self._adamw.step()
@@ -118,7 +119,7 @@ class Optimizer:
         self._steps += 1
 
     def _filled_in(self, sparse: Tensor) -> Tensor:
-        """A sparse gradient as a dense one, in memory that is kept: to clear all of it takes longer than the rest."""
+        """Return a sparse gradient as a dense one, in memory that is reused: clearing all of it would take longest."""
         if self._dense.shape != sparse.shape:
             self._dense = torch.zeros(sparse.shape, device=sparse.device)
         else:
@@ -127,7 +128,7 @@ class Optimizer:
         return self._dense.index_add_(0, self._rows, sparse._values())
 
     def tensors(self) -> dict[str, Tensor]:
-        """The moments of each parameter, by name; none before the first step."""
+        """Return the moments of each parameter, by name; there are none before the first step."""
         return {
             f"optimizer.{number}.{name}": value
             for number, parameter in enumerate(self._parameters)
@@ -135,7 +136,7 @@ class Optimizer:
         }
 
     def restore(self, tensors: Mapping[str, Tensor], *, steps: int) -> None:
-        """Goes back to what ``tensors`` gave after so many steps; the weights stand already."""
+        """Restore the moments that ``tensors`` returned after so many steps; the weights are restored already."""
         self._steps = steps
         for number, parameter in enumerate(self._parameters):
             prefix = f"optimizer.{number}."
@@ -145,7 +146,7 @@ class Optimizer:
 
 
 def _by_rate(model: PackedBert, layer_decay: float) -> list[dict[str, Any]]:
-    """AdamW's groups of parameters that train, by their factor on the learning rate: 1 from the last layer on."""
+    """Return AdamW's groups of trainable parameters by their factor on the learning rate: 1 from the last layer on."""
     factors: dict[Tensor, float] = {}
     for distance, module in enumerate([*reversed(model.layers), model.bert.embeddings]):
         factors |= dict.fromkeys(module.parameters(), layer_decay**distance)

@@ -1,4 +1,4 @@
-"""Several processes that train one model, as torchrun starts them: what they say to each other."""
+"""Several processes that train one model, as torchrun starts them, and how they communicate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emoclass.errors import EmoclassError
 
 
 class Ranks:
-    """This process and the others: text ``i`` belongs to rank ``i % size``. Alone it has nobody to ask.
+    """This process among the others; text ``i`` belongs to rank ``i % size``.
 
     All ranks must make the same calls in the same order.
 
@@ -35,42 +35,42 @@ class Ranks:
         return self.rank == 0
 
     def shard(self, texts: int) -> npt.NDArray[np.int64]:
-        """The texts that are this rank's."""
+        """Return the indices of this rank's texts."""
         return np.arange(self.rank, texts, self.size)
 
     def local(self, texts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Which of these are this rank's, as positions in its shard."""
+        """Return which of these texts are this rank's, as positions in its shard."""
         own: npt.NDArray[np.int64] = texts[texts % self.size == self.rank] // self.size
         return own
 
     def total(self, values: Tensor) -> Tensor:
-        """The sum over all ranks."""
+        """Return the sum over all ranks."""
         if self.size == 1:
             return values
         total = values.detach().to(self._device, copy=True)
-        with _told_when_another_ends():
+        with _explain_lost_process():
             distributed.all_reduce(total)
         return total.to(values.device)
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
-        """Adds up the gradients of all ranks, in place; a rank without one adds nothing."""
+        """Sum the gradients of all ranks in place; a rank without a gradient adds nothing."""
         if self.size == 1:
             return
         flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
-        with _told_when_another_ends():
+        with _explain_lost_process():
             distributed.all_reduce(flat)
         gradients = torch.split(flat, [p.numel() for p in parameters])
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient.view_as(parameter)
 
     def any(self, *flags: bool) -> list[bool]:
-        """For each flag, whether one of the ranks has raised it."""
+        """Return for each flag whether any rank has set it."""
         if self.size == 1:
             return list(flags)
         return [bool(flag) for flag in (self.total(torch.tensor(flags, dtype=torch.float32)) > 0).tolist()]
 
-    def joined(self, rows: Tensor, texts: int) -> Tensor:
-        """``[texts, …]`` from the rows of all shards, on the CPU."""
+    def all_gather_rows(self, rows: Tensor, texts: int) -> Tensor:
+        """Return ``[texts, …]`` from the rows of all shards, on the CPU."""
         if self.size == 1:
             return rows
         whole = torch.zeros(texts, *rows.shape[1:], dtype=rows.dtype)
@@ -78,21 +78,21 @@ class Ranks:
         return self.total(whole)
 
     def from_first(self, content: bytes) -> bytes:
-        """What the first rank has."""
+        """Return the content of the first rank."""
         if self.size == 1:
             return content
         size = int(self.total(torch.tensor([len(content) if self.is_first else 0], dtype=torch.int64)))
         if not size:
             return b""
         data = torch.frombuffer(bytearray(content if self.is_first else size), dtype=torch.uint8).to(self._device)
-        with _told_when_another_ends():
+        with _explain_lost_process():
             distributed.broadcast(data, src=0)
         return content if self.is_first else data.cpu().numpy().tobytes()
 
 
 @contextmanager
 def join_ranks(device: torch.device) -> Iterator[Ranks]:
-    """The processes that torchrun started with this one, or this one alone.
+    """Join the processes that torchrun started with this one, if any.
 
     Raises:
         EmoclassError: They cannot be reached.
@@ -102,7 +102,7 @@ def join_ranks(device: torch.device) -> Iterator[Ranks]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    with _told_when_another_ends():
+    with _explain_lost_process():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     is_over = False
     try:
@@ -115,7 +115,7 @@ def join_ranks(device: torch.device) -> Iterator[Ranks]:
 
 
 @contextmanager
-def _told_when_another_ends() -> Iterator[None]:
+def _explain_lost_process() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError) as error:
@@ -123,5 +123,5 @@ def _told_when_another_ends() -> Iterator[None]:
         reason = re.sub(r"^\[[^]]*\] ", "", str(error).splitlines()[0]).split(". ")[0]
         raise EmoclassError(
             f"another process of this training ended or cannot be reached ({reason}); "
-            "the same command with --resume goes on"
+            "the same command with --resume continues"
         ) from None

@@ -1,3 +1,3 @@
 """BERT on packed batches."""
 
-__all__ = ["config", "model", "prefix"]
+__all__ = ["config", "layer", "model", "prefix"]

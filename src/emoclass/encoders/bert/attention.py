@@ -1,4 +1,4 @@
-"""Attention over packed texts: those of like length side by side, and a way of its own where gradients are wanted."""
+"""Attention over packed texts: texts of similar length are computed together."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AttentionGroup(NamedTuple):
 
 
 def attention_groups(lengths: Sequence[int]) -> list[AttentionGroup]:
-    """Cuts a packed batch into groups of texts of equal length, or nearly equal where such runs are short."""
+    """Cut a packed batch into groups of texts of equal length, or nearly equal where such runs are short."""
     groups: list[list[int]] = []
     open_group = False
     for length, run in groupby(lengths):
@@ -55,7 +55,7 @@ def attention_groups(lengths: Sequence[int]) -> list[AttentionGroup]:
 
 
 class Padding:
-    """How a group's tokens move to ``[texts, longest, …]`` and back; a view when all lengths are equal.
+    """Pad a group's tokens to ``[texts, longest, …]`` and back; a view if all lengths are equal.
 
     Args:
         group: The texts.
@@ -81,14 +81,14 @@ class Padding:
             self.mask = to_device(mask, device)
 
     def pad(self, packed: Tensor) -> Tensor:
-        """``[tokens of the batch, width] -> [texts, longest, width]``."""
+        """Return ``[texts, longest, width]`` from ``[tokens of the batch, width]``."""
         packed = packed[self.tokens]
         if self.mask is None:
             return packed.view(self.texts, self.longest, -1)
         return packed.index_select(0, self._padded).view(self.texts, self.longest, -1)
 
     def unpad(self, padded: Tensor) -> Tensor:
-        """``[texts, longest, width] -> [tokens of the group, width]``."""
+        """Return ``[tokens of the group, width]`` from ``[texts, longest, width]``."""
         padded = padded.flatten(0, 1)
         return padded if self.mask is None else padded.index_select(0, self._packed)
 
@@ -107,13 +107,13 @@ def _groups(lengths: Sequence[int], device: torch.device) -> list[AttentionGroup
 
 @lru_cache(maxsize=4)
 def _bounds(lengths: tuple[int, ...], device: torch.device) -> Tensor:
-    """Where each text begins and the last one ends, ``int32[texts + 1]``."""
+    """Return where each text begins and the last one ends, ``int32[texts + 1]``."""
     with torch.inference_mode(False):
         return to_device(torch.tensor([0, *accumulate(lengths)], dtype=torch.int32), device)
 
 
 def _varlen_kernel(qkv: Tensor, head_size: int) -> Callable[..., Any] | None:
-    """Torch's attention over texts end to end, where it has one: in 16 bits, on CUDA from Ampere on, no dropout."""
+    """Return torch's attention over packed texts, if it has one: in 16 bits, on CUDA from Ampere on, no dropout."""
     if not qkv.is_cuda or qkv.dtype == torch.float32 or head_size % 8 or head_size > 256:
         return None
     try:
@@ -135,7 +135,7 @@ def _without_cudnn(qkv: Tensor) -> AbstractContextManager[Any]:
 
 
 def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0) -> Tensor:
-    """Softmax attention of each text's tokens over that text (Vaswani et al. 2017).
+    """Apply softmax attention within each text (Vaswani et al. 2017).
 
     Args:
         qkv: Queries, keys and values side by side, ``[rows, 3 * hidden_size]``; on the CPU there may be more rows than
@@ -161,8 +161,8 @@ def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0
     contexts = []
     for padding in _paddings(tuple(lengths), qkv.device):
         parts = padding.pad(qkv).view(padding.texts, padding.longest, 3, heads, size).permute(2, 0, 3, 1, 4)
-        if qkv.is_cpu and qkv.dtype == torch.bfloat16 and padding.longest <= _longest_written_out():
-            context = _written_out(parts, padding.mask)
+        if qkv.is_cpu and qkv.dtype == torch.bfloat16 and padding.longest <= _max_explicit_length():
+            context = _explicit_attention(parts, padding.mask)
         else:
             mask = None if padding.mask is None else padding.mask[:, None, None]
             query, key, value = parts
@@ -174,12 +174,12 @@ def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0
 
 
 @lru_cache(maxsize=1)
-def _longest_written_out() -> int:
+def _max_explicit_length() -> int:
     return 0 if cpu_has("amx_bf16") else _SHORT
 
 
 def _probabilities(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
-    """``[texts * heads, longest, longest]`` in the dtype of ``query``, scores and softmax in float32.
+    """Return ``[texts * heads, longest, longest]`` in the dtype of ``query``; scores and softmax are float32.
 
     ``mask`` is added to the scores of a text: ``float32[texts, 1, 1, longest]``.
     """
@@ -189,8 +189,8 @@ def _probabilities(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
     return scores.softmax(-1).to(query.dtype)
 
 
-def _written_out(parts: Tensor, is_token: Tensor | None) -> Tensor:
-    """``[3, texts, heads, longest, head_size] -> [texts, heads, longest, head_size]``."""
+def _explicit_attention(parts: Tensor, is_token: Tensor | None) -> Tensor:
+    """Return ``[texts, heads, longest, head_size]`` from ``[3, texts, heads, longest, head_size]``."""
     texts, heads, longest, size = parts.shape[1:]
     mask = None if is_token is None else additive_mask(is_token[:, None, None])
     most = max_texts(heads, longest)

@@ -12,22 +12,21 @@ from torch import Tensor
 
 from emoclass.encoders.bert.dropout import dropout_factors
 
-# Where attention is written out texts up to this many tokens share blocks of this length with gradients; of longer ones
-# at most so many go together, each in a block whose length is a multiple of this; and there are at most so many scores,
-# if there are two blocks. Kernels are made anew for each shape, so that few shapes are to come again; and what is
-# computed in several steps is to stay in the CPU's caches (measured).
+# Texts of up to _BLOCK tokens share blocks of this length. Longer ones have a block each, whose length is a multiple of
+# _MULTIPLE, and at most _MOST_TEXTS of them are computed together. Two blocks or more have at most _MAX_SCORES scores.
+# oneDNN compiles kernels for each shape, so few shapes should recur; and intermediate results should stay in the CPU's
+# caches (measured).
 _BLOCK, _MOST_TEXTS, _MULTIPLE, _MAX_SCORES = 64, 8, 4, 1 << 19
 
 
 class _Run(NamedTuple):
-    """Blocks of one length that go through attention together. A block holds texts that do not see each other.
+    """Blocks of one length that are computed together. Texts in one block do not attend to each other.
 
     Attributes:
-        rows: Their rows among the places of the batch.
-        blocks: How many they are.
-        length: Places of each.
-        mask: What to add to scores: 0 where a place may see another, ``[blocks, 1, length or 1, length]``; ``None`` if
-            all may see all.
+        rows: Rows of the blocks among the positions of the batch.
+        blocks: Number of blocks.
+        length: Positions of each block.
+        mask: Additive mask of the scores, ``[blocks, 1, length or 1, length]``; ``None`` if nothing is masked.
     """
 
     rows: slice
@@ -36,25 +35,25 @@ class _Run(NamedTuple):
     mask: Tensor | None
 
     def split_heads(self, placed: Tensor, parts: int, heads: int) -> Tensor:
-        """``[places of the batch, parts * hidden_size] -> [parts, blocks * heads, length, head_size]``."""
+        """Reshape ``[positions, parts * hidden_size]`` to ``[parts, blocks * heads, length, head_size]``."""
         heads_last = placed[self.rows].view(self.blocks, self.length, parts, heads, -1)
         return heads_last.permute(2, 0, 3, 1, 4).reshape(parts, self.blocks * heads, self.length, -1)
 
     def join_heads(self, heads_first: Tensor, out: Tensor) -> None:
-        """The way back, into the rows of ``out``."""
+        """Undo ``split_heads``, into the rows of ``out``."""
         parts, size = len(heads_first), heads_first.shape[-1]
         by_block = heads_first.view(parts, self.blocks, -1, self.length, size).permute(1, 3, 0, 2, 4)
         out[self.rows].view(by_block.shape).copy_(by_block)
 
 
 class _Plan(NamedTuple):
-    """Where the tokens of a batch have their places.
+    """The positions of a batch's tokens in blocks.
 
     Attributes:
-        runs: What goes through attention together.
-        tokens: The token that stands in each place, any where there is none, ``int64[places]``.
-        places: The place of each token, ``int64[tokens]``.
-        empty: The places without a token, ``int64[…]``.
+        runs: Blocks that are computed together.
+        tokens: Token in each position, any token in empty ones, ``int64[positions]``.
+        places: Position of each token, ``int64[tokens]``.
+        empty: Positions without a token, ``int64[…]``.
     """
 
     runs: list[_Run]
@@ -64,7 +63,7 @@ class _Plan(NamedTuple):
 
 
 def _blocks(lengths: Sequence[int], heads: int) -> list[tuple[int, list[list[int]]]]:
-    """Runs of blocks: their length, and the numbers of the texts in each. Few lengths, so that kernels come again."""
+    """Return runs of blocks: their length, and the texts in each; few lengths, so that kernels are reused."""
     by_length = sorted(range(len(lengths)), key=lambda number: -lengths[number])
     alone = [[number] for number in by_length if lengths[number] > _BLOCK]
     shared: list[list[int]] = []
@@ -88,7 +87,7 @@ def _blocks(lengths: Sequence[int], heads: int) -> list[tuple[int, list[list[int
 
 @lru_cache(maxsize=4)
 def attention_plan(lengths: tuple[int, ...], heads: int, dtype: torch.dtype) -> _Plan:
-    """The places of a batch's tokens in blocks, cached: all layers of a batch need the same."""
+    """Return the positions of a batch's tokens in blocks; cached, because all layers of a batch share them."""
     runs = _blocks(lengths, heads)
     firsts, end = [0] * len(lengths), 0
     for length, blocks in runs:
@@ -108,7 +107,7 @@ def attention_plan(lengths: tuple[int, ...], heads: int, dtype: torch.dtype) -> 
         for length, blocks in runs:
             rows = slice(first, first := first + len(blocks) * length)
             keys = owners[rows].view(len(blocks), 1, 1, length)
-            # A place without a token sees others of its kind, or a text, so that its scores are numbers.
+            # An empty position attends to others like it, or to a text, so that its scores are finite.
             seen = keys == keys.transpose(2, 3) if length == _BLOCK else keys >= 0
             mask = None if seen.all() else additive_mask(seen, dtype)
             masked.append(_Run(rows, len(blocks), length, mask))
@@ -116,7 +115,7 @@ def attention_plan(lengths: tuple[int, ...], heads: int, dtype: torch.dtype) -> 
 
 
 def _packed(placed: Tensor, plan: _Plan, rows: int) -> Tensor:
-    """Tokens end to end, and then rows of zeros."""
+    """Return the tokens end to end, followed by rows of zeros."""
     tokens = len(plan.places)
     packed = placed.new_empty(rows, placed.shape[1])
     torch.index_select(placed, 0, plan.places, out=packed[:tokens])
@@ -125,7 +124,7 @@ def _packed(placed: Tensor, plan: _Plan, rows: int) -> Tensor:
 
 
 class TrainableAttention(torch.autograd.Function):
-    """Attention written out, forward and backward, in as few and as large operations as can be."""
+    """Softmax attention with a hand-written backward pass, in few and large operations."""
 
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, plan: _Plan, heads: int, dropout: float) -> Tensor:
@@ -151,7 +150,7 @@ class TrainableAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         plan, heads = ctx.plan, ctx.heads
-        # A place without a token asks nothing of the others.
+        # Empty positions have no gradient.
         placed = gradient.index_select(0, plan.tokens).index_fill_(0, plan.empty, 0)
         result = gradient.new_empty(len(placed), 3 * gradient.shape[1])
         saved = iter(ctx.saved_tensors)
@@ -174,10 +173,10 @@ class TrainableAttention(torch.autograd.Function):
 
 
 def max_texts(heads: int, longest: int) -> int:
-    """How many texts of this length go through attention at once, so that the scores stay in the CPU's caches."""
+    """Return how many texts of this length to compute at once, so that the scores stay in the CPU's caches."""
     return max(1, _MAX_SCORES // (heads * longest**2))
 
 
 def additive_mask(seen: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """0 where a key is seen, else minus infinity; of the same shape."""
+    """Return a mask to add to scores: 0 where a key is visible, else minus infinity."""
     return torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, -torch.inf)

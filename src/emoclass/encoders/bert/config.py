@@ -41,7 +41,7 @@ class EncoderConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderConfig:
-        """Reads the content of a ``config.json``; fields that are absent have transformers' defaults.
+        """Read the content of a ``config.json``; absent fields have transformers' defaults.
 
         Raises:
             ModelError: It is not a BERT that emoclass can run.
@@ -81,7 +81,7 @@ class EncoderConfig:
         return problems
 
     def with_dropout(self, share: float) -> EncoderConfig:
-        """The same with this share of dropout everywhere."""
+        """Return the same config with this share of dropout everywhere."""
         return replace(self, hidden_dropout_prob=share, attention_probs_dropout_prob=share, classifier_dropout=share)
 
     @property

@@ -1,4 +1,4 @@
-"""Dropout; on the CPU from random numbers that are drawn four at a time."""
+"""Dropout; on the CPU with random numbers drawn four at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def dropout_factors(like: Tensor, probability: float) -> Tensor:
-    """What to multiply a CPU tensor of this shape and dtype by: 0, or the inverse of the share that is kept.
+    """Return factors for a CPU tensor of this shape and dtype: 0, or the inverse of the share that is kept.
 
     16 random bits decide on an element, where torch draws 64 of them one after the other. What is dropped is right to
     1 in 131,072.
@@ -22,7 +22,7 @@ def dropout_factors(like: Tensor, probability: float) -> Tensor:
 
 
 def dropout(hidden: Tensor, probability: float, training: bool) -> Tensor:
-    """``hidden`` with this share of its elements 0 and the others larger, while training (Srivastava et al. 2014)."""
+    """Drop this share of the elements and scale the others, in training (Srivastava et al. 2014)."""
     if not training or not probability or not hidden.is_cpu:
         return functional.dropout(hidden, probability, training)
     return hidden * dropout_factors(hidden, probability)

@@ -1,4 +1,4 @@
-"""Linear layers together with what follows them, in one operation where torch has it: in bf16 on the CPU, no gradients.
+"""Linear layers fused with the operation that follows, where torch can: in bf16 on the CPU, without gradients.
 
 There a layer's bias, activation and addition cost a pass over memory each, and with AMX, whose products are ten times
 as fast, as much time as half of the products. oneDNN does them while a product's results are still in registers;
@@ -27,21 +27,21 @@ _FUSED = {"gelu": ("gelu", "none"), "relu": ("relu", "")}
 
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``inputs @ weight.T + bias``: ``[rows, width], [outputs, width], [outputs] -> [rows, outputs]``."""
+    """Return ``inputs @ weight.T + bias``: ``[rows, width], [outputs, width], [outputs] -> [rows, outputs]``."""
     if _is_fused(inputs):
         return _linear_pointwise(inputs, weight, bias, "none", "")
     return functional.linear(inputs, weight, bias)
 
 
 def linear_activation(inputs: Tensor, weight: Tensor, bias: Tensor, name: str) -> Tensor:
-    """An activation of ``linear``; it is one of ``ACTIVATIONS``."""
+    """Apply one of ``ACTIVATIONS`` to ``linear``."""
     if name in _FUSED and _is_fused(inputs):
         return _linear_pointwise(inputs, weight, bias, *_FUSED[name])
     return ACTIVATIONS[name](functional.linear(inputs, weight, bias))
 
 
 def linear_add(inputs: Tensor, weight: Tensor, bias: Tensor, other: Tensor) -> Tensor:
-    """``linear`` plus ``other``, ``[rows, outputs]``."""
+    """Return ``linear`` plus ``other``, ``[rows, outputs]``."""
     if _is_fused(inputs):
         return _linear_pointwise_add(inputs, weight, bias, other)
     return functional.linear(inputs, weight, bias) + other
@@ -63,7 +63,7 @@ def _linear_pointwise_add(inputs: Tensor, weight: Tensor, bias: Tensor, other: T
 
 @lru_cache(maxsize=1)
 def _is_usable() -> bool:
-    """Whether this torch has the operators, and they compute what their parts do."""
+    """Return whether this torch has the operators, and they compute the same as their parts."""
     numbers = torch.linspace(-2, 2, 64, dtype=torch.bfloat16)
     inputs, bias = numbers.view(4, 16), numbers[:16]
     weight, other = numbers.view(16, 4).repeat(1, 4), numbers.view(4, 16).flip(0)

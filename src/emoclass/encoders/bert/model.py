@@ -1,35 +1,32 @@
 """BERT on packed batches: texts end to end, no padding; parameter names are those of transformers' checkpoints.
 
 A batch is ``hidden: float[tokens, hidden_size]`` with ``lengths: list[int]``. Linear layers, GELU and LayerNorm
-see tokens only; attention alone looks at lengths. It is fastest when texts are sorted by length.
+see tokens only; only attention uses the lengths. It is fastest when texts are sorted by length.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emoclass.encoders.bert.attention import AttentionGroup, Padding, attend
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.dropout import dropout
-from emoclass.encoders.bert.linear import linear, linear_activation, linear_add
+from emoclass.encoders.bert.layer import BertLayer, Dense, UninitializedLinear
 from emoclass.runtime import to_device
 
-# On the CPU a batch's rows are a multiple of this, or of less where that would be more than an eighth of them.
+# On the CPU a batch has a multiple of this many rows, or of fewer where the padding would be more than an eighth.
 _ROWS = 256
-# MKL finds a function's kernel when it is first called. Where several threads do so at once, one may compute its share
-# with an inexact one (errors of 5e-5 in tanh), so here one thread calls each function that runs through MKL.
+# MKL selects a function's kernel at its first call. If several threads call it at once, one may use an inexact kernel
+# (errors of 5e-5 in tanh), so one thread calls each function that uses MKL here.
 for _function in (torch.tanh, torch.exp):
     _function(torch.zeros(1))
 
 
-def with_more_rows(hidden: Tensor) -> Tensor:
-    """``[tokens, hidden_size]`` and, on the CPU, rows of zeros: oneDNN makes kernels anew for each number of rows.
+def pad_rows(hidden: Tensor) -> Tensor:
+    """Append rows of zeros to ``[tokens, hidden_size]`` on the CPU, where oneDNN compiles kernels for each row count.
 
     With AMX those for the products of one layer take as long as the products themselves, up to 70 ms.
     """
@@ -39,181 +36,9 @@ def with_more_rows(hidden: Tensor) -> Tensor:
     return functional.pad(hidden, (0, 0, 0, -len(hidden) % multiple))
 
 
-class LayerTensors(NamedTuple):
-    """The weights of one encoder layer in the dtype they are used in, query, key and value side by side."""
-
-    qkv_weight: Tensor
-    qkv_bias: Tensor
-    attention_weight: Tensor
-    attention_bias: Tensor
-    attention_norm_weight: Tensor
-    attention_norm_bias: Tensor
-    intermediate_weight: Tensor
-    intermediate_bias: Tensor
-    output_weight: Tensor
-    output_bias: Tensor
-    output_norm_weight: Tensor
-    output_norm_bias: Tensor
-
-
-class _Linear(nn.Linear):
-    """Without initial values: they always come from a checkpoint, and drawing them takes seconds."""
-
-    def reset_parameters(self) -> None:
-        pass
-
-
 class _Embedding(nn.Embedding):
     def reset_parameters(self) -> None:
         pass
-
-
-class _SelfAttention(nn.Module):
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.query = _Linear(config.hidden_size, config.hidden_size)
-        self.key = _Linear(config.hidden_size, config.hidden_size)
-        self.value = _Linear(config.hidden_size, config.hidden_size)
-
-
-class _Output(nn.Module):
-    def __init__(self, inputs: int, config: EncoderConfig) -> None:
-        super().__init__()
-        self.dense = _Linear(inputs, config.hidden_size)
-        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-
-
-class _Attention(nn.Module):
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.self = _SelfAttention(config)
-        self.output = _Output(config.hidden_size, config)
-
-
-class _Dense(nn.Module):
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.dense = _Linear(inputs, outputs)
-
-
-class BertLayer(nn.Module):
-    """One encoder layer: its parameters, and its two ways through."""
-
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.attention = _Attention(config)
-        self.intermediate = _Dense(config.hidden_size, config.intermediate_size)
-        self.output = _Output(config.intermediate_size, config)
-
-    def tensors(self, dtype: torch.dtype) -> LayerTensors:
-        """The weights in ``dtype``; gradients flow back to the parameters."""
-        own, output = self.attention.self, self.attention.output
-        projections = (own.query, own.key, own.value)
-        tensors = (
-            torch.cat([p.weight for p in projections]),
-            torch.cat([p.bias for p in projections]),
-            output.dense.weight,
-            output.dense.bias,
-            output.LayerNorm.weight,
-            output.LayerNorm.bias,
-            self.intermediate.dense.weight,
-            self.intermediate.dense.bias,
-            self.output.dense.weight,
-            self.output.dense.bias,
-            self.output.LayerNorm.weight,
-            self.output.LayerNorm.bias,
-        )
-        return LayerTensors(*(tensor.to(dtype) for tensor in tensors))
-
-    def forward(self, hidden: Tensor, lengths: Sequence[int], tensors: LayerTensors | None = None) -> Tensor:
-        """All tokens through the layer, in the dtype of ``hidden``.
-
-        Args:
-            hidden: ``[rows, hidden_size]``: the tokens of the texts; on the CPU more rows may follow.
-            lengths: Tokens of each text.
-            tensors: The weights, where they were prepared before.
-
-        Returns:
-            ``[rows, hidden_size]``.
-        """
-        t = self.tensors(hidden.dtype) if tensors is None else tensors
-        share = self.config.attention_probs_dropout_prob if self.training else 0.0
-        qkv = linear(hidden, t.qkv_weight, t.qkv_bias)
-        context = attend(qkv, lengths, self.config.num_attention_heads, share)
-        attended = self._drop_and_add(context, t.attention_weight, t.attention_bias, hidden)
-        hidden = self._norm(attended, t.attention_norm_weight, t.attention_norm_bias)
-        return self._feed_forward(hidden, t)
-
-    def forward_first(self, hidden: Tensor, lengths: Sequence[int], passes: int = 1) -> Tensor:
-        """Only each text's first token through the layer, in the dtype of its weights.
-
-        Keys and values are not computed: ``q·(W_K x_j) = (W_Kᵀ q)·x_j`` and ``Σ p_j W_V x_j = W_V Σ p_j x_j``.
-        The key bias adds the same to all scores of a head and cancels in the softmax.
-
-        Args:
-            hidden: ``[rows, hidden_size]``: the tokens of the texts; more rows may follow.
-            lengths: Tokens of each text.
-            passes: How many times to run the layer on the same input, each time with other dropout.
-
-        Returns:
-            ``[passes * texts, hidden_size]``, all texts of a pass side by side.
-        """
-        # One padded group: at one query a text, padding costs less than more and smaller products.
-        padding = Padding(AttentionGroup(0, list(lengths)), hidden.device)
-        context, first = self._attend_first(padding.pad(hidden), padding.mask, passes)
-        output = self.attention.output
-        attended = self._drop(output.dense(context))
-        return self._feed_forward(output.LayerNorm(attended + first), self._own_tensors())
-
-    def _own_tensors(self) -> LayerTensors:
-        # Only the feed-forward part is read, so the projections need not be joined.
-        empty = self.attention.self.query.weight
-        dense, norm = self.output.dense, self.output.LayerNorm
-        inner = self.intermediate.dense
-        return LayerTensors(*(empty,) * 6, inner.weight, inner.bias, dense.weight, dense.bias, norm.weight, norm.bias)
-
-    def _attend_first(self, inputs: Tensor, mask: Tensor | None, passes: int) -> tuple[Tensor, Tensor]:
-        own, heads, size = self.attention.self, self.config.num_attention_heads, self.config.head_size
-        inputs = inputs.to(own.key.weight.dtype)
-        # Queries are repeated, and of the inputs, which are most of the memory, all passes read the same ones.
-        first = inputs[:, 0].repeat(passes, 1)
-        query = own.query(first).view(-1, heads, size).transpose(0, 1)
-        absorbed = (query @ own.key.weight.view(heads, size, -1)).transpose(0, 1)
-        scores = _by_pass(absorbed, inputs.transpose(1, 2), passes) / math.sqrt(size)
-        if mask is not None:
-            scores = scores.view(passes, -1, *scores.shape[1:]).masked_fill(~mask[:, None], -torch.inf).flatten(0, 1)
-        probabilities = self._drop_attention(scores.softmax(-1))
-        mixed = _by_pass(probabilities, inputs, passes).transpose(0, 1)
-        values = mixed @ own.value.weight.view(heads, size, -1).transpose(1, 2)
-        bias = own.value.bias.view(heads, 1, size) * probabilities.sum(-1).T[..., None]
-        # The key bias has no influence; with a zero gradient the optimizer treats it as any other parameter.
-        unused = 0 * own.key.bias if own.key.bias.requires_grad else 0
-        return (values + bias).transpose(0, 1).flatten(1) + unused, first
-
-    def _feed_forward(self, hidden: Tensor, t: LayerTensors) -> Tensor:
-        inner = linear_activation(hidden, t.intermediate_weight, t.intermediate_bias, self.config.hidden_act)
-        outer = self._drop_and_add(inner, t.output_weight, t.output_bias, hidden)
-        return self._norm(outer, t.output_norm_weight, t.output_norm_bias)
-
-    def _drop_and_add(self, inputs: Tensor, weight: Tensor, bias: Tensor, residual: Tensor) -> Tensor:
-        if self.training:
-            return self._drop(functional.linear(inputs, weight, bias)) + residual
-        return linear_add(inputs, weight, bias, residual)
-
-    def _norm(self, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return functional.layer_norm(hidden, (self.config.hidden_size,), weight, bias, self.config.layer_norm_eps)
-
-    def _drop(self, hidden: Tensor) -> Tensor:
-        return dropout(hidden, self.config.hidden_dropout_prob, self.training)
-
-    def _drop_attention(self, probabilities: Tensor) -> Tensor:
-        return dropout(probabilities, self.config.attention_probs_dropout_prob, self.training)
-
-
-def _by_pass(rows: Tensor, shared: Tensor, passes: int) -> Tensor:
-    """Multiply each pass's part of ``[passes * texts, ...]`` by the same matrices, without repeating these."""
-    return rows @ shared if passes == 1 else torch.cat([part @ shared for part in rows.chunk(passes)])
 
 
 class _Embeddings(nn.Module):
@@ -229,7 +54,7 @@ class _Embeddings(nn.Module):
         ends = to_device(torch.tensor(lengths), input_ids.device)
         starts = (ends.cumsum(0) - ends).repeat_interleave(ends, output_size=len(input_ids))
         positions = torch.arange(len(input_ids), device=input_ids.device) - starts
-        # A gradient of the rows that were read, where it would be of the whole vocabulary.
+        # A sparse gradient has only the rows that were read, not the whole vocabulary.
         words = functional.embedding(input_ids, self.word_embeddings.weight, sparse=input_ids.device.type != "mps")
         embedded = words + self.token_type_embeddings.weight[0]
         hidden: Tensor = self.LayerNorm(embedded + self.position_embeddings(positions))
@@ -247,13 +72,13 @@ class _Bert(nn.Module):
         super().__init__()
         self.embeddings = _Embeddings(config)
         self.encoder = _Encoder(config)
-        self.pooler = _Dense(config.hidden_size, config.hidden_size)
+        self.pooler = Dense(config.hidden_size, config.hidden_size)
 
 
 class PackedBert(nn.Module):
     """BERT with a classifier on [CLS], for packed batches; computes what ``BertForSequenceClassification`` does.
 
-    A new one has no values yet: load a state into it.
+    A new one has no weights yet: load a state into it.
 
     Args:
         config: Its sizes.
@@ -264,7 +89,7 @@ class PackedBert(nn.Module):
         super().__init__()
         self.config = config
         self.bert = _Bert(config)
-        self.classifier = _Linear(config.hidden_size, num_labels)
+        self.classifier = UninitializedLinear(config.hidden_size, num_labels)
 
     @property
     def layers(self) -> list[BertLayer]:
@@ -272,7 +97,7 @@ class PackedBert(nn.Module):
         return list(self.bert.encoder.layer)  # type: ignore[arg-type]
 
     def train(self, mode: bool = True) -> PackedBert:
-        """As in torch, but embeddings and layers that are frozen stay in evaluation mode: without dropout."""
+        """Set the mode as in torch, but keep frozen embeddings and layers in evaluation mode: without dropout."""
         super().train(mode)
         for module in (self.bert.embeddings, *self.layers):
             if not any(p.requires_grad for p in module.parameters()):
@@ -280,7 +105,7 @@ class PackedBert(nn.Module):
         return self
 
     def forward(self, input_ids: Tensor, lengths: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
-        """Logits of a packed batch.
+        """Return the logits of a packed batch.
 
         Args:
             input_ids: ``int64[tokens]``, texts end to end.
@@ -290,15 +115,15 @@ class PackedBert(nn.Module):
         Returns:
             ``float32[texts, classes]``.
         """
-        return self.suffix(self.bert.embeddings(input_ids, lengths).to(dtype), lengths, 0)
+        return self.logits_from_layer(self.bert.embeddings(input_ids, lengths).to(dtype), lengths, 0)
 
-    def suffix(
+    def logits_from_layer(
         self, hidden: Tensor, lengths: Sequence[int], start: int, layers: Sequence[BertLayer] | None = None
     ) -> Tensor:
-        """Logits from the input of layer ``start``, ``float32[texts, classes]``; arguments are ``first_outputs``'s."""
-        return self.classify(self.first_outputs(hidden, lengths, start, layers))
+        """Return the logits, ``float32[texts, classes]``, from the input of layer ``start``; see ``cls_hidden``."""
+        return self.classify(self.cls_hidden(hidden, lengths, start, layers))
 
-    def first_outputs(
+    def cls_hidden(
         self,
         hidden: Tensor,
         lengths: Sequence[int],
@@ -307,28 +132,28 @@ class PackedBert(nn.Module):
         *,
         passes: int = 1,
     ) -> Tensor:
-        """[CLS] as it leaves the last layer, from the input of layer ``start``.
+        """Return the hidden state of [CLS] after the last layer, from the input of layer ``start``.
 
         Args:
             hidden: ``[tokens, hidden_size]``; with ``start`` = number of layers, the [CLS] outputs alone.
             lengths: Tokens of each text in ``hidden``.
-            start: The first layer that is still to be run.
-            layers: What to run instead of the layers from ``start`` on.
-            passes: How many times the last layer is run, each time with other dropout.
+            start: The first layer to run.
+            layers: Layers to run instead of those from ``start`` on.
+            passes: How many times to run the last layer, each time with other dropout.
 
         Returns:
             ``float32[passes * texts, hidden_size]``, one pass after the other.
         """
         layers = self.layers[start:] if layers is None else layers
         if len(layers) > 1:
-            hidden = with_more_rows(hidden)
+            hidden = pad_rows(hidden)
         for layer in layers[:-1]:
             hidden = layer(hidden, lengths)
-        first = layers[-1].forward_first(hidden, lengths, passes) if layers else hidden.repeat(passes, 1)
+        first = layers[-1].forward_cls(hidden, lengths, passes) if layers else hidden.repeat(passes, 1)
         return first.float()
 
     def classify(self, first: Tensor) -> Tensor:
-        """Logits, ``float32[texts, classes]``, from what ``first_outputs`` gives."""
+        """Return the logits, ``float32[texts, classes]``, from the output of ``cls_hidden``."""
         pooled = torch.tanh(self.bert.pooler.dense(first))
         share = self.config.classifier_dropout
         share = self.config.hidden_dropout_prob if share is None else share

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from emoclass.encoders.bert.model import PackedBert, with_more_rows
+from emoclass.encoders.bert.model import PackedBert, pad_rows
 
 
 class FrozenPrefix:
     """The embeddings and the first layers of a model, without dropout or gradients, their weights prepared once.
 
     Args:
-        model: The model; its weights must not change as long as this is used.
-        depth: Number of layers; the number of all layers means [CLS] of the last layer alone.
-        dtype: What the layers compute in, and what they return.
-        start: Number of layers that have run already; 0 means that the embeddings have not either.
+        model: The model; its weights must not change while this is used.
+        depth: Number of layers; with all layers the output is [CLS] of the last one alone.
+        dtype: Dtype of the layers and of the output.
+        start: Number of layers that have run already; 0 if the embeddings have not run either.
 
     The model's layers are expected in evaluation mode, where frozen ones always are.
     """
@@ -29,13 +29,13 @@ class FrozenPrefix:
             self._tensors = [layer.tensors(dtype) for layer in self._whole]
 
     @property
-    def only_first(self) -> bool:
-        """Whether only each text's first token comes out."""
+    def cls_only(self) -> bool:
+        """Whether the output is each text's [CLS] alone."""
         return self.depth == self.model.config.num_hidden_layers
 
     @property
     def hidden_size(self) -> int:
-        """Width of what comes out."""
+        """Width of the output."""
         return self.model.config.hidden_size
 
     @torch.no_grad()
@@ -49,7 +49,7 @@ class FrozenPrefix:
         hidden = inputs if self.start else self.model.bert.embeddings(inputs, lengths).to(self.dtype)
         tokens = len(hidden)
         if self._whole:
-            hidden = with_more_rows(hidden)
+            hidden = pad_rows(hidden)
         for layer, tensors in zip(self._whole, self._tensors, strict=True):
             hidden = layer(hidden, lengths, tensors)
-        return self.model.layers[-1].forward_first(hidden, lengths) if self.only_first else hidden[:tokens]
+        return self.model.layers[-1].forward_cls(hidden, lengths) if self.cls_only else hidden[:tokens]
