@@ -126,7 +126,7 @@ def test_fix_writes_a_clean_table_and_says_what_it_did(cli: Run, damaged: Path, 
     assert not any("Ã" in row["text"] for row in kept)
     again = json.loads(cli("inspect-data", out, "--json").stdout)["parts"][0]
     assert (again["removed"]["duplicate"], again["traits"]) == (0, [])
-    assert "is there already" in cli("inspect-data", damaged, "--fix", out).stderr
+    assert "exists already" in cli("inspect-data", damaged, "--fix", out).stderr
 
 
 @pytest.mark.parametrize("name", ["fixed.csv", "fixed.changes.csv"])
@@ -192,7 +192,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_read(
     cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "there.csv").touch()
-    for path, words in (("there.csv", "is there already"), ("fixed.txt", "does not tell the format")):
+    for path, words in (("there.csv", "exists already"), ("fixed.txt", "does not tell the format")):
         result = cli("inspect-data", "nowhere.csv", "--fix", tmp_path / path)
         assert (result.exit_code, words in result.stderr) == (2, True)
     monkeypatch.setattr("emoclass.runtime.find_spec", lambda name: None)
@@ -256,7 +256,7 @@ def test_a_group_column_keeps_its_rows_together(cli: Run, tmp_path: Path) -> Non
 def test_one_group_is_not_called_groups(cli: Run, tmp_path: Path) -> None:
     texts = sentences(60, 11)
     rows = [(text, ("joy", "sad")[n % 2]) for n, text in enumerate([*texts, texts[0].upper()])]
-    assert "2 rows stand in 1 group\n" in cli("split", write(tmp_path / "a.csv", rows), "-o", tmp_path / "p").stderr
+    assert "2 rows are in 1 group\n" in cli("split", write(tmp_path / "a.csv", rows), "-o", tmp_path / "p").stderr
 
 
 def test_duplicates_can_be_kept_and_the_format_changed(cli: Run, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_without_a_token_counter_there_are_no_tokens(cleaned):
         ),
         (table({"joy": 200, "sad": 20}), "imbalance", "decide", "10 times"),
         (table({"joy": 10, "Joy": 10, "sad": 10}), "similar_labels", "decide", "'Joy', 'joy'"),
-        (table({"so sad": 10, "sosad": 10}), "similar_labels", "decide", "differ only by case, blanks or accents"),
+        (table({"so sad": 10, "sosad": 10}), "similar_labels", "decide", "differ only by case, whitespace or accents"),
         (table({"joy": 10}), "single_class", "decide", "all rows are 'joy'"),
         (table({"joy": 10, "sad": 10}) + " ,joy\nx,\n", "empty_rows", "decide", "1 blank text, 1 blank label"),
         (table({"joy": 10, "sad": 10}) + "text joy 0,joy\n", "duplicates", "info", "1 row repeats"),
@@ -178,7 +178,7 @@ def test_parts_without_train_are_compared_with_the_first(write):
         parts[name] = clean(read, read.choose_columns())
     found = {finding.code: finding for finding in inspect(parts).findings}
     assert {found["unseen_class"].part, found["class_shares"].part} == {"new.csv"}
-    assert "'fear' stand here but not in old.csv" in found["unseen_class"].message
+    assert "'fear' appear here but not in old.csv" in found["unseen_class"].message
     assert "of old.csv's" in found["class_shares"].message
 
 

@@ -47,7 +47,7 @@ def test_a_directory_is_taken_as_it_is(tmp_path: Path) -> None:
         write_csv(tmp_path / f"{part}.csv", chosen)
     parts = prepare(tmp_path)
     assert [len(parts.train), len(parts.val), len(parts.test)] == [30, 15, 15]
-    with pytest.raises(ConfigError, match="has a test part already"):
+    with pytest.raises(ConfigError, match="has a test file already"):
         prepare(tmp_path, test=tmp_path / "test.csv")
 
 
@@ -58,7 +58,7 @@ def test_labels_that_training_does_not_have_are_named(emotions_csv: Path, tmp_pa
 
 
 def test_the_validation_part_needs_a_share(emotions_csv: Path) -> None:
-    with pytest.raises(ConfigError, match="leaves no validation part"):
+    with pytest.raises(ConfigError, match="leaves no validation set"):
         prepare(emotions_csv, ratios=(90, 0, 10))
 
 

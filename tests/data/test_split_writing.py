@@ -10,7 +10,7 @@ import pytest
 from emoclass.data.cleaning.cleaning import clean
 from emoclass.data.options import DataOptions
 from emoclass.data.split import writing as split_writing
-from emoclass.data.split.writing import write_split
+from emoclass.data.split.writing import SplitOptions, write_split
 from tests.data.conftest import read_table
 
 ROWS = [(f'say "{i}", ok;\nor\rnot\t{i}', "joy" if i % 2 else "sad", f"né {i}") for i in range(40)]
@@ -22,7 +22,7 @@ CSV = 'text,label,"a note"\n' + "".join(
 def split(source, directory="out", **options):
     table = read_table(source)
     data = clean(table, table.choose_columns())
-    return write_split(directory, table, data, **{"seed": 1, "version": "1.2.3", **options})
+    return write_split(directory, table, data, SplitOptions(**{"seed": 1, **options}), version="1.2.3")
 
 
 def content(directory):
@@ -45,7 +45,8 @@ def test_all_rows_and_columns_come_back_from_the_parts(write, name):
     write(CSV)
     result = split(name if name == "data.csv" else convert("data.csv", name))
     suffix = name.removeprefix("data")
-    assert result.files == {"train": f"train{suffix}", "val": f"val{suffix}", "test": f"test{suffix}"}
+    files = {split: part["file"] for split, part in result["parts"].items()}
+    assert files == {"train": f"train{suffix}", "val": f"val{suffix}", "test": f"test{suffix}"}
     parts = DataOptions().read_splits("out")
     rows = {part: [tuple(row) for row in table.frame.itertuples(index=False)] for part, table in parts.items()}
     assert {part: len(part_rows) for part, part_rows in rows.items()} == {"train": 32, "val": 4, "test": 4}
@@ -57,7 +58,7 @@ def test_the_record_tells_where_the_split_came_from(write):
     name = write(CSV + "again,joy,x\nagain,joy,y\n ,joy,z\nagain,sad,\n")
     result = split(name, ratios=(70, 15, 15))
     record = json.loads(Path("out/split.json").read_text(encoding="utf-8"))
-    assert record == result.to_dict()
+    assert record == result
     assert record["input"] == {"name": "data.csv", "sha256": read_table(name).sha256, "rows": 44}
     assert record["columns"] == {"text": "text", "label": "label"}
     assert (record["seed"], record["ratios"], record["emoclass_version"]) == (1, [70, 15, 15], "1.2.3")

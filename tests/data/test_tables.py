@@ -62,7 +62,7 @@ def test_a_name_with_wild_characters_may_be_a_file(tmp_path: Path) -> None:
         (["*.parquet"], r"\*.parquet: there is no table file: check the path"),
         (["notes.txt"], "notes.txt: the name does not tell the format"),
         (["a.csv", "notes.txt"], "notes.txt: the name does not tell the format"),
-        (["a.csv", "b.jsonl"], "csv and jsonl files: name those of one kind"),
+        (["a.csv", "b.jsonl"], "csv and jsonl files: name files of one format"),
         (["odd://x/y"], "odd://x/y: cannot be read"),
     ],
 )

@@ -1,3 +1,3 @@
-"""Tables in, clean labelled texts out; knows no model."""
+"""Read tables, and clean, split and inspect labelled texts; independent of models."""
 
 __all__ = ["cleaning", "columns", "inspection", "options", "preparation", "similarity", "split", "tables"]

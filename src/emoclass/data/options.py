@@ -1,4 +1,4 @@
-"""How tables are read."""
+"""Options of reading, and what reads with them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from emoclass.data.tables.table import Table, read_table
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """How tables are read.
+    """Options of reading tables.
 
     Attributes:
-        text_column: Name of the text column, or ``None`` to find it.
-        label_column: Name of the label column, or ``None`` to find it.
-        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``, or ``None`` to go by the name.
-        encoding: Encoding of text files, or ``None`` for UTF-8.
-        delimiter: Field separator of CSV, or ``None`` to go by the header.
-        on_rows: Told how many more rows are read.
+        text_column: Name of the text column; chosen by name or content if ``None``.
+        label_column: Name of the label column; chosen by name or content if ``None``.
+        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; by the suffix if ``None``.
+        encoding: Encoding of text files; that of a byte order mark or UTF-8 if ``None``.
+        delimiter: Field separator of CSV; found in the header if ``None``.
+        on_rows: Called with the number of rows just read.
     """
 
     text_column: str | None = None
@@ -34,7 +34,7 @@ class DataOptions:
     on_rows: Callable[[int], None] = lambda rows: None
 
     def open(self, source: str | Path, **more: Any) -> RecordReader:
-        """Open one table; more options are those of ``open_records``."""
+        """Open one table; further options are those of ``open_records``."""
         return open_records(source, format=self.format, encoding=self.encoding, delimiter=self.delimiter, **more)
 
     def read(self, source: str | Path) -> Table:
@@ -42,7 +42,7 @@ class DataOptions:
         return read_table(self.open(source), on_rows=self.on_rows)
 
     def read_splits(self, source: str | Path, only: tuple[str, ...] = SPLITS) -> dict[str, Table]:
-        """Read a table as ``{"all": table}``, or these splits of a split directory, by name."""
+        """Read a file as ``{"all": table}``, or the given splits of a split directory by name."""
         return {part: self.read(path) for part, path in split_paths(source, only).items()}
 
     def choose_columns(self, table: Table) -> Columns:

@@ -1,9 +1,9 @@
-"""From what the user names to clean training, validation and test parts with one set of labels."""
+"""Prepare clean training, validation and test sets with one set of labels."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,22 +20,24 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from emoclass.data.tables.table import Table
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """Clean parts for one training.
+    """Clean data for one run.
 
     Attributes:
-        source: What the user named.
+        source: The input as given.
         sha256: Fingerprint of all files that were read.
-        train: The part to learn from.
-        val: The part that chooses the best epoch.
-        test: The part that is used once, at the end; ``None`` if there is none.
-        labels: The classes, those of ``train``.
-        removed_rows: Rows that cleaning took out, by reason, over all parts.
-        conflicts: Texts that stand there with two or more labels.
-        leaked: For ``val`` and ``test``, rows whose text also stands in ``train``.
-        notes: What was decided without being asked.
+        train: The training set.
+        val: The validation set, which chooses the best epoch.
+        test: The test set, which is used once at the end; ``None`` if there is none.
+        labels: The classes of the training set.
+        removed_rows: Rows that cleaning removed from all sets, by reason.
+        conflicts: Number of texts with two or more labels.
+        leaked: For ``val`` and ``test``, the number of rows whose text also appears in ``train``.
+        notes: What was recognized or chosen without an option.
     """
 
     source: str
@@ -59,58 +61,58 @@ def prepare_training_data(
     ratios: tuple[float, float, float] = (80, 10, 10),
     seed: int,
 ) -> TrainingData:
-    """Reads, cleans and, where parts are missing, splits.
+    """Read and clean tables, and split them if sets are missing.
 
-    A single table without ``val`` and ``test`` is split in all three parts. With a test part, given or in the
-    directory, only a validation part is split off; with a validation part alone there is no test part.
+    A single table without ``val`` and ``test`` is split into all three sets. With a test set, given or in the
+    directory, only a validation set is split off; with a validation set alone there is no test set.
 
     Args:
         source: A table, or a directory with train, val and test tables.
-        val: A table that is the validation part.
-        test: A table that is the test part.
-        options: How to read.
-        ratios: Shares of train, val and test.
+        val: The table of the validation set.
+        test: The table of the test set.
+        options: Options of reading.
+        ratios: Ratios of train, val and test.
         seed: Seed of the split.
 
     Raises:
-        DataError: Something cannot be read or split, or a part has a label that the training part has not.
-        ConfigError: Parts are given twice.
+        DataError: A table cannot be read or split, or a set has a label that the training set does not have.
+        ConfigError: A set is given twice, or the ratios leave no validation set.
     """
     tables = options.read_splits(source)
-    for part, path in (("val", val), ("test", test)):
+    for split, path in (("val", val), ("test", test)):
         if path is None:
             continue
-        if part in tables:
-            raise ConfigError(f"{source} has a {part} part already; leave --{part} out, or give the train file alone")
-        tables[part] = options.read(path)
-    cleaned = {part: clean(table, options.choose_columns(table)) for part, table in tables.items()}
-    notes = [note for part, table in tables.items() for note in (*table.notes, *cleaned[part].columns.notes)]
-    parts = {("train" if part == WHOLE else part): data for part, data in cleaned.items()}
-    if "val" not in parts:
-        shares = (ratios[0], ratios[1], 0.0) if "test" in parts else ratios
-        parts = {**parts, **_split(parts["train"], shares, seed)}
-    if "val" not in parts:
-        raise ConfigError("--ratios leaves no validation part, which the best epoch is chosen by; give it a share")
-    labels = LabelSet.from_labels(parts["train"].labels, where=f"{parts['train'].name}: ")
-    for part in parts.keys() - {"train"}:
-        _require_known(parts[part], labels)
-    hashes = {part: text_hashes(data.texts) for part, data in parts.items()}
+        if split in tables:
+            raise ConfigError(f"{source} has a {split} file already: drop --{split}, or pass the train file alone")
+        tables[split] = options.read(path)
+    cleaned = {split: clean(table, options.choose_columns(table)) for split, table in tables.items()}
+    notes = [note for split, table in tables.items() for note in (*table.notes, *cleaned[split].columns.notes)]
+    splits = {("train" if split == WHOLE else split): data for split, data in cleaned.items()}
+    if "val" not in splits:
+        shares = (ratios[0], ratios[1], 0.0) if "test" in splits else ratios
+        splits = {**splits, **_split(splits["train"], shares, seed)}
+    if "val" not in splits:
+        raise ConfigError("--ratios leaves no validation set, which chooses the best epoch: give it a share")
+    labels = LabelSet.from_labels(splits["train"].labels, where=f"{splits['train'].name}: ")
+    for split in splits.keys() - {"train"}:
+        _require_known(splits[split], labels)
+    hashes = {split: text_hashes(data.texts) for split, data in splits.items()}
     return TrainingData(
         source=str(source),
-        sha256=_combined(table.sha256 for table in tables.values()),
-        train=parts["train"],
-        val=parts["val"],
-        test=parts.get("test"),
+        sha256=_combined_sha256(tables.values()),
+        train=splits["train"],
+        val=splits["val"],
+        test=splits.get("test"),
         labels=labels,
         removed_rows=_sum_counts([data.removed_counts for data in cleaned.values()]),
         conflicts=sum(len(data.conflicts) for data in cleaned.values()),
-        leaked={part: _count_common(hashes[part], hashes["train"]) for part in ("val", "test") if part in hashes},
+        leaked={split: _count_common(hashes[split], hashes["train"]) for split in ("val", "test") if split in hashes},
         notes=tuple(dict.fromkeys(notes)),
     )
 
 
 def select(data: CleanData, indices: Sequence[int] | npt.NDArray[np.int64]) -> CleanData:
-    """The cleaned rows at these positions."""
+    """Return the cleaned rows at the given positions."""
     return replace(
         data,
         texts=[data.texts[i] for i in indices],
@@ -125,7 +127,7 @@ def select(data: CleanData, indices: Sequence[int] | npt.NDArray[np.int64]) -> C
 def _split(data: CleanData, ratios: tuple[float, float, float], seed: int) -> dict[str, CleanData]:
     LabelSet.from_labels(data.labels, where=f"{data.name}: ")
     indices = split_indices(data.texts, data.labels, ratios=ratios, seed=seed)
-    return {part: select(data, chosen) for part, chosen in indices.items() if len(chosen)}
+    return {split: select(data, chosen) for split, chosen in indices.items() if len(chosen)}
 
 
 def _require_known(data: CleanData, labels: LabelSet) -> None:
@@ -135,8 +137,8 @@ def _require_known(data: CleanData, labels: LabelSet) -> None:
         raise DataError(f"{data.name}: {error}") from None
 
 
-def _combined(digests: object) -> str:
-    return hashlib.sha256("".join(digests).encode()).hexdigest()  # type: ignore[arg-type]
+def _combined_sha256(tables: Iterable[Table]) -> str:
+    return hashlib.sha256("".join(table.sha256 for table in tables).encode()).hexdigest()
 
 
 def _sum_counts(counts: Sequence[dict[str, int]]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""An inspection as one page."""
+"""Render an inspection as one page."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _CLASSES = 40
 
 
 def render_inspection(inspection: Inspection, *, suspects: Mapping[str, Sequence[Suspect]] | None) -> str:
-    """The page.
+    """Return the page.
 
     Args:
-        inspection: What to show.
-        suspects: Rows of each part whose label is probably wrong, if they were looked for.
+        inspection: The results to show.
+        suspects: Rows of each table whose label is probably wrong; ``None`` if they were not searched for.
 
     Raises:
-        ConfigError: The packages for it are not installed.
+        ConfigError: jinja2 or matplotlib is not installed.
     """
     return render(
         "inspection.html.j2",

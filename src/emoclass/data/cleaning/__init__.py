@@ -1,3 +1,3 @@
-"""Rows without text or label, repeated rows, damaged texts."""
+"""Remove rows without text or label and repeated rows; find and repair damaged texts."""
 
 __all__ = ["cleaning", "fixing", "stream", "traits"]

@@ -1,4 +1,4 @@
-"""Texts and labels of a table, without empty and repeated rows; every removed row is accounted for."""
+"""Take texts and labels from a table without empty and repeated rows, and record every removed row."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from emoclass.data.tables.table import Table
 
-# Rows that are worked on together: enough for even batches of texts that are sorted by length.
+# Rows of a block: enough texts to be batched by length.
 BLOCK_ROWS = 4096
 REASONS = ("null_text", "blank_text", "null_label", "blank_label", "duplicate")
 
@@ -40,13 +40,13 @@ class Conflict:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some rows that stay, in their order.
+    """Some consecutive kept rows.
 
     Attributes:
-        texts: as they stand in the table.
-        labels: class names.
-        rows: int64[texts], 1-based data row of each text.
-        read: data rows since the block before, those removed included.
+        texts: Texts, unchanged.
+        labels: Class names.
+        rows: 1-based data row of each text, ``int64[texts]``.
+        read: Data rows since the previous block, including removed ones.
     """
 
     texts: list[str]
@@ -57,18 +57,18 @@ class Block:
 
 @dataclass(frozen=True)
 class CleanData:
-    """The rows that stay, and what happened to the others.
+    """The kept rows of a table, and which rows were removed.
 
     Attributes:
-        name: how messages call the input.
-        columns: where texts and labels come from.
-        texts: as they stand in the table.
-        labels: class names.
-        rows: int64[texts], 1-based data row of each text.
-        lines: int64[texts], 1-based line where the row of each text starts; 0 for parquet.
-        total_rows: data rows before cleaning.
+        name: What messages call the input.
+        columns: Columns of the texts and labels.
+        texts: Texts, unchanged.
+        labels: Class names.
+        rows: 1-based data row of each text, ``int64[texts]``.
+        lines: 1-based line where the row of each text starts, ``int64[texts]``; 0 for Parquet.
+        total_rows: Data rows before cleaning.
         removed: 1-based data rows by reason; a row has one reason, the first that applies.
-        conflicts: texts with two or more labels; all of their rows are kept.
+        conflicts: Texts with two or more labels; all of their rows are kept.
     """
 
     name: str
@@ -86,7 +86,7 @@ class CleanData:
 
     @property
     def removed_counts(self) -> dict[str, int]:
-        """Number of removed rows for every reason, zeros included."""
+        """Number of removed rows for every reason, including zeros."""
         return {reason: len(self.removed.get(reason, ())) for reason in REASONS}
 
     def origin(self, position: int) -> tuple[int, int | None]:
@@ -98,7 +98,7 @@ class CleanData:
         return tuple(int(self.lines[position]) for position in positions if self.lines[position])
 
     def blocks(self) -> Iterator[Block]:
-        """The rows that stay, a part at a time."""
+        """Yield the kept rows in blocks."""
         for start in range(0, len(self), BLOCK_ROWS):
             chosen = slice(start, start + BLOCK_ROWS)
             texts = self.texts[chosen]
@@ -117,12 +117,15 @@ def removal_reason(text: str | None, label: str | None) -> str | None:
 def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) -> CleanData:
     """Remove rows without text or label, and all but the first of rows with the same text and label.
 
-    With ``keep_duplicates`` the latter stay.
+    Texts are not changed; labels are stripped (see ``cell_label``).
 
-    A text stays exactly as it is; a label loses its outer blanks (see ``cell_label``).
+    Args:
+        table: The table.
+        columns: Its text and label columns.
+        keep_duplicates: Whether to keep repeated rows.
 
     Raises:
-        DataError: no row is left, or a cell is binary.
+        DataError: No row remains, or a cell is binary.
     """
     import numpy as np
 
@@ -152,7 +155,7 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
 
 
 class _Sieve:
-    """Takes rows one by one and sorts them into kept and removed."""
+    """Sorts rows into kept and removed."""
 
     def __init__(self, *, keep_duplicates: bool) -> None:
         self.row = 0
@@ -162,7 +165,7 @@ class _Sieve:
         self.rows: list[int] = []
         self.removed: defaultdict[str, list[int]] = defaultdict(list)
         self._first: dict[str, int] = {}
-        # Only texts that come again with another label: position of each of their rows among the kept.
+        # Texts with several labels only: positions of the first row of each label among the kept rows.
         self._again: dict[str, list[int]] = {}
 
     def run(self, texts: Iterable[object], labels: Iterable[object]) -> None:
@@ -198,9 +201,9 @@ class _Sieve:
 
 
 def nothing_left(name: str, columns: Columns, removed: Mapping[str, int]) -> str:
-    """What to tell where all rows were removed, by reason."""
+    """Return the message for a table without remaining rows."""
     counts = ", ".join(f"{rows} {reason.replace('_', ' ')}" for reason, rows in removed.items())
     return (
-        f"{name}: no row has both what is needed in text column {quoted(columns.text)} and label column"
+        f"{name}: no row has both a text in column {quoted(columns.text)} and a label in column"
         f" {quoted(columns.label)} ({counts}): check that these are the right columns"
     )

@@ -1,4 +1,4 @@
-"""A cleaned copy of a table, and an account of everything that was changed."""
+"""Write a cleaned copy of a table and a record of all changes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Change:
-    """What was done to one row.
+    """A change of one row.
 
     Attributes:
         row: 1-based data row of the input.
         action: ``removed`` or ``repaired``.
-        reason: why: a reason of cleaning, ``placeholder``, ``near_duplicate`` or ``damaged_encoding``.
-        text: as it was.
-        new_text: as it is now; empty if the row is gone.
+        reason: A reason of cleaning, ``placeholder``, ``near_duplicate`` or ``damaged_encoding``.
+        text: The text before the change.
+        new_text: The text after the change; empty if the row is removed.
     """
 
     row: int
@@ -43,60 +43,60 @@ class Change:
 
 
 def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, list[Change]]:
-    """Write the cleaned table to a new file, and what was changed to another beside it.
+    """Write the cleaned table to a new file, and the changes to another one beside it.
 
-    Rows without text or label go, repetitions, placeholders, and rows whose text is nearly that of an earlier row that
-    stays and has the same label. Texts damaged by a wrong encoding are repaired where that can be undone. Rows with the
-    same text and several labels stay: only a person knows which is right.
+    Removes rows without text or label, repeated rows, placeholders, and rows whose text is nearly that of an earlier
+    kept row with the same label. Repairs texts that were decoded with a wrong encoding, if that can be undone. Keeps
+    rows with the same text and several labels: only a person can decide which is right.
 
     Args:
-        table: the input.
-        data: what cleaning kept of it.
-        path: a new file; its name tells the format.
+        table: The input.
+        data: Its kept rows.
+        path: A new file; its suffix is the format.
 
     Returns:
-        Where the changes are written, and the changes, by row.
+        The file of changes, and the changes by row.
 
     Raises:
-        ConfigError: see ``check_target``.
-        DataError: a file cannot be written; neither is there then.
+        ConfigError: The file exists, or its suffix is unknown.
+        DataError: A file cannot be written; then neither exists.
     """
     import pandas as pd
 
-    target, account, format_ = check_target(path)
+    target, record, format_ = check_target(path)
     changes = sorted(_changes(table, data), key=lambda change: change.row)
-    gone = {change.row for change in changes if change.action == "removed"}
+    removed = {change.row for change in changes if change.action == "removed"}
     frame = table.frame.copy(deep=False)
     texts = frame[data.columns.text].tolist()
     for change in changes:
         if change.action == "repaired":
             texts[change.row - 1] = change.new_text
     frame[data.columns.text] = pd.Series(texts, index=frame.index, dtype=object)
-    kept = frame.iloc[[row - 1 for row in range(1, len(frame) + 1) if row not in gone]]
+    kept = frame.iloc[[row - 1 for row in range(1, len(frame) + 1) if row not in removed]]
     rows = [(str(c.row), c.action, c.reason, *(_without_nul(text) for text in (c.text, c.new_text))) for c in changes]
     columns = ["row", "action", "reason", "text", "new_text"]
-    account_frame = pd.DataFrame(rows, columns=columns, dtype=object)
+    changes_frame = pd.DataFrame(rows, columns=columns, dtype=object)
     with new_files(target, "the cleaned table") as aside:
         write_rows(aside / target.name, kept, format_, schema=schema_of(table, format_))
-        write_rows(aside / account.name, account_frame, "csv")
-    return account, changes
+        write_rows(aside / record.name, changes_frame, "csv")
+    return record, changes
 
 
 def check_target(path: str | Path) -> tuple[Path, Path, str]:
-    """Return the file for the cleaned table, the one for the changes, and the format of the former.
+    """Return the file for the cleaned table, the file for the changes, and the format of the former.
 
     Raises:
-        ConfigError: the name tells no format, or a file is there already.
+        ConfigError: A file exists, or the suffix is unknown.
     """
     target = Path(path)
     format_, compressed = format_of(target.name)
     if format_ is None or compressed:
         raise ConfigError(f"--fix {path}: the name does not tell the format; use .csv, .tsv, .jsonl or .parquet")
-    account = target.with_name(target.stem + CHANGES)
-    for each in (target, account):
+    record = target.with_name(target.stem + CHANGES)
+    for each in (target, record):
         if each.exists():
-            raise ConfigError(f"--fix {path}: {each} is there already; name a new file")
-    return target, account, format_
+            raise ConfigError(f"--fix {path}: {each} exists already: name a new file")
+    return target, record, format_
 
 
 def _changes(table: Table, data: CleanData) -> Iterator[Change]:
@@ -106,7 +106,7 @@ def _changes(table: Table, data: CleanData) -> Iterator[Change]:
             yield Change(row, "removed", reason, cell_text(texts[row - 1]) or "")
     repaired = [_repair(text) for text in data.texts]
     groups = duplicate_groups(repaired).tolist()
-    # Of a chain of texts, each near the one before it, the last may be far from the first.
+    # In a chain of near texts the last may be far from the first: compare with kept texts, not with the group.
     kept: dict[tuple[int, str], NearTexts] = defaultdict(NearTexts)
     for position, (row, text) in enumerate(zip(data.rows.tolist(), data.texts, strict=True)):
         same = kept[groups[position], data.labels[position]]

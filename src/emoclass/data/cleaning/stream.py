@@ -1,4 +1,4 @@
-"""Labelled texts of a file in blocks, cleaned as they are read; a row leaves eight bytes behind."""
+"""Clean a labelled table as a stream of blocks; each row read leaves eight bytes in memory."""
 
 from __future__ import annotations
 
@@ -25,29 +25,30 @@ from emoclass.errors import DataError
 if TYPE_CHECKING:
     from emoclass.data.options import DataOptions
 
-# A block of long texts has fewer rows.
+# Characters after which a block ends before it has all its rows.
 _BLOCK_CHARACTERS = 1 << 24
-# JSON objects that are read to know their keys.
+# JSON objects that are read ahead to know their keys.
 _HEAD_RECORDS = 256
 
 
 class LabelledReader:
-    """What ``clean`` keeps of a table, read once and never held as a whole; close it, or use it in a ``with`` block.
+    """A reader of the rows that ``clean`` would keep, in constant memory; close it, or use it in a ``with`` block.
 
-    Columns are chosen as for a table; where names do not tell them, a file is read once more for that, and of a pipe
-    the beginning has to do.
+    Columns are chosen as for a table. If names are not enough, a file is read once more to sample its content; of a
+    pipe only the first rows are sampled.
 
     Args:
         source: A file, or ``-`` for standard input.
-        options: How to read it.
+        options: Options of reading.
 
     Attributes:
-        name: How messages call the input.
-        total_rows: Data rows of the input, where it tells; else ``None``.
-        notes: What was decided without being asked.
+        name: What messages call the input.
+        total_rows: Number of data rows if known without reading them; else ``None``.
+        notes: What was recognized or chosen without an option.
 
     Raises:
-        DataError: It cannot be read, has no rows, or a column is missing or ambiguous; also while iterating.
+        DataError: The input cannot be read or has no rows, or a column does not exist or is ambiguous; also while
+            iterating.
     """
 
     def __init__(self, source: str | Path, options: DataOptions) -> None:
@@ -75,11 +76,11 @@ class LabelledReader:
 
     @property
     def removed_counts(self) -> dict[str, int]:
-        """Number of rows removed so far for every reason, zeros included."""
+        """Number of rows removed so far for every reason, including zeros."""
         return {reason: self._removed[reason] for reason in REASONS}
 
     def blocks(self) -> Iterator[Block]:
-        """The rows that stay, once."""
+        """Yield the kept rows in blocks, once."""
         texts, labels, rows = list[str](), list[str](), list[int]()
         read = characters = total = kept = 0
         ahead, self._ahead = self._ahead, []
@@ -123,13 +124,13 @@ class LabelledReader:
             raise DataError(f"{self.name}: {located(record.number, record.line)}: {error}") from error
 
     def _choose_columns(self) -> tuple[Columns, list[str]]:
-        """The columns, and all names."""
+        """Return the chosen columns and the names of all."""
         if self._reader.format == "jsonl":
             self._look_ahead(_HEAD_RECORDS)
         names = list(self._reader.columns)
         try:
             return self._choose(names, None), names
-        except DataError:  # names do not tell
+        except DataError:  # names are not enough
             names, sample = self._sample()
         if not sample:
             raise DataError(f"{self.name}: {NO_ROWS}")
@@ -138,7 +139,7 @@ class LabelledReader:
     def _choose(self, names: list[str], records: list[Record] | None) -> Columns:
         def sample(column: str) -> Iterable[object]:
             if records is None:
-                raise DataError(f"{self.name}: nothing of {column!r} is known")
+                raise DataError(f"{self.name}: no sample of {column!r}")
             position = names.index(column)
             return [_value(record, position) for record in records]
 
@@ -152,7 +153,7 @@ class LabelledReader:
         )
 
     def _sample(self) -> tuple[list[str], list[Record]]:
-        """All names, and records from all over a file, or from the beginning of what can be read only once."""
+        """Return all names, and records sampled from a whole file or from the start of a pipe."""
         if str(self._source) == STDIN or not Path(self._source).is_file():
             self._look_ahead(SAMPLE_ROWS)
             return list(self._reader.columns), self._ahead

@@ -1,4 +1,4 @@
-"""What texts hold that a model cannot read, or should not."""
+"""Detect what a model cannot read or should not see: damaged encoding, placeholders, HTML, URLs, mentions, emoji."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf]")
 _NOT_WORD = re.compile(r"[\W_]+")
 # Quotation marks beside some capitals (»Übermut«, “AMANHÔ) and emoticons (¬¬) look like damage.
 _HARMLESS = re.compile(r"(?<!\w)[“„‘‚«»](\w[^“”„‘’‚«»]*)[“”‘’«»](?!\w)|(?<!\S)[^\w\s]+(?!\S)")
-# What people, forms and programs write where there is no text; compared without case, blanks and punctuation.
+# What users, forms and programs write in place of a text, without case, whitespace and punctuation.
 _PLACEHOLDERS = frozenset(
     {
         "na", "none", "null", "nan", "nil", "noresponse", "noanswer", "nocomment", "nocomments", "notapplicable",
         "notavailable", "unknown", "deleted", "removed", "tbd", "tba", "todo", "test", "xxx", "asdf", "loremipsum",
     }
 )  # fmt: skip
-# These say how somebody feels, unless they stand in brackets.
+# These can express a feeling, unless they are in brackets.
 _BRACKETED_PLACEHOLDERS = frozenset({"nothing", "missing", "empty", "blank"})
 _BRACKETED = re.compile(r"[\[({<].*[\])}>]")
-# One of these, however often, says nothing; an emoticon has several characters, or others.
+# One of these, repeated or not, says nothing; an emoticon has several different characters, or others.
 _FILLING = frozenset("-\u2013\u2014\u2212._\u2026?*/\\|#~,\u00b7\u2022\u3002=+&\ufffd")
 _AROUND = frozenset("[](){}<>\"'\u201c\u201d`")
 _PLACEHOLDER_CHARACTERS = 40
@@ -37,15 +37,15 @@ _PLACEHOLDER_CHARACTERS = 40
 
 @dataclass(frozen=True)
 class Trait:
-    """Something that some texts hold.
+    """Something that some texts contain.
 
     Attributes:
         name: ``urls``, ``html``, ``mentions``, ``emoji``, ``damaged_encoding`` or ``placeholder``.
-        rows: how many texts.
-        share: their share.
-        examples: the first of them, cut short.
+        rows: Number of these texts.
+        share: Their share of the kept rows.
+        examples: The first of them, truncated.
         first_row: 1-based data row of the first of them.
-        first_line: line where that row starts; None for Parquet.
+        first_line: Line where that row starts; ``None`` for Parquet.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Trait:
 
 
 def is_placeholder(text: str) -> bool:
-    """True for texts such as "N/A" or "[ No response.]", and for dashes, dots and the like; not for emoticons."""
+    """Return whether a text is like "N/A", "[ No response.]" or "---", but not an emoticon."""
     text = text.strip()
     if len(text) > _PLACEHOLDER_CHARACTERS:
         return False
@@ -88,7 +88,7 @@ _CHECKS: dict[str, Callable[[str], object]] = {
 
 
 def find_traits(data: CleanData) -> tuple[Trait, ...]:
-    """Return the traits that occur, in a fixed order."""
+    """Return the traits that occur in the texts, in a fixed order."""
     traits = []
     for name, check in _CHECKS.items():
         found = [position for position, text in enumerate(data.texts) if check(text)]

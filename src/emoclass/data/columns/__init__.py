@@ -1,3 +1,3 @@
-"""Columns: which one is the text, which the label, and what a cell says."""
+"""Choose the text and the label column, and turn their cells into texts and labels."""
 
 __all__ = ["cells", "choosing", "labels", "naming"]

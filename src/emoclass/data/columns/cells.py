@@ -76,7 +76,7 @@ def _decoded(value: bytes) -> str:
 
 
 def _finite(value: object) -> object:
-    """Copy nested lists and objects with null for NaN and infinities; without recursion, for they may be deep."""
+    """Copy nested lists and objects with null for NaN and infinities, without recursion, because they may be deep."""
     root = [value]
     pending: list[Any] = [root]
     while pending:
@@ -94,12 +94,12 @@ def _finite(value: object) -> object:
 
 
 def _json_value(value: object) -> object:
-    """Return what stands in for a value of a type that JSON does not have."""
+    """Return the replacement of a value whose type JSON does not have."""
     if isinstance(value, bytes):
         return _decoded(value)
     if is_null(value):
         return None
-    if isinstance(value, numbers.Real):  # of numpy, which are no Python numbers
+    if isinstance(value, numbers.Real):  # numpy numbers, which the encoder does not know
         if isinstance(value, numbers.Integral):
             return int(value)
         return float(value) if math.isfinite(value) else None

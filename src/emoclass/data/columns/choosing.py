@@ -1,4 +1,4 @@
-"""Which column holds the texts and which the labels: by option, by name, or by content."""
+"""Choose the text and the label column: by option, by name, or by content."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ TEXT_NAMES = (
 LABEL_NAMES = (
     "label", "emotion", "class", "labels", "emotions", "category", "target", "sentiment", "feeling", "mood",
 )  # fmt: skip
-# Content is judged on rows from all over the table, for files are often sorted by label.
+# Content is judged by rows from the whole table, because files are often sorted by label.
 SAMPLE_ROWS = 5000
-# Texts are told from other strings when they have this many times the words of the runner-up.
+# The text column is clear if it has this many times the words of the next one.
 _CLEARLY_LONGER = 1.5
 _LABEL_CHARACTERS = 60
 _LABEL_WORDS = 3
-# Below this many rows, labels need not repeat to be believed.
+# In a table with fewer rows, labels need not repeat.
 _FEW_ROWS = 20
 
 
@@ -42,7 +42,17 @@ class Columns:
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """Statistics of a sample of a column; empty and unreadable cells do not count."""
+    """Statistics of a sample of a column without empty and binary cells.
+
+    Attributes:
+        values: Number of cells.
+        mean_words: Mean number of words.
+        max_words: Largest number of words.
+        max_characters: Largest number of characters.
+        wordy: Whether most cells have letters.
+        labels: Distinct cells as labels.
+        example: The first cell for messages, truncated.
+    """
 
     values: int
     mean_words: float
@@ -54,7 +64,7 @@ class ColumnProfile:
 
     @classmethod
     def of(cls, sample: Iterable[object]) -> "ColumnProfile":
-        """Profile the values of a sample."""
+        """Profile the cells of a sample."""
         texts = [text for value in sample if (text := _readable(value)) and text.strip()]
         counts = [len(text.split()) for text in texts]
         wordy = sum(any(map(str.isalpha, text)) for text in texts) * 2 > len(texts)
@@ -69,13 +79,8 @@ class ColumnProfile:
             example=example,
         )
 
-    @property
-    def is_text(self) -> bool:
-        """True if most values hold letters."""
-        return self.wordy
-
     def is_label(self, *, only_choice: bool) -> bool:
-        """True for short values that repeat; repetition is not asked of few words, or of the only choice."""
+        """Return whether cells are short and repeat; with few rows, words or the only choice need not repeat."""
         if not self.values or self.max_words > _LABEL_WORDS or self.max_characters > _LABEL_CHARACTERS:
             return False
         repeats = len(self.labels) * 2 <= self.values
@@ -92,14 +97,23 @@ def choose_columns(
     need_label: bool = True,
     has_header_line: bool = True,
 ) -> Columns:
-    """Choose the text and the label column, from names and a sample of each column's values.
+    """Choose the text and the label column.
+
+    Args:
+        name: What messages call the input.
+        columns: Names of the columns.
+        sample: Returns a sample of a column's cells; called only if names are not enough.
+        text_column: Name of the text column; chosen by name or content if ``None``.
+        label_column: Name of the label column; chosen by name or content if ``None``.
+        need_label: Whether to choose a label column.
+        has_header_line: Whether names come from a first line that may turn out to be data.
 
     Raises:
-        DataError: a named column is missing, the choice is ambiguous, or no column will do.
+        DataError: A named column does not exist, the choice is ambiguous, or no column fits.
     """
     chooser = _Chooser(name, columns, sample)
-    text = chooser.given("text", text_column)
-    label = chooser.given("label", label_column if need_label else None)
+    text = chooser.requested("text", text_column)
+    label = chooser.requested("label", label_column if need_label else None)
     if text is not None and text == label:
         raise DataError(f"{name}: column {quoted(text)} is given as text and as label: pass two different columns")
     text = text or chooser.by_name("text", TEXT_NAMES, taken=label)
@@ -116,13 +130,13 @@ def choose_columns(
 
 
 def has_text_column(columns: Sequence[str], text_column: str | None) -> bool:
-    """Whether the text column that is asked for, or one of a known name, is among these."""
-    wanted = TEXT_NAMES if text_column is None else (_squeezed(text_column),)
-    return any(_squeezed(column) in wanted for column in columns)
+    """Return whether the columns include the requested text column, or one with a known name."""
+    names = TEXT_NAMES if text_column is None else (_squeezed(text_column),)
+    return any(_squeezed(column) in names for column in columns)
 
 
 class _Chooser:
-    """The columns of one table, profiled when their content has to be judged."""
+    """Chooses among the columns of one table and profiles those whose content has to be judged."""
 
     def __init__(self, name: str, columns: Sequence[str], sample: Callable[[str], Iterable[object]]) -> None:
         self.name = name
@@ -131,7 +145,7 @@ class _Chooser:
         self._profiles: dict[str, ColumnProfile] = {}
 
     def by_name(self, role: str, names: Sequence[str], *, taken: str | None) -> str | None:
-        """The column whose name comes first among the role's names; None if there is none."""
+        """Return the column whose name comes first among the known names, ``None`` if no name is known."""
         free = [column for column in self.columns if column != taken]
         for name in names:
             if matches := [column for column in free if _squeezed(column) == name]:
@@ -139,9 +153,9 @@ class _Chooser:
         return None
 
     def text_by_content(self, *, taken: str | None) -> str:
-        """The column whose values are clearly the longest, or the first of two."""
+        """Return the column with clearly the longest cells, or the first of two."""
         free = [column for column in self.columns if column != taken]
-        texts = [column for column in free if self.profile(column).is_text]
+        texts = [column for column in free if self.profile(column).wordy]
         if not texts:
             raise DataError(f"{self.name}: no column looks like text ({self._examples()}): pass --text-column")
         longest = max(self.profile(column).mean_words for column in texts)
@@ -155,7 +169,7 @@ class _Chooser:
         )
 
     def label_by_content(self, text: str) -> str:
-        """The only other column with few, short, repeated values."""
+        """Return the only other column with short, repeated cells."""
         others = [column for column in self.columns if column != text]
         if not others:
             raise DataError(f"{self.name}: has only column {quoted(text)}: add a label column")
@@ -166,7 +180,7 @@ class _Chooser:
         raise DataError(f"{self.name}: {problem} ({self._examples()}): pass --label-column")
 
     def check_header(self, text: str, others: Sequence[str]) -> None:
-        """Refuse a first line that is data: its text reads like a sentence, another of its values occurs below."""
+        """Reject a first line that is data: its text reads like a sentence, and another value occurs below it."""
         # A column of labels may be named like one of them: spam, sarcasm.
         if text.strip().replace("-", "_").isidentifier():
             return
@@ -179,6 +193,7 @@ class _Chooser:
                 )
 
     def notes(self, by_name: tuple[str | None, str | None], text: str, label: str | None) -> tuple[str, ...]:
+        """Return a note for each column that was chosen by content."""
         notes = []
         if by_name[0] is None:
             notes.append(f"{self.name}: column {quoted(text)} taken as the text; --text-column names another")
@@ -187,12 +202,13 @@ class _Chooser:
         return tuple(notes)
 
     def profile(self, column: str) -> ColumnProfile:
+        """Return the profile of a column."""
         if column not in self._profiles:
             self._profiles[column] = ColumnProfile.of(self._sample(column))
         return self._profiles[column]
 
-    def given(self, role: str, given: str | None) -> str | None:
-        """The column asked for, if one is; case, blanks, underscores and hyphens count only between several."""
+    def requested(self, role: str, given: str | None) -> str | None:
+        """Return the requested column, ``None`` if none was; names match exactly, or else as ``_squeezed``."""
         if given is None or given in self.columns:
             return given
         if matches := [column for column in self.columns if _squeezed(column) == _squeezed(given)]:
@@ -206,7 +222,7 @@ class _Chooser:
         if len(matches) == 1:
             return matches[0]
         raise DataError(
-            f"{self.name}: columns {listed(matches)} could both be the {role}: pass --{role}-column exactly"
+            f"{self.name}: columns {listed(matches)} could both be the {role}: pass the exact --{role}-column"
         )
 
     def _examples(self) -> str:
@@ -215,12 +231,12 @@ class _Chooser:
 
 
 def _folded(column: str) -> str:
-    """A name without outer blanks and case."""
+    """Return a name without case and surrounding whitespace."""
     return column.strip("\ufeff \t\r\n").casefold()
 
 
 def _squeezed(column: str) -> str:
-    """A name without case, blanks, underscores and hyphens: how names are compared."""
+    """Return a name without case, whitespace, underscores and hyphens: how names are compared."""
     return "".join(character for character in _folded(column) if character not in " _-\t")
 
 

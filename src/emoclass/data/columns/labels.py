@@ -1,4 +1,4 @@
-"""Class names and their ids."""
+"""Map class names to ids and back."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,13 +13,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# As int() would write it, so that "1", "01" and "+1" cannot stand for one number.
+# Only canonical integers: "1", "01" and "+1" are different names.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The classes of a classifier: ``names[i]`` is the class with id ``i``."""
+    """The classes of a classifier.
+
+    Attributes:
+        names: Class names; ``names[i]`` is the class with id ``i``.
+
+    Raises:
+        DataError: Names are repeated, or there are fewer than two.
+    """
 
     names: tuple[str, ...]
 
@@ -32,14 +39,14 @@ class LabelSet:
 
     @classmethod
     def from_labels(cls, labels: Iterable[str], *, where: str = "") -> "LabelSet":
-        """Number the distinct labels in the order of ``sorted_names``.
+        """Return the distinct labels in the order of ``sorted_names``.
 
         Args:
-            labels: one a row.
-            where: they are from, before a message.
+            labels: Label of each row.
+            where: Prefix of messages that names the source of the labels.
 
         Raises:
-            DataError: fewer than two classes.
+            DataError: There are fewer than two classes.
         """
         try:
             return cls(tuple(sorted_names(labels)))
@@ -60,10 +67,10 @@ class LabelSet:
         return len(self.names)
 
     def encode(self, labels: Sequence[str]) -> "NDArray[np.int64]":
-        """Return int64[labels] of class ids.
+        """Return the class ids of labels, ``int64[labels]``.
 
         Raises:
-            DataError: a label is not one of the classes.
+            DataError: A label is not one of the classes.
         """
         import numpy as np
 
@@ -78,11 +85,11 @@ class LabelSet:
             ) from None
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Return the class names of ids."""
+        """Return the class names of class ids."""
         return [self.names[index] for index in ids]
 
 
 def sorted_names(labels: Iterable[str]) -> list[str]:
-    """Return the distinct labels: in numeric order if all are integers, else by code point."""
+    """Return the distinct labels, in numeric order if all are integers, else by code point."""
     distinct = set(labels)
     return sorted(distinct, key=int) if all(map(_INTEGER.fullmatch, distinct)) else sorted(distinct)

@@ -1,3 +1,3 @@
-"""What is in the data, and what about it needs a decision."""
+"""Describe data and find what needs a decision."""
 
 __all__ = ["inspection", "label_noise", "results"]

@@ -1,4 +1,4 @@
-"""Texts that stand more than once: in a part, with other labels, and in several parts."""
+"""Find repeated texts: within a table, with different labels, and in several tables."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ _SHOWN_ROWS = 6
 
 @dataclass(frozen=True, eq=False)
 class _Part:
+    """A table with the group of each row: equal when folded, and nearly the same, ``int64[rows]`` each."""
+
     data: CleanData
     exact: npt.NDArray[np.int64]
     near: npt.NDArray[np.int64]
 
 
 def find_duplicates(parts: Mapping[str, CleanData]) -> tuple[dict[str, Duplicates], tuple[Leak, ...]]:
-    """Return the repetitions within each part and the leaks between parts."""
+    """Return the repeated texts within each table and the leaks between tables."""
     import numpy as np
 
     texts = [text for data in parts.values() for text in data.texts]
@@ -66,7 +68,7 @@ def _within(part: _Part) -> Duplicates:
 
 
 def _members(groups: npt.NDArray[np.int64]) -> list[list[int]]:
-    """Positions of the rows of each group that has several."""
+    """Return the positions of the rows of each group of several rows."""
     import numpy as np
 
     order = np.argsort(groups, kind="stable")
@@ -75,7 +77,7 @@ def _members(groups: npt.NDArray[np.int64]) -> list[list[int]]:
 
 
 def _labels_first(labels: Sequence[str], members: Sequence[int]) -> list[int]:
-    """The first row of each label, then the others."""
+    """Return the first row of each label, then the other rows."""
     first = {labels[i]: i for i in reversed(members)}
     return sorted(members, key=lambda i: first[labels[i]] != i)
 

@@ -1,4 +1,4 @@
-"""What in the data needs a decision, and what is only worth knowing."""
+"""Turn the results of an inspection into findings: what needs a decision, and what is only worth knowing."""
 
 import re
 import unicodedata
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from emoclass.data.cleaning.cleaning import Conflict
     from emoclass.data.inspection.results import Leak, PartInspection, Repetition
 
-# A class with fewer rows has no row or a single one in a tenth of the data.
+# A tenth of the data has at most one row of a class with fewer rows.
 SMALL_CLASS = 10
 IMBALANCE = 10.0
-# Shares of a class that differ by more between parts were not divided by chance.
+# A random split hardly makes the shares of a class differ by more between splits.
 SHARES_DIFFER = 0.05
 UNKNOWN_TOKENS = 0.01
 _EMPTY = ("null_text", "blank_text", "null_label", "blank_label")
 
 
 def find_in_part(part: "PartInspection") -> Iterator[Finding]:
-    """Yield what stands out in one table."""
+    """Yield the findings about one table."""
     yield from _removed_rows(part)
     if part.conflicts:
         first = part.conflict_examples[0]
@@ -33,7 +33,7 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
             "conflicting_labels",
             "decide",
             part.part,
-            f"{_count(part.conflicts, 'text stands', 'texts stand')} with two or more labels, the first in"
+            f"{_count(part.conflicts, 'text has', 'texts have')} two or more labels, the first in"
             f" {rows}: choose one label for each",
         )
     yield from _near(part)
@@ -46,7 +46,7 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
             "info",
             part.part,
             f"{_count(over, 'text has', 'texts have')} more than {limit} tokens: head and tail are kept, and"
-            f" {part.tokens.dropped:,} tokens ({part.tokens.share_dropped:.1%}) between them dropped; with the head"
+            f" {part.tokens.dropped:,} tokens ({part.tokens.share_dropped:.1%}) between them are dropped; with the head"
             " alone they would be dropped from the end",
         )
     if part.tokens is not None and part.tokens.share_unknown > UNKNOWN_TOKENS:
@@ -60,7 +60,7 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
 
 
 def find_across_parts(parts: "Sequence[PartInspection]", leaks: "Sequence[Leak]") -> Iterator[Finding]:
-    """Yield what stands out when parts are compared with each other, and with train, or else the first of them."""
+    """Yield the findings from comparing tables with each other, and with train or else the first one."""
     reference = next((part for part in parts if part.part == "train"), parts[0])
     yield from _unseen_classes(parts, reference)
     yield from _leaks(leaks)
@@ -74,8 +74,8 @@ def find_across_parts(parts: "Sequence[PartInspection]", leaks: "Sequence[Leak]"
                 "decide",
                 part.part,
                 f"{quoted(name)} is {own.get(name, 0.0):.1%} of the rows here and {shares[name]:.1%} of"
-                f" {reference.part}'s: scores here say less about data like {reference.part}'s; split again if that was"
-                " not meant",
+                f" {reference.part}'s: scores here say less about data like {reference.part}; split again unless"
+                " this is intended",
             )
 
 
@@ -86,8 +86,8 @@ def _near(part: "PartInspection") -> Iterator[Finding]:
             "near_duplicates",
             "info",
             part.part,
-            f"{_count(found.folded, 'text', 'texts')} equal to another but for case, blanks or Unicode forms, and"
-            f" {found.near:,} nearly equal to another: emoclass split keeps them together; --fix leaves one of each",
+            f"{_count(found.folded, 'text', 'texts')} equal to another up to case, whitespace and Unicode form, and"
+            f" {found.near:,} nearly equal to another: emoclass split keeps them together; --fix keeps one of each",
         )
     if found.near_conflicts:
         first = found.near_conflict_examples[0]
@@ -103,10 +103,14 @@ def _near(part: "PartInspection") -> Iterator[Finding]:
 
 _TRAITS: dict[str, tuple[Literal["decide", "info"], str, str]] = {
     "placeholder": ("decide", "a placeholder instead of text", "remove such rows, or let --fix do it"),
-    "damaged_encoding": ("decide", "damage by a wrong encoding", "export the data again as UTF-8, or let --fix repair"),
-    "html": ("decide", "HTML", "a model reads it as words; strip it unless it is meant"),
-    "urls": ("info", "URLs", "they become many tokens that mean little"),
-    "mentions": ("info", "@mentions", "names may give the class away"),
+    "damaged_encoding": (
+        "decide",
+        "damage by a wrong encoding",
+        "export the data as UTF-8, or let --fix repair it",
+    ),
+    "html": ("decide", "HTML", "a model reads it as words; remove it unless it is intended"),
+    "urls": ("info", "URLs", "they become many tokens with little meaning"),
+    "mentions": ("info", "@mentions", "names may reveal the class"),
     "emoji": ("info", "emoji", "BERT's vocabulary has few of them; write them as words if they matter"),
 }
 
@@ -129,7 +133,7 @@ def _unseen_classes(parts: "Sequence[PartInspection]", reference: "PartInspectio
                 "unseen_class",
                 "decide",
                 part.part,
-                f"{_named(unseen)} stand here but not in {reference.part}: add them there or remove them here",
+                f"{_named(unseen)} appear here but not in {reference.part}: add them there or remove them here",
             )
 
 
@@ -140,8 +144,8 @@ def _leaks(leaks: "Sequence[Leak]") -> Iterator[Finding]:
             "decide",
             leak.part,
             f"{_count(leak.rows + leak.near, 'text', 'texts')} ({leak.share:.1%}) also in {leak.other},"
-            f" {leak.near:,} of them not quite the same:"
-            " scores on them say little; remove them, or split again with emoclass split",
+            f" {leak.near:,} of them nearly the same: scores on them mean little; remove them, or split again with"
+            " emoclass split",
         )
 
 
@@ -150,10 +154,10 @@ def _removed_rows(part: "PartInspection") -> Iterator[Finding]:
     if empty:
         kinds = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in empty.items())
         total = _count(sum(empty.values()), "row", "rows")
-        message = f"{total} without text or label left out ({kinds}): complete them or accept the loss"
+        message = f"{total} without text or label dropped ({kinds}): complete them or accept the loss"
         yield Finding("empty_rows", "decide", part.part, message)
     if duplicates := part.removed.get("duplicate"):
-        message = f"{_count(duplicates, 'row repeats', 'rows repeat')} text and label of an earlier one: left out"
+        message = f"{_count(duplicates, 'row repeats', 'rows repeat')} text and label of an earlier one: dropped"
         yield Finding("duplicates", "info", part.part, message)
 
 
@@ -175,7 +179,9 @@ def _classes(part: "PartInspection") -> Iterator[Finding]:
         )
         yield Finding("imbalance", "decide", part.part, message)
     for names in _similar([entry.name for entry in part.classes]):
-        message = f"{_named(names)} differ only by case, blanks or accents: write them the same if they are one class"
+        message = (
+            f"{_named(names)} differ only by case, whitespace or accents: spell them the same if they are one class"
+        )
         yield Finding("similar_labels", "decide", part.part, message)
 
 

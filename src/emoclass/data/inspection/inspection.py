@@ -1,4 +1,4 @@
-"""What is in the data, part by part, and what about it needs a decision."""
+"""Describe tables one by one and compared with each other, and find what needs a decision."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +11,10 @@ from emoclass.data.inspection.findings import find_across_parts, find_in_part
 from emoclass.data.inspection.lengths import length_stats, token_stats
 from emoclass.data.inspection.results import ClassCount, Duplicates, Inspection, PartInspection, TokenStats
 
-# Content tokens of each text, and how many of them are unknown to the vocabulary.
+# Returns the number of content tokens of each text, and the number of unknown ones among them.
 TokenCounter = Callable[[list[str]], tuple[Sequence[int], Sequence[int]]]
 
-# Content tokens that BERT takes without truncation: 512 less [CLS] and [SEP].
+# Content tokens of BERT without truncation: 512 less [CLS] and [SEP].
 TOKEN_LIMIT = 510
 _SHOWN_CONFLICTS = 5
 _BATCH = 8192
@@ -27,13 +27,13 @@ def inspect(
     token_limit: int = TOKEN_LIMIT,
     on_texts: Callable[[int], None] = lambda texts: None,
 ) -> Inspection:
-    """Describe cleaned tables, by part name (``all`` for a single one), and compare them with each other.
+    """Describe cleaned tables and compare them with each other.
 
     Args:
-        parts: in the order in which to report them.
-        token_counter: gives the number of content tokens of each text, and of unknown ones among them.
-        token_limit: content tokens that a model takes.
-        on_texts: called with the number of texts whose tokens were just counted.
+        parts: Tables by split, in the order of the report; ``all`` for a single one.
+        token_counter: Counts the tokens of texts; no token statistics if ``None``.
+        token_limit: Largest number of content tokens of a model.
+        on_texts: Called with the number of texts whose tokens were just counted.
     """
     duplicates, leaks = find_duplicates(parts)
     described = tuple(

@@ -1,4 +1,4 @@
-"""Rows whose label is probably wrong, ranked: what a cheap model, trained on the other rows, disagrees with."""
+"""Rank rows whose label is probably wrong: a cheap model trained on the other rows disagrees with them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Suspect:
     Attributes:
         row: 1-based data row.
         line: Line where the row starts; ``None`` for Parquet.
-        text: its text.
-        label: the label it has.
-        suggestion: what the model takes for more probable.
-        quality: probability that the label is right, as far as the model can tell.
+        text: The text.
+        label: The label.
+        suggestion: The label that the model predicts.
+        quality: Normalized margin of the label, from 0 (wrong) to 1 (right).
     """
 
     row: int
@@ -39,7 +39,7 @@ class Suspect:
 
 
 def require_packages() -> None:
-    """Refuses before the work rather than after it.
+    """Check that cleanlab is installed, before any work is done.
 
     Raises:
         ConfigError: cleanlab is not installed.
@@ -50,8 +50,8 @@ def require_packages() -> None:
 def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
     """Return the rows whose label is probably wrong, the most suspicious first.
 
-    TF-IDF with logistic regression gives each row a prediction by a model that did not see it, and confident learning
-    (cleanlab) tells disagreement from uncertainty.
+    Logistic regression on TF-IDF predicts each row without having been trained on it, and confident learning (cleanlab)
+    distinguishes disagreement from uncertainty.
 
     Raises:
         ConfigError: cleanlab is not installed.
@@ -93,7 +93,7 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
 
 
 def tfidf_vectorizer(**settings: Any) -> TfidfVectorizer:
-    """A vectorizer of words, single letters too, and pairs of them; more settings are those of scikit-learn."""
+    """Return a vectorizer of words, including single letters, and word pairs, with further scikit-learn settings."""
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 

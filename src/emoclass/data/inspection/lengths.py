@@ -1,4 +1,4 @@
-"""Statistics of text lengths."""
+"""Compute statistics of text lengths."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ _BINS = 12
 
 
 def length_stats(lengths: Sequence[int]) -> LengthStats:
-    """Return the statistics of lengths, of which there is at least one."""
+    """Return the statistics of one length or more."""
     import numpy as np
 
     values = np.asarray(lengths, dtype=np.int64)
@@ -28,7 +28,7 @@ def length_stats(lengths: Sequence[int]) -> LengthStats:
 
 
 def token_stats(lengths: Sequence[int], unknown: Sequence[int], limit: int) -> TokenStats:
-    """Return the statistics of lengths in tokens, and what is over the limit or unknown."""
+    """Return the statistics of lengths in tokens, with tokens over the limit and unknown tokens."""
     stats = length_stats(lengths)
     over = sum(length > limit for length in lengths)
     dropped = sum(length - limit for length in lengths if length > limit)

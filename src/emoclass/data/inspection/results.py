@@ -1,4 +1,4 @@
-"""What an inspection finds: plain values, to be shown or written as JSON."""
+"""Results of an inspection: plain values to show or to write as JSON."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -12,10 +12,10 @@ class Finding:
     """One thing to know about the data.
 
     Attributes:
-        code: a fixed name of the kind of finding.
-        severity: ``decide`` if a person should, ``info`` if emoclass handles it the only sensible way.
-        part: where it is; train, val, test, all, or a file.
-        message: one line with numbers and advice.
+        code: Fixed name of the kind of finding.
+        severity: ``decide`` if a person has to, ``info`` if emoclass handles it in the only sensible way.
+        part: The split, or the file: ``train``, ``val``, ``test``, ``all``, or a path.
+        message: One line with numbers and advice.
     """
 
     code: str
@@ -45,9 +45,17 @@ class ClassCount:
 
 @dataclass(frozen=True)
 class LengthStats:
-    """Lengths of the texts of a table; p95 is the length that 95 % of the texts do not exceed.
+    """Lengths of the texts of a table.
 
-    ``histogram`` has texts in bins of equal width from 0 to p99, and the rest in a last one.
+    Attributes:
+        min: Shortest length.
+        mean: Mean length.
+        p50: Median.
+        p95: Length that 95 % of the texts do not exceed.
+        p99: Length that 99 % of the texts do not exceed.
+        max: Longest length.
+        histogram: Texts in bins of equal width from 0 to about ``p99``; the last bin has all longer texts.
+        bin_width: Width of a bin.
     """
 
     min: int
@@ -62,16 +70,16 @@ class LengthStats:
 
 @dataclass(frozen=True)
 class TokenStats(LengthStats):
-    """Lengths in content tokens, and what a model cannot take of them.
+    """Lengths in content tokens, with the tokens that a model does not see or know.
 
     Attributes:
-        limit: content tokens that it takes.
-        over_limit: texts with more.
-        share_over_limit: their share.
-        dropped: tokens that truncation drops: from the middle with head and tail, from the end with the head alone.
-        share_dropped: their share of all tokens.
-        unknown: tokens that are not in the vocabulary.
-        share_unknown: their share of all tokens.
+        limit: Largest number of content tokens of the model.
+        over_limit: Number of texts with more tokens.
+        share_over_limit: Share of these texts.
+        dropped: Tokens that truncation drops: from the middle with head and tail, from the end with the head alone.
+        share_dropped: Share of these tokens.
+        unknown: Tokens that are not in the vocabulary.
+        share_unknown: Share of these tokens.
     """
 
     limit: int
@@ -85,14 +93,14 @@ class TokenStats(LengthStats):
 
 @dataclass(frozen=True)
 class Repetition:
-    """Rows with the same, or nearly the same, text.
+    """Some of a group of rows whose texts are the same or nearly so.
 
     Attributes:
-        texts: the first of them.
-        labels: their labels.
-        rows: their 1-based data rows.
-        lines: lines where these rows start; empty for Parquet.
-        size: how many there are in all.
+        texts: Texts of these rows.
+        labels: Labels of these rows.
+        rows: 1-based data rows.
+        lines: Lines where these rows start; empty for Parquet.
+        size: Number of rows in the whole group.
     """
 
     texts: tuple[str, ...]
@@ -104,14 +112,14 @@ class Repetition:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Repeated texts of one part, among the rows that cleaning kept.
+    """Repeated texts among the kept rows of one table.
 
     Attributes:
-        folded: rows whose text equals an earlier one after Unicode, case and blanks are folded.
-        near: further rows whose text is nearly that of an earlier one.
-        near_examples: the largest groups of those.
-        near_conflicts: groups of texts, not all equal, that have several labels; folded texts count as different.
-        near_conflict_examples: the largest of them, the first two rows of each with different labels.
+        folded: Rows whose text equals an earlier one after folding of Unicode forms, case and whitespace.
+        near: Further rows whose text is nearly an earlier one.
+        near_examples: The largest groups with nearly equal texts.
+        near_conflicts: Number of groups of not identical texts with several labels.
+        near_conflict_examples: The largest of these; the first two rows of each have different labels.
     """
 
     folded: int
@@ -123,15 +131,15 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class Leak:
-    """Rows of ``part`` whose text also stands in ``other``.
+    """Rows of ``part`` whose text also appears in ``other``.
 
     Attributes:
-        part: the later part.
-        other: the earlier part.
-        rows: rows with a text that is there too, when folded.
-        near: further rows with a text that is nearly one there.
-        share: of both among the rows of ``part``.
-        examples: a text of ``part`` and one of ``other``.
+        part: The later split.
+        other: The earlier split.
+        rows: Rows whose folded text is in ``other``.
+        near: Further rows whose text is nearly one in ``other``.
+        share: Share of both among the rows of ``part``.
+        examples: Pairs of a text of ``part`` and one of ``other``.
     """
 
     part: str
@@ -144,25 +152,25 @@ class Leak:
 
 @dataclass(frozen=True)
 class PartInspection:
-    """One table.
+    """Description of one table.
 
     Attributes:
-        part: train, val, test, all for a single table, or the name of one of several.
-        name: the input.
-        rows: data rows of the input.
-        kept_rows: rows that stay after cleaning.
-        text_column: the chosen text column.
-        label_column: the chosen label column.
-        removed: removed rows by reason.
-        classes: largest first.
-        imbalance_ratio: rows of the largest class to rows of the smallest.
-        conflicts: texts that stand with several labels.
-        conflict_examples: the first of them.
-        duplicates: texts that are the same, or nearly so, among the kept rows.
-        traits: what texts hold that a model cannot read, or should not.
-        characters: lengths of the kept texts.
-        words: lengths in blank-separated words.
-        tokens: lengths in content tokens; None without a token counter.
+        part: ``train``, ``val``, ``test``, ``all`` for a single table, or the path of one of several.
+        name: The input.
+        rows: Data rows of the input.
+        kept_rows: Rows after cleaning.
+        text_column: The text column.
+        label_column: The label column.
+        removed: Removed rows by reason.
+        classes: Classes, the largest first.
+        imbalance_ratio: Rows of the largest class divided by those of the smallest.
+        conflicts: Number of texts with several labels.
+        conflict_examples: The first of them.
+        duplicates: Repeated and nearly repeated texts among the kept rows.
+        traits: What texts contain that a model cannot read or should not see.
+        characters: Lengths of the kept texts in characters.
+        words: Lengths in words separated by whitespace.
+        tokens: Lengths in content tokens; ``None`` without a token counter.
     """
 
     part: str
@@ -185,7 +193,13 @@ class PartInspection:
 
 @dataclass(frozen=True)
 class Inspection:
-    """All parts, texts that stand in more than one of them, and findings."""
+    """Descriptions of all tables, texts in more than one of them, and findings.
+
+    Attributes:
+        parts: One description per table.
+        leaks: Texts of one table that also appear in another.
+        findings: What to know or to decide.
+    """
 
     parts: tuple[PartInspection, ...]
     leaks: tuple[Leak, ...]
@@ -193,9 +207,9 @@ class Inspection:
 
     @property
     def needs_decision(self) -> bool:
-        """True if a finding cannot be left to emoclass."""
+        """Whether a finding needs a decision."""
         return any(finding.severity == "decide" for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return {**asdict(self), "needs_decision": self.needs_decision}

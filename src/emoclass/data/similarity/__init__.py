@@ -1,3 +1,3 @@
-"""When two texts are the same, or nearly so."""
+"""Find texts that are the same or nearly the same."""
 
 __all__ = ["folding", "near"]

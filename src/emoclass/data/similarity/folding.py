@@ -1,50 +1,43 @@
-"""When two texts count as the same: equal after Unicode, case and blanks are folded."""
+"""Fold Unicode forms, case and whitespace of texts that count as the same, and hash them."""
 
 from __future__ import annotations
 
 import hashlib
 import unicodedata
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 
 def fold_text(text: str) -> str:
-    """The text in NFKC, case folded, with every run of blanks as one space."""
+    """Return a text in NFKC, with folded case and every run of whitespace as one space."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def text_hashes(texts: Iterable[str]) -> npt.NDArray[np.int64]:
-    """Hashes of the folded texts, ``int64[texts]``: the same in every process and version."""
+    """Return hashes of the folded texts, ``int64[texts]``, the same in every process and version."""
     return hashes_of(map(fold_text, texts))
 
 
 def hashes_of(strings: Iterable[str]) -> npt.NDArray[np.int64]:
-    """Eight bytes of BLAKE2b of each string, ``int64[strings]``."""
-    import numpy as np
-
+    """Return eight bytes of BLAKE2b of each string, ``int64[strings]``."""
     digests = [hashlib.blake2b(string.encode("utf-8", "surrogatepass"), digest_size=8).digest() for string in strings]
     return np.frombuffer(b"".join(digests), dtype="<i8").astype(np.int64)
 
 
 class HashSet:
-    """64-bit hashes, eight bytes each, in a few sorted arrays; small ones are merged into larger ones.
+    """A set of 64-bit hashes of eight bytes each: a few sorted arrays, the small ones merged into larger ones.
 
     Args:
-        hashes: What is in it from the start, ``int64[hashes]``, in any order.
+        hashes: Initial content in any order, ``int64[hashes]``.
     """
 
     def __init__(self, hashes: npt.NDArray[np.int64] | None = None) -> None:
         self._sorted = [] if hashes is None or not len(hashes) else [np.unique(hashes)]
 
     def find(self, hashes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Which of the hashes are in the set, ``bool[hashes]``."""
+        """Return which of the hashes are in the set, ``bool[hashes]``."""
         found = np.zeros(len(hashes), dtype=np.bool_)
         for known in self._sorted:
             positions = np.minimum(known.searchsorted(hashes), len(known) - 1)
@@ -52,7 +45,7 @@ class HashSet:
         return found
 
     def add(self, hashes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Adds hashes and tells which were new, ``bool[hashes]``; of equal ones only the first is."""
+        """Add hashes and return which are new, ``bool[hashes]``; of equal hashes only the first is."""
         unique, first = np.unique(hashes, return_index=True)
         fresh = ~self.find(unique)
         is_new = np.zeros(len(hashes), dtype=np.bool_)

@@ -1,8 +1,8 @@
-"""Texts that are nearly the same: a typo, other punctuation, two words swapped.
+"""Find texts that are nearly the same: a typo, other punctuation, two words swapped.
 
-Candidates share many words (MinHash with banding, so that memory and time grow with the number of texts, not of pairs).
-They count as near if few characters have to be inserted or deleted to get from one to the other, as they stand or with
-their words sorted.
+Candidates share many words: MinHash with banding, whose memory and time grow with the texts, not with their pairs. They
+are near if at least ``SIMILARITY`` of their characters need no insertion or deletion to turn one into the other, with
+their words as they are or sorted.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
 
 # Shorter texts differ by a word that matters ("i feel bad", "i feel sad") as often as by a typo.
 _LEAST_WORDS, _LEAST_CHARACTERS = 5, 25
-# MinHash: hashes of a text, how many of them make a band, and the same for short texts, where a typo changes more.
+# MinHash: hashes per text and hashes per band; fewer for short texts, where a typo changes a larger share.
 _HASHES, _ROWS, _SHORT_ROWS, _SEED = 80, 4, 3, 1
 _SHORT_WORDS = 7
 _BATCH = 50_000
-# Texts with the same band are compared with so many before them.
+# A text is compared with at most so many others of the same band.
 _NEIGHBOURS = 8
-# Share of characters that need not be inserted or deleted.
 SIMILARITY = 0.94
 _WORD = re.compile(r"\w+")
 
 
 def duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.int64]:
-    """The group of each text, ``int64[texts]``: texts that are equal when folded, or nearly the same.
+    """Group texts that are equal when folded or nearly the same.
 
-    Groups are numbered in the order of their first texts.
+    Returns:
+        Group of each text, ``int64[texts]``, numbered in the order of their first texts.
     """
     return folded_and_near_groups(texts)[1]
 
 
 def folded_and_near_groups(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Groups of texts that are equal when folded, and groups of those that are nearly the same as well."""
+    """Group texts that are equal when folded, and also those that are nearly the same, ``int64[texts]`` each."""
     import numpy as np
 
     unique: dict[str, int] = {}
     folded = np.fromiter((unique.setdefault(fold_text(text), len(unique)) for text in texts), np.int64, len(texts))
     components = _connect(len(unique), near_pairs(list(unique)))
-    # Components may be numbered in any order.
+    # Components are numbered in any order.
     _, first, number = np.unique(components, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
@@ -53,14 +53,14 @@ def folded_and_near_groups(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64],
 
 
 class NearTexts:
-    """Folded texts, to tell whether another is one of them, or nearly one."""
+    """A set of folded texts that also contains texts nearly the same."""
 
     def __init__(self) -> None:
         self._texts: set[str] = set()
         self._arranged: tuple[list[str], list[str]] = ([], [])
 
     def add(self, text: str) -> None:
-        """Takes one more."""
+        """Add a folded text."""
         self._texts.add(text)
         if _is_long_enough(text):
             for known, arranged in zip(self._arranged, _arrangements(text), strict=True):
@@ -84,13 +84,13 @@ def _is_long_enough(text: str) -> bool:
 
 
 def _arrangements(text: str) -> tuple[str, str]:
-    """The words as they stand, and sorted."""
+    """Return the words of a text as they are, and sorted."""
     words = _WORD.findall(text)
     return " ".join(words), " ".join(sorted(words))
 
 
 def merge_groups(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The finest groups that contain both: rows that share a group in either are together, ``int64[rows]``."""
+    """Merge two groupings: rows that share a group in either share one in the result, ``int64[rows]``."""
     import numpy as np
 
     offset = int(first.max(initial=-1)) + 1
@@ -159,12 +159,12 @@ def _bands(words: Sequence[set[str]], rows: int) -> npt.NDArray[np.uint64]:
 
 
 def _connect(texts: int, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The connected component of each text."""
+    """Return the connected component of each text, ``int64[texts]``."""
     import numpy as np
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    # Older releases of scipy print an error and go on where indices have 64 bits.
+    # Older releases of scipy print an error for 64-bit indices.
     rows, columns = pairs.T.astype(np.int32)
     graph = coo_array((np.ones(len(pairs), dtype=np.int8), (rows, columns)), shape=(texts, texts))
     components: npt.NDArray[np.int64] = connected_components(graph, directed=False)[1]

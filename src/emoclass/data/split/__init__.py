@@ -1,3 +1,3 @@
-"""Train, validation and test, without leaks."""
+"""Split data into train, validation and test without leaks, and write split directories."""
 
 __all__ = ["splitting", "writing"]

@@ -1,4 +1,4 @@
-"""Writes a split as a directory of part files that appears whole or not at all."""
+"""Write a split directory, whole or not at all."""
 
 import json
 from collections import Counter
@@ -27,162 +27,114 @@ SPLIT_FILE = "split.json"
 FORMAT_VERSION = 1
 
 
-@dataclass(frozen=True)
-class SplitResult:
-    """What was written, and from what; ``to_dict`` is the content of split.json.
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions:
+    """How to split.
 
     Attributes:
-        directory: where the files are.
-        files: file name of each part.
-        counts: rows of each class in each part.
-        input_name: the input as it was given.
-        input_sha256: hex digest of its stored bytes.
-        text_column: name of the text column.
-        label_column: name of the label column.
-        total_rows: data rows of the input.
-        removed: removed rows by reason.
-        conflicts: texts that stand with several labels.
-        ratios: train, val and test.
-        seed: decides which text goes where.
-        grouping: what was kept together: ``near_duplicates``, ``group_column``, ``groups`` of several rows and
-            ``rows_in_groups``.
-        largest_deviation: of the share of a class in a part from the ratio: ``deviation``, ``class`` and ``part``.
-        sha256: hex digest of each part's file.
-        version: of emoclass.
+        ratios: Ratios of train, val and test.
+        seed: Seed of the split; the same seed and input give the same bytes.
+        group_column: A column whose equal values stay together, such as users or threads.
+        keep_duplicates: Whether texts that are the same or nearly so may be separated.
+        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; that of the table if ``None``.
     """
 
-    directory: Path
-    files: dict[str, str]
-    counts: dict[str, dict[str, int]]
-    input_name: str
-    input_sha256: str
-    text_column: str
-    label_column: str
-    total_rows: int
-    removed: dict[str, int]
-    conflicts: int
-    ratios: Ratios
+    ratios: Ratios = DEFAULT_RATIOS
     seed: int
-    grouping: dict[str, Any]
-    largest_deviation: dict[str, Any]
-    sha256: dict[str, str]
-    version: str
-
-    @property
-    def rows(self) -> dict[str, int]:
-        """Rows of each part."""
-        return {part: sum(classes.values()) for part, classes in self.counts.items()}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, without the directory: the same split is the same file anywhere."""
-        return {
-            "format_version": FORMAT_VERSION,
-            "emoclass_version": self.version,
-            "input": {"name": self.input_name, "sha256": self.input_sha256, "rows": self.total_rows},
-            "columns": {"text": self.text_column, "label": self.label_column},
-            "seed": self.seed,
-            "ratios": list(self.ratios),
-            "grouping": self.grouping,
-            "largest_deviation": self.largest_deviation,
-            "removed": self.removed,
-            "conflicts": self.conflicts,
-            "parts": {
-                part: {
-                    "file": self.files[part],
-                    "rows": self.rows[part],
-                    "sha256": self.sha256.get(part),
-                    "classes": classes,
-                }
-                for part, classes in self.counts.items()
-            },
-        }
+    group_column: str | None = None
+    keep_duplicates: bool = False
+    format: str | None = None
 
 
 def write_split(
-    directory: str | Path,
-    table: "Table",
-    data: CleanData,
-    *,
-    ratios: Ratios = DEFAULT_RATIOS,
-    seed: int,
-    version: str,
-    group_column: str | None = None,
-    keep_duplicates: bool = False,
-    format: str | None = None,
-) -> SplitResult:
+    directory: str | Path, table: "Table", data: CleanData, options: SplitOptions, *, version: str
+) -> dict[str, Any]:
     """Split the cleaned rows and write them with all columns, in UTF-8, uncompressed.
 
     Args:
-        directory: new, or empty; parents are made.
-        table: what ``data`` was cleaned from.
-        data: the rows to split.
-        ratios: of train, val and test.
-        seed: the same seed on the same input gives the same bytes.
-        version: of emoclass, for the record.
-        group_column: a column whose equal values stay together, such as users or threads.
-        keep_duplicates: whether texts that are the same, or nearly so, may be divided.
-        format: csv, tsv, jsonl or parquet; the table's when not given.
+        directory: A new or empty directory; missing parents are made.
+        table: The table that ``data`` was cleaned from.
+        data: The rows to split.
+        options: How to split.
+        version: Version of emoclass, for split.json.
+
+    Returns:
+        The content of split.json.
 
     Raises:
-        DataError: the directory is not empty, a class is too small, writing failed; nothing is left behind.
+        DataError: The directory is not empty, a class is too small, or writing failed; nothing is left behind.
     """
-    import numpy as np
-
     LabelSet.from_labels(data.labels, where=f"{table.name}: column {quoted(data.columns.label)}: ")
     target = free_directory(directory, "the split")
-    groups = _groups(table, data, group_column, keep_duplicates)
-    unit = "different texts" if group_column is None else f"groups of --group-column {quoted(group_column)}"
-    parts = split_indices(data.texts, data.labels, ratios=ratios, seed=seed, groups=groups, unit=unit)
+    groups = _groups(table, data, options)
+    column = options.group_column
+    unit = "different texts" if column is None else f"groups of --group-column {quoted(column)}"
+    splits = split_indices(data.texts, data.labels, ratios=options.ratios, seed=options.seed, groups=groups, unit=unit)
+    format = options.format or table.format
+    record = {
+        "format_version": FORMAT_VERSION,
+        "emoclass_version": version,
+        **_origin(table, data),
+        **_division(data, options, groups, splits),
+        "removed": data.removed_counts,
+        "conflicts": len(data.conflicts),
+        "parts": {},
+    }
+    schema = schema_of(table, format)
+    with new_directory(target, "the split", name=directory) as aside:
+        for split, rows in splits.items():
+            file = aside / f"{split}.{format}"
+            write_rows(file, table.frame.iloc[data.rows[rows] - 1], format, schema=schema)
+            classes = _sorted_counts([data.labels[row] for row in rows])
+            part = {"file": file.name, "rows": len(rows), "sha256": file_sha256(file), "classes": classes}
+            record["parts"][split] = part
+        content = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+        # Bytes of a file name that are not UTF-8 become JSON escapes.
+        (aside / SPLIT_FILE).write_bytes(content.encode("utf-8", "backslashreplace"))
+    return record
+
+
+def _origin(table: "Table", data: CleanData) -> dict[str, Any]:
+    return {
+        "input": {"name": table.name, "sha256": table.sha256, "rows": data.total_rows},
+        "columns": {"text": data.columns.text, "label": data.columns.label},
+    }
+
+
+def _division(
+    data: CleanData, options: SplitOptions, groups: "NDArray[np.int64]", splits: "dict[str, NDArray[np.int64]]"
+) -> dict[str, Any]:
+    import numpy as np
+
     sizes = np.bincount(groups)
-    deviation, name, part = largest_deviation(data.labels, parts, ratios)
-    format = format or table.format
-    result = SplitResult(
-        directory=Path(directory),
-        files={part: f"{part}.{format}" for part in parts},
-        counts={part: _sorted_counts([data.labels[row] for row in rows]) for part, rows in parts.items()},
-        input_name=table.name,
-        input_sha256=table.sha256,
-        text_column=data.columns.text,
-        label_column=data.columns.label,
-        total_rows=data.total_rows,
-        removed=data.removed_counts,
-        conflicts=len(data.conflicts),
-        ratios=ratios,
-        seed=seed,
-        grouping={
-            "near_duplicates": not keep_duplicates,
-            "group_column": group_column,
+    deviation, name, split = largest_deviation(data.labels, splits, options.ratios)
+    return {
+        "seed": options.seed,
+        "ratios": list(options.ratios),
+        "grouping": {
+            "near_duplicates": not options.keep_duplicates,
+            "group_column": options.group_column,
             "groups": int((sizes > 1).sum()),
             "rows_in_groups": int(sizes[sizes > 1].sum()),
         },
-        largest_deviation={"deviation": round(deviation, 6), "class": name, "part": part},
-        sha256={},
-        version=version,
-    )
-    frames = {part: table.frame.iloc[data.rows[rows] - 1] for part, rows in parts.items()}
-    schema = schema_of(table, format)
-    with new_directory(target, "the split", name=directory) as aside:
-        for part, frame in frames.items():
-            write_rows(aside / result.files[part], frame, format, schema=schema)
-            result.sha256[part] = file_sha256(aside / result.files[part])
-        record = json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n"
-        # Bytes of a file name that are not UTF-8 become JSON's escapes.
-        (aside / SPLIT_FILE).write_bytes(record.encode("utf-8", "backslashreplace"))
-    return result
+        "largest_deviation": {"deviation": round(deviation, 6), "class": name, "part": split},
+    }
 
 
-def _groups(table: "Table", data: CleanData, group_column: str | None, keep_duplicates: bool) -> "NDArray[np.int64]":
+def _groups(table: "Table", data: CleanData, options: SplitOptions) -> "NDArray[np.int64]":
+    """Return the group of each kept row, ``int64[rows]``."""
     import numpy as np
 
-    same = np.arange(len(data)) if keep_duplicates else duplicate_groups(data.texts)
-    if group_column is None:
+    same = np.arange(len(data)) if options.keep_duplicates else duplicate_groups(data.texts)
+    column = options.group_column
+    if column is None:
         return same
-    if group_column not in table.frame.columns:
+    if column not in table.frame.columns:
         raise DataError(
-            f"{table.name}: no column {quoted(group_column)} for --group-column; the columns are"
-            f" {listed(table.frame.columns)}"
+            f"{table.name}: no column {quoted(column)} for --group-column; the columns are"
+            f" {listed(table.frame.columns)}: pass one of these"
         )
-    values = [cell_label(value) for value in table.frame[group_column].iloc[data.rows - 1].tolist()]
+    values = [cell_label(value) for value in table.frame[column].iloc[data.rows - 1].tolist()]
     # A row without a value is a group of its own.
     keys = [("row", str(row)) if not value else ("value", value) for row, value in enumerate(values)]
     numbers: dict[tuple[str, str], int] = {}

@@ -1,4 +1,4 @@
-"""Tables that paths, directories, patterns and URIs name, on disks and in object stores."""
+"""Find the tables that paths, directories, patterns and URIs name, on disks and in object stores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emoclass.data.tables.formats import FORMATS, SUFFIXES, format_of
 from emoclass.errors import ConfigError, DataError, one_line
 from emoclass.runtime import expanded
 
-_WILD = "*?["
+_WILDCARDS = "*?["
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class TableFiles:
     """Files of one format in one file system.
 
     Attributes:
-        filesystem: as pyarrow has it.
-        paths: in it, sorted.
-        format: csv, tsv, jsonl or parquet.
+        filesystem: A ``pyarrow.fs.FileSystem``.
+        paths: Paths in it, sorted.
+        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``.
     """
 
     filesystem: Any
@@ -34,13 +34,13 @@ def find_tables(sources: Sequence[str], *, format: str | None = None) -> TableFi
     """Find the tables that the sources name.
 
     Args:
-        sources: files, directories with all below them, patterns whose ``*`` and ``?`` stay within a name, or URIs of
-            these, such as ``s3://bucket/directory``.
-        format: of all files; by their names when not given.
+        sources: Files, directories with all subdirectories, patterns whose ``*`` and ``?`` match within a name, or URIs
+            of these, such as ``s3://bucket/directory``.
+        format: Format of all files; by their suffixes if ``None``.
 
     Raises:
-        ConfigError: the format is unknown.
-        DataError: there is none, or they are of several formats or in several file systems.
+        ConfigError: The format is unknown.
+        DataError: There is no table, or tables have several formats or are in several file systems.
     """
     if format is not None and format not in FORMATS:
         raise ConfigError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
@@ -49,26 +49,26 @@ def find_tables(sources: Sequence[str], *, format: str | None = None) -> TableFi
     for source in sources:
         try:
             filesystem, found = _find(source, format)
-        except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds too
+        except (OSError, ValueError) as error:  # pyarrow's errors are subclasses
             raise DataError(f"{source}: cannot be read: {one_line(error)}: check the path") from error
         if not found:
             raise DataError(f"{source}: there is no {format or 'table'} file: check the path")
         if filesystems and filesystem != filesystems[0]:
-            raise DataError(f"{source}: is not in the same store as {sources[0]}: predict them one after the other")
+            raise DataError(f"{source}: is not in the same store as {sources[0]}: predict them separately")
         filesystems.append(filesystem)
         paths.update(found)
     kinds = {format or _kind(path) for path in sorted(paths)}
     if len(kinds) > 1:
-        raise DataError(f"{', '.join(sources)}: {' and '.join(sorted(kinds))} files: name those of one kind")
+        raise DataError(f"{', '.join(sources)}: {' and '.join(sorted(kinds))} files: name files of one format")
     return TableFiles(filesystems[0], tuple(sorted(paths)), kinds.pop())
 
 
 def locate(source: str) -> tuple[Any, str]:
-    """Return pyarrow's file system and the path in it of a path or URI.
+    """Return the ``pyarrow.fs.FileSystem`` of a path or URI, and the path in it.
 
     Raises:
-        OSError: the store cannot be reached.
-        ValueError: there is no such kind of store.
+        OSError: The store cannot be reached.
+        ValueError: The kind of store is unknown.
     """
     from pyarrow.fs import FileSystem, LocalFileSystem
 
@@ -79,7 +79,7 @@ def locate(source: str) -> tuple[Any, str]:
 
 
 def is_uri(source: str) -> bool:
-    """Whether this names something that is not a local path."""
+    """Return whether a source is a URI rather than a local path."""
     return "://" in source
 
 
@@ -106,8 +106,8 @@ def _find(source: str, format: str | None) -> tuple[Any, list[str]]:
 
 
 def _split(source: str) -> tuple[str, PurePosixPath | None]:
-    """The part of a pattern before its first wild character, and the rest; a path that exists is none."""
-    wild = min((source.find(character) for character in _WILD if character in source), default=-1)
+    """Split a pattern into the directory before its first wildcard and the rest, ``None`` for an existing path."""
+    wild = min((source.find(character) for character in _WILDCARDS if character in source), default=-1)
     if wild < 0 or (not is_uri(source) and expanded(source).exists()):
         return source, None
     slash = source.rfind("/", 0, wild) + 1
@@ -120,7 +120,7 @@ def _matches(name: str, pattern: PurePosixPath) -> bool:
 
 
 def _is_table(name: str, format: str | None) -> bool:
-    """What other programs leave beside tables has names that start with a dot or an underscore."""
+    """Return whether a file is a table; names with a leading dot or underscore are side files of other programs."""
     if any(part.startswith((".", "_")) for part in PurePosixPath(name).parts):
         return False
     kind = format_of(name)[0]

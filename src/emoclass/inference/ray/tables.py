@@ -1,4 +1,4 @@
-"""The records of files as Arrow tables of one schema, some at a time."""
+"""Read files as Arrow tables of one schema, some records at a time."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from emoclass.data.tables.writing import ABSENT, arrow_schema, arrow_table
 from emoclass.errors import DataError, one_line
 from emoclass.inference.ray.locations import TableFiles
 
-# Records that decide the types of JSON's fields.
+# Records that the types of JSON fields are inferred from.
 _SAMPLE_RECORDS = 10_000
-# Rows of a table, and bytes of text after which it ends anyway.
+# Rows of a table, and bytes of text after which it ends before it has all its rows.
 _ROWS, _BYTES = 8192, 1 << 20
 
 
 def table_schema(files: TableFiles, options: DataOptions, on_note: Callable[[str], None] = lambda note: None) -> Any:
-    """Return pyarrow's schema of the first file: text throughout for csv and tsv, by the first records for jsonl.
+    """Return the ``pyarrow.Schema`` of the first file: strings for csv and tsv, inferred types for jsonl.
 
     Args:
-        files: of one format.
-        options: how to read them.
-        on_note: takes what was decided of that file without being asked.
+        files: Files of one format.
+        options: Options of reading.
+        on_note: Called with what was recognized in that file without an option.
 
     Raises:
-        DataError: the file cannot be read, or the values of a field are of no one type.
+        DataError: The file cannot be read, or the values of a field have no common type.
     """
     import pyarrow as pa
 
@@ -48,10 +48,10 @@ def table_schema(files: TableFiles, options: DataOptions, on_note: Callable[[str
 
 
 def read_tables(files: TableFiles, path: str, schema: Any, options: DataOptions) -> Iterator[Any]:
-    """Read one of the files as Arrow tables of this schema.
+    """Yield one of the files as ``pyarrow.Table`` of the given schema.
 
     Raises:
-        DataError: the file cannot be read, or its fields are not those of the schema.
+        DataError: The file cannot be read, or its fields are not those of the schema.
     """
     read = _parquet_tables if files.format == "parquet" else _text_tables
     yield from read(files, path, schema, options)
@@ -97,14 +97,14 @@ def _opened(files: TableFiles, path: str, options: DataOptions) -> Iterator[Reco
 
 def _file(files: TableFiles, path: str) -> Any:
     try:
-        # Parquet is read from its end. Compressed text is recognized by its reader.
+        # Not open_input_stream: Parquet is read from its end. The reader decompresses text.
         return files.filesystem.open_input_file(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or one_line(error)}") from error
 
 
 def _aligned(reader: RecordReader, values: list[object], names: list[str]) -> list[object]:
-    """The values in the order of the schema; what a JSON object lacks is absent."""
+    """Return values in the order of the schema, ``ABSENT`` for keys that a JSON object lacks."""
     own = reader.columns[: len(values)]
     if own == names:
         return values
