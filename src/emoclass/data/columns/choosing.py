@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from emoclass.data.columns.cells import cell_label, cell_text
+from emoclass.data.columns.cells import cell_label
 from emoclass.data.columns.naming import listed, quoted
+from emoclass.data.columns.profiles import ColumnProfile
 from emoclass.errors import DataError
 
 TEXT_NAMES = (
@@ -19,10 +20,6 @@ LABEL_NAMES = (
 SAMPLE_ROWS = 5000
 # The text column is clear if it has this many times the words of the next one.
 _CLEARLY_LONGER = 1.5
-_LABEL_CHARACTERS = 60
-_LABEL_WORDS = 3
-# In a table with fewer rows, labels need not repeat.
-_FEW_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -38,53 +35,6 @@ class Columns:
     text: str
     label: str = ""
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ColumnProfile:
-    """Statistics of a sample of a column without empty and binary cells.
-
-    Attributes:
-        values: Number of cells.
-        mean_words: Mean number of words.
-        max_words: Largest number of words.
-        max_characters: Largest number of characters.
-        wordy: Whether most cells have letters.
-        labels: Distinct cells as labels.
-        example: The first cell for messages, truncated.
-    """
-
-    values: int
-    mean_words: float
-    max_words: int
-    max_characters: int
-    wordy: bool
-    labels: frozenset[str]
-    example: str
-
-    @classmethod
-    def of(cls, sample: Iterable[object]) -> "ColumnProfile":
-        """Profile the cells of a sample."""
-        texts = [text for value in sample if (text := _readable(value)) and text.strip()]
-        counts = [len(text.split()) for text in texts]
-        wordy = sum(any(map(str.isalpha, text)) for text in texts) * 2 > len(texts)
-        example = f"{quoted(texts[0][:30])}{'…' if len(texts[0]) > 30 else ''}" if texts else "empty"
-        return cls(
-            values=len(texts),
-            mean_words=sum(counts) / max(len(counts), 1),
-            max_words=max(counts, default=0),
-            max_characters=max(map(len, texts), default=0),
-            wordy=wordy,
-            labels=frozenset(label for text in texts if (label := cell_label(text))),
-            example=example,
-        )
-
-    def is_label(self, *, only_choice: bool) -> bool:
-        """Return whether cells are short and repeat; with few rows, words or the only choice need not repeat."""
-        if not self.values or self.max_words > _LABEL_WORDS or self.max_characters > _LABEL_CHARACTERS:
-            return False
-        repeats = len(self.labels) * 2 <= self.values
-        return repeats or (self.values < _FEW_ROWS and (self.wordy or only_choice))
 
 
 def choose_columns(
@@ -238,10 +188,3 @@ def _folded(column: str) -> str:
 def _squeezed(column: str) -> str:
     """Return a name without case, whitespace, underscores and hyphens: how names are compared."""
     return "".join(character for character in _folded(column) if character not in " _-\t")
-
-
-def _readable(value: object) -> str | None:
-    try:
-        return cell_text(value)
-    except DataError:
-        return None
