@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def package_of(module: str) -> str:
     return max((name for name in LAYERS if module == name or module.startswith(f"{name}.")), key=len)
 
 
+@cache
 def imported_names(path: Path) -> list[str]:
     """Everything that a file imports, at the top, in functions, and for types only."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -45,6 +47,7 @@ def imported_names(path: Path) -> list[str]:
     return names
 
 
+@cache
 def imported_modules(path: Path) -> set[str]:
     """The modules of emoclass that a file imports from."""
     found = set()
@@ -54,6 +57,7 @@ def imported_modules(path: Path) -> set[str]:
     return found
 
 
+@cache
 def public_modules(package: str) -> set[str]:
     """What ``__all__`` of a package names: the modules that other packages may import from."""
     tree = ast.parse((ROOT / package.replace(".", "/") / "__init__.py").read_text(encoding="utf-8"))

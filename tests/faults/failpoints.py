@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-_IN_A_ROW = {"open", "os.remove"}
+_IN_A_ROW = {"open", "os.mkdir", "os.remove"}
 _CHANGES = {"os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate"}
 
 
@@ -19,7 +19,7 @@ def finishes(work: Callable[[], object], number: int, *, every: bool) -> bool:
     Args:
         work: Called in the fork; it must not raise.
         number: The change, counted from 0.
-        every: Count each change; else files that are written, or removed, in a row are one.
+        every: Count each change; else those that make, write or remove files in a row are one.
 
     Returns:
         Whether the work was done before it came to that change.
