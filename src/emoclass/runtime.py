@@ -137,10 +137,15 @@ def _cpu_flags() -> frozenset[str]:
 
 
 def limit_kernel_cache() -> None:
-    """Call before torch computes: oneDNN keeps what it makes for each size of a batch, and packed batches have many."""
-    # Its default is 1,024, with which memory would grow for long. The layers of one window need some 30, of which
-    # all but 5 are for attention; with AMX that is torch's own, which needs none.
+    """Limit how many kernels oneDNN and torch keep; call it before torch computes.
+
+    They keep one for each shape, 1,024 by default, and packed batches have many shapes: memory would grow for long.
+    """
+    # The layers of one window need some 30, of which all but 5 are for attention; with AMX that is torch's own, which
+    # needs none.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16" if cpu_has("amx_bf16") else "32")
+    # Torch's binding of oneDNN keeps those of batched products once more, a quarter of a megabyte each.
+    os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

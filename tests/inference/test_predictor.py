@@ -1,5 +1,6 @@
 """Texts become predictions, in order, the same alone as in company."""
 
+import os
 import pickle
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -80,3 +81,13 @@ def test_it_can_be_pickled_and_used_by_several_threads(classifier: Classifier) -
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda _: [p.label for p in classifier.predict(TEXTS)], range(8)))
     assert together == [alone] * 8
+
+
+def test_loading_a_classifier_bounds_the_kernels_that_stay_in_memory(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        monkeypatch.delenv(name, raising=False)
+    load(tiny_model)
+    assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) <= 32
+    assert int(os.environ["LRU_CACHE_CAPACITY"]) <= 64

@@ -90,7 +90,6 @@ def predict(
     from emoclass.data.tables.formats import LINES, STDIN, format_of
     from emoclass.inference.output import OutputOptions, PredictionWriter
     from emoclass.inference.records import RecordInput, items_of_texts
-    from emoclass.runtime import limit_kernel_cache
     from emoclass.store.checkpoints import Verification, find_model
 
     chosen = OutputOptions(
@@ -101,7 +100,6 @@ def predict(
         uncertain_label=uncertain_label,
         escape_formulas=escape_formulas,
     )
-    limit_kernel_cache()
     tally = _Tally(min_confidence or _LOW)
     if engine == "ray":
         if on_error != "stop" or escape_formulas:

@@ -20,7 +20,7 @@ from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.encoders.tokenization import HeadTailTokenizer, TokenizedTexts
 from emoclass.encoders.weights import build_model, read_json, read_tensors
 from emoclass.errors import ConfigError, ModelError
-from emoclass.runtime import resolve_device, resolve_precision
+from emoclass.runtime import limit_kernel_cache, resolve_device, resolve_precision
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, Verification, find_model, read_model, verify_model
 
@@ -65,6 +65,7 @@ class Classifier:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
+        limit_kernel_cache()
         self.labels = tuple(labels)
         self.tokenizer = tokenizer
         self._model, self._device = model.to(device).eval(), device

@@ -27,7 +27,7 @@ from emoclass.inference.output import AddedColumns, OutputOptions
 from emoclass.inference.predictor import WINDOW, load
 from emoclass.inference.ray.locations import TableFiles, find_tables, is_uri, locate
 from emoclass.inference.ray.tables import read_tables, table_schema
-from emoclass.runtime import available_memory, limit_kernel_cache, resolve_precision
+from emoclass.runtime import available_memory, resolve_precision
 
 try:
     import ray
@@ -152,7 +152,6 @@ class _Worker:
     """Adds predictions to batches; an actor, so that the model comes once."""
 
     def __init__(self, classifier: Any, place: _Place, text: str, options: OutputOptions, added: pa.Schema) -> None:
-        limit_kernel_cache()
         # Of the tokenizer; it reads this before its first batch.
         os.environ["RAYON_NUM_THREADS"] = str(place.cores)
         torch.set_num_threads(place.cores)
