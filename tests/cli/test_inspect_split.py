@@ -1,4 +1,4 @@
-"""``emoclass inspect-data`` and ``split`` as a user meets them."""
+"""``emoclass inspect-data`` and ``split`` from the command line."""
 
 import csv
 import errno
@@ -25,7 +25,7 @@ SYLLABLES = ["ba", "ke", "li", "mo", "nu", "pa", "re", "si", "to", "vu", "za", "
 
 
 def sentences(count: int, seed: int) -> list[str]:
-    """Different sentences of made-up words."""
+    """Return different sentences of made-up words."""
     rng = random.Random(seed)
     words = ["".join(rng.choices(SYLLABLES, k=rng.randint(1, 4))) for _ in range(3000)]
     return [" ".join(rng.choices(words, k=rng.randint(6, 18))) for _ in range(count)]
@@ -86,7 +86,7 @@ def test_planted_damage_is_found_and_nothing_else(cli: Run, damaged: Path) -> No
     assert traits == {"damaged_encoding": 50, "placeholder": 50}
 
 
-def test_several_files_are_compared_as_a_split_directory_is(cli: Run, tmp_path: Path) -> None:
+def test_several_files_are_compared_like_a_split_directory(cli: Run, tmp_path: Path) -> None:
     texts = sentences(80, 10)
     write(tmp_path / "train.csv", [(text, ("joy", "sad")[n % 2]) for n, text in enumerate(texts[:40])])
     write(tmp_path / "dev.csv", [(text, ("joy", "fear")[n % 2]) for n, text in enumerate(texts[40:])])
@@ -96,7 +96,7 @@ def test_several_files_are_compared_as_a_split_directory_is(cli: Run, tmp_path: 
     assert ("val", "unseen_class") in {(f["part"], f["code"]) for f in named["findings"]}
 
 
-def test_files_of_one_name_are_told_apart_by_their_paths(cli: Run, tmp_path: Path) -> None:
+def test_files_with_the_same_name_are_distinguished_by_their_paths(cli: Run, tmp_path: Path) -> None:
     paths = [tmp_path / directory / "train.csv" for directory in ("a", "b")]
     for number, path in enumerate(paths):
         path.parent.mkdir()
@@ -106,14 +106,14 @@ def test_files_of_one_name_are_told_apart_by_their_paths(cli: Run, tmp_path: Pat
     assert "is named twice" in cli("inspect-data", paths[0], paths[0]).stderr
 
 
-def test_strict_has_a_line_for_each_decision(cli: Run, damaged: Path) -> None:
+def test_strict_prints_a_line_for_each_decision(cli: Run, damaged: Path) -> None:
     result = cli("inspect-data", damaged, "--strict")
     assert result.exit_code == 1
     lines = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
     assert {line.split(": ")[2] for line in lines} == {"conflicting_labels", "placeholder", "damaged_encoding"}
 
 
-def test_fix_writes_a_clean_table_and_says_what_it_did(cli: Run, damaged: Path, tmp_path: Path) -> None:
+def test_fix_writes_a_clean_table_and_its_changes(cli: Run, damaged: Path, tmp_path: Path) -> None:
     out = tmp_path / "fixed.csv"
     result = cli("inspect-data", damaged, "--fix", out)
     assert result.exit_code == 0, result.output
@@ -130,7 +130,7 @@ def test_fix_writes_a_clean_table_and_says_what_it_did(cli: Run, damaged: Path, 
 
 
 @pytest.mark.parametrize("name", ["fixed.csv", "fixed.changes.csv"])
-def test_a_full_disk_leaves_no_half_of_a_fixed_table(
+def test_a_full_disk_leaves_no_partial_table(
     cli: Run, emotions_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     class Full(io.BytesIO):
@@ -175,7 +175,7 @@ def test_label_noise_ranks_wrong_labels_first(tmp_path: Path) -> None:
     assert len(found & wrong) >= 0.8 * len(wrong)
 
 
-def test_the_rest_is_done_where_label_noise_cannot_be(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
+def test_a_failure_of_label_noise_keeps_the_other_output(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
     with emotions_csv.open("a") as file:
         file.write("oh what a surprise,surprise\n")
     for more, words in (((), "Classes"), (("--json",), '"findings"')):
@@ -188,7 +188,7 @@ def test_the_rest_is_done_where_label_noise_cannot_be(cli: Run, emotions_csv: Pa
         assert fixed.exists()
 
 
-def test_what_cannot_be_written_is_refused_before_anything_is_read(
+def test_output_that_cannot_be_written_is_an_error_before_reading(
     cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "there.csv").touch()
@@ -211,8 +211,8 @@ def test_label_noise_and_page_from_the_command_line(cli: Run, emotions_csv: Path
 
 
 @pytest.mark.parametrize("label", ["喜び", "আনন্দ"])
-def test_labels_in_any_script_are_plotted_in_silence(cli: Run, tmp_path: Path, label: str) -> None:
-    """The browser has the letters that the plotting library misses; pytest makes errors of its warnings."""
+def test_labels_in_any_script_are_plotted_without_warnings(cli: Run, tmp_path: Path, label: str) -> None:
+    """Browsers have letters that the plotting library lacks; pytest turns its warnings into errors."""
     rows = [(text, (label, "sad")[n % 2]) for n, text in enumerate(sentences(30, 12))]
     page = tmp_path / "data.html"
     result = cli("inspect-data", write(tmp_path / "a.csv", rows), "--base-model", "none", "--report", page)
@@ -220,7 +220,7 @@ def test_labels_in_any_script_are_plotted_in_silence(cli: Run, tmp_path: Path, l
     assert label in page.read_text(encoding="utf-8")
 
 
-def test_near_duplicates_never_cross_a_border(cli: Run, tmp_path: Path) -> None:
+def test_near_duplicates_are_never_in_two_splits(cli: Run, tmp_path: Path) -> None:
     rng = random.Random(5)
     rows = []
     for number, text in enumerate(sentences(300, 4)):
@@ -253,7 +253,7 @@ def test_a_group_column_keeps_its_rows_together(cli: Run, tmp_path: Path) -> Non
     assert "no column 'thread'" in cli("split", source, "-o", tmp_path / "p2", "--group-column", "thread").stderr
 
 
-def test_one_group_is_not_called_groups(cli: Run, tmp_path: Path) -> None:
+def test_one_group_is_singular(cli: Run, tmp_path: Path) -> None:
     texts = sentences(60, 11)
     rows = [(text, ("joy", "sad")[n % 2]) for n, text in enumerate([*texts, texts[0].upper()])]
     assert "2 rows are in 1 group\n" in cli("split", write(tmp_path / "a.csv", rows), "-o", tmp_path / "p").stderr
@@ -269,7 +269,7 @@ def test_duplicates_can_be_kept_and_the_format_changed(cli: Run, tmp_path: Path)
     assert cli("split", source, "-o", tmp_path / "p2", "--output-format", "xml").exit_code == 2
 
 
-def test_rows_added_at_the_end_move_few_others(cli: Run, tmp_path: Path) -> None:
+def test_added_rows_move_few_others(cli: Run, tmp_path: Path) -> None:
     rows = [(text, ("joy", "sad")[n % 2]) for n, text in enumerate(sentences(1000, 9))]
     parts = []
     for name, count in (("a", 900), ("b", 1000)):
@@ -281,7 +281,7 @@ def test_rows_added_at_the_end_move_few_others(cli: Run, tmp_path: Path) -> None
     assert moved < 0.05 * 900
 
 
-def test_parts_that_were_fixed_one_by_one_are_a_directory_of_parts(cli: Run, tmp_path: Path) -> None:
+def test_splits_that_were_fixed_separately_are_a_split_directory(cli: Run, tmp_path: Path) -> None:
     rows = [(text, "sad" if number % 2 else "joy") for number, text in enumerate(sentences(60, 1))]
     assert cli("split", write(tmp_path / "data.csv", rows), "-o", tmp_path / "parts").exit_code == 0
     (tmp_path / "fixed").mkdir()
@@ -293,7 +293,7 @@ def test_parts_that_were_fixed_one_by_one_are_a_directory_of_parts(cli: Run, tmp
     assert names == ["train.csv", "val.csv", "test.csv"]
 
 
-def test_fixing_leaves_what_says_how_somebody_feels(cli: Run, tmp_path: Path) -> None:
+def test_fix_keeps_texts_that_express_a_feeling(cli: Run, tmp_path: Path) -> None:
     feelings = [":)", ":(", "<3", ":-/", "-_-", "empty", "nothing", "!!!", "the day was good"]
     nothing = ["\u200b", "====", "<>", "[empty]", "(missing)", "N/A", "---", "…", '"."', "[ No response.]"]
     rows = [(text, "joy") for text in feelings] + [(text, "sad") for text in nothing]
@@ -302,7 +302,7 @@ def test_fixing_leaves_what_says_how_somebody_feels(cli: Run, tmp_path: Path) ->
     assert [row["text"] for row in read(tmp_path / "fixed.csv")] == feelings
 
 
-def test_fixing_removes_only_what_is_near_a_row_that_stays(cli: Run, tmp_path: Path) -> None:
+def test_fix_removes_only_texts_near_a_kept_row(cli: Run, tmp_path: Path) -> None:
     words = sentences(40, 3)
     first, last = " ".join(words[:20]).split()[:40], " ".join(words[20:]).split()[:40]
     chain = [" ".join(last[:count] + first[count:]) for count in range(41)]
@@ -314,7 +314,7 @@ def test_fixing_removes_only_what_is_near_a_row_that_stays(cli: Run, tmp_path: P
     assert set(kept[-1].split()) & set(chain[-1].split())
 
 
-def test_what_a_format_cannot_hold_is_told_and_nothing_is_written(cli: Run, tmp_path: Path) -> None:
+def test_values_that_a_format_cannot_hold_are_an_error_that_leaves_no_files(cli: Run, tmp_path: Path) -> None:
     rows = [{"text": text, "label": "joy" if n % 2 else "sad"} for n, text in enumerate(sentences(30, 4))]
     path = tmp_path / "data.jsonl"
     for change, format_, said in (
@@ -348,7 +348,7 @@ def test_too_few_groups_are_called_groups(cli: Run, tmp_path: Path) -> None:
     assert "too few groups of --group-column 'user'" in result.stderr
 
 
-def test_the_account_of_changes_holds_what_a_table_of_another_format_holds(cli: Run, tmp_path: Path) -> None:
+def test_the_record_of_changes_replaces_what_csv_cannot_hold(cli: Run, tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     rows = [{"text": "a fine day", "label": "joy"}, {"text": "a\0b", "label": None}, {"text": "so sad", "label": "sad"}]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -390,7 +390,7 @@ LANGUAGES = {
 }
 
 
-def test_no_script_is_taken_for_damage_repaired_or_printed_otherwise(cli: Run, tmp_path: Path) -> None:
+def test_no_script_is_flagged_as_damage_or_repaired(cli: Run, tmp_path: Path) -> None:
     rows = [(text, label) for text in LANGUAGES.values() for label in ("خوش‌حال", "क्‍रोध")]
     path = write(tmp_path / "a.csv", rows)
     result = cli("inspect-data", path, "--base-model", "none", "--json", "--fix", tmp_path / "fixed.csv")
@@ -407,7 +407,7 @@ def test_every_script_is_printed_as_it_is(language: str) -> None:
 
 
 @pytest.mark.parametrize("control", ["\x1b[31m", "\x07", "\u202e", "\u2066", "\u2028", "\x9b"])
-def test_what_could_change_the_terminal_or_the_order_of_a_line_is_not_printed(control: str) -> None:
+def test_terminal_escapes_and_reordering_controls_are_not_printed(control: str) -> None:
     assert control[0] not in clean_text(f"a {control} b")
 
 

@@ -1,4 +1,4 @@
-"""Tables made on the spot, and the text of the error that reading them gives."""
+"""Fixtures that write tables and return the messages of errors."""
 
 import os
 

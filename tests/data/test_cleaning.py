@@ -11,7 +11,7 @@ from emoclass.data.tables.table import Table
 from tests.data.conftest import read_table
 
 
-def test_texts_stay_untouched_and_labels_are_stripped(cleaned):
+def test_texts_are_unchanged_and_labels_stripped(cleaned):
     data = cleaned("text,label\n  Ein  Text! ,  joy \nb,sad\n")
     assert data.texts == ["  Ein  Text! ", "b"]
     assert data.labels == ["joy", "sad"]
@@ -41,7 +41,7 @@ def test_every_removed_row_has_its_reason(cleaned):
     assert sum(data.removed_counts.values()) + len(data) == data.total_rows
 
 
-def test_texts_that_differ_at_all_are_no_duplicates(cleaned):
+def test_texts_that_differ_at_all_are_not_duplicates(cleaned):
     assert len(cleaned("text,label\na,joy\nA,joy\na ,joy\n a,joy\n")) == 4
 
 
@@ -52,7 +52,7 @@ def test_conflicts_are_kept_and_reported_with_their_rows(cleaned):
     assert data.removed == {"duplicate": (4, 6)}
 
 
-def test_words_for_missing_values_are_texts_and_labels(cleaned):
+def test_names_of_missing_values_are_texts_and_labels(cleaned):
     data = cleaned("text,label\nNA,None\nnull,nan\nnan,NULL\n")
     assert data.texts == ["NA", "null", "nan"]
     assert data.labels == ["None", "nan", "NULL"]
@@ -101,7 +101,7 @@ def test_texts_of_other_types_become_strings():
     assert cell_text("café".encode()) == "café"
 
 
-def test_nothing_left_says_why(error_of, write):
+def test_a_table_without_remaining_rows_says_why(error_of, write):
     table = read_table(write("text,label\n ,joy\nb,\nc,\n"))
     message = error_of(clean, table, Columns("text", "label"))
     assert "1 blank text" in message
@@ -109,7 +109,7 @@ def test_nothing_left_says_why(error_of, write):
     assert "'text'" in message
 
 
-def test_binary_cells_are_refused_with_their_row(error_of):
+def test_binary_cells_are_rejected_with_their_row(error_of):
     frame = pd.DataFrame({"text": ["a", b"\xff\xd8"], "label": ["joy", "sad"]}, dtype=object)
     message = error_of(clean, Table("x.parquet", frame, np.zeros(2, np.int64), "parquet"), Columns("text", "label"))
     assert message.startswith("x.parquet: row 2: a value is binary")

@@ -53,12 +53,12 @@ def test_known_names_are_found_in_their_order_of_priority(choose, header, text, 
     assert (columns.text, columns.label, columns.notes) == (text, label, ())
 
 
-def test_names_given_win_over_known_names(choose):
+def test_explicit_names_win_over_known_names(choose):
     columns = choose("text,label,title,mood\na,b,c,d\n", text_column="title", label_column="mood")
     assert (columns.text, columns.label) == ("title", "mood")
 
 
-def test_names_given_match_without_case_blanks_and_underscores_when_no_exact_match_is_there(choose):
+def test_explicit_names_match_without_case_whitespace_and_underscores(choose):
     columns = choose("Text , MOOD\na,b\n", text_column="text", label_column="Mood ")
     assert (columns.text, columns.label) == ("Text ", " MOOD")
     assert choose("A,a,label\nx,y,z\n", text_column="a").text == "a"
@@ -84,12 +84,12 @@ def test_one_column_cannot_be_both(choose_error):
     assert "two different columns" in message
 
 
-def test_a_label_column_given_is_not_taken_as_the_text(choose):
+def test_an_explicit_label_column_is_never_the_text(choose):
     columns = choose("text,said\njoy,I am happy today\nsad,I am not so happy\n", label_column="Text")
     assert (columns.text, columns.label) == ("said", "text")
 
 
-def test_content_tells_text_and_label_apart_with_a_note_of_how_to_override(choose):
+def test_content_distinguishes_text_and_label_with_a_note_on_overriding(choose):
     columns = choose(PEOPLE)
     assert (columns.text, columns.label) == ("said", "feels")
     assert "'said'" in columns.notes[0]
@@ -98,7 +98,7 @@ def test_content_tells_text_and_label_apart_with_a_note_of_how_to_override(choos
     assert "--label-column" in columns.notes[1]
 
 
-def test_content_tells_them_apart_in_a_file_sorted_by_label(choose):
+def test_content_distinguishes_them_in_a_file_sorted_by_label(choose):
     rows = "".join(f"{label},today I feel {label} {i}\n" for label in ("joy", "fear") for i in range(6000))
     columns = choose("a,b\n" + rows)
     assert (columns.text, columns.label) == ("b", "a")
@@ -116,7 +116,7 @@ def test_only_the_missing_one_is_chosen_by_content(choose):
     assert len(columns.notes) == 1
 
 
-def test_numbers_are_no_texts(choose_error):
+def test_numbers_are_not_texts(choose_error):
     message = choose_error("a,b\n1,2\n3,4\n")
     assert "no column looks like text" in message
     assert "'a': '1'" in message
@@ -135,56 +135,56 @@ def test_several_likely_texts_are_listed(choose_error):
     assert "'title', 'story' could all hold the texts" in choose_error("title,story,feels\n" + rows)
 
 
-def test_a_table_without_labels(choose_text, choose_error):
+def test_a_table_without_labels_has_a_text_column_only(choose_text, choose_error):
     assert "add a label column" in choose_error("text\na\n")
     columns = choose_text("text\na\n")
     assert (columns.text, columns.label) == ("text", "")
 
 
-def test_a_first_line_of_data_is_noticed(choose_error):
+def test_a_first_line_of_data_is_detected(choose_error):
     message = choose_error("i feel so good,joy\nthis is bad,sad\nhow nice of you,joy\n")
     assert "first line seems to be data" in message
     assert "text,label" in message
 
 
-def test_a_first_line_of_one_word_is_noticed(choose_error):
+def test_a_first_line_of_one_word_is_detected(choose_error):
     message = choose_error("Wow!,joy\nSo nice of you to come,joy\nI hate this thing,anger\nme too,joy\n")
     assert "first line seems to be data" in message
 
 
-def test_a_column_of_labels_may_be_named_like_one_of_them(choose):
+def test_a_label_column_may_be_named_like_a_label(choose):
     lines = "answer,sarcasm\noh how nice of you,sarcasm\nit is raining again,none\nso great today,sarcasm\nwell,none\n"
     assert choose(lines).label == "sarcasm"
 
 
-def test_a_first_line_of_data_is_noticed_where_no_labels_are_needed(choose_text, error_of):
+def test_a_first_line_of_data_is_detected_without_labels(choose_text, error_of):
     lines = "i am so happy today,joy\nthis is really sad news,sadness\nso glad to be here,joy\nall is lost,sadness\n"
     assert "first line seems to be data" in error_of(choose_text, lines)
     assert "'joy'" in error_of(choose_text, "7," + lines.replace("\n", "\n8,", 3))
 
 
-def test_a_first_line_of_data_is_noticed_in_a_stream(error_of):
+def test_a_first_line_of_data_is_detected_in_a_stream(error_of):
     sample = {"i am so happy today": ["what a day", "what a night"], "joy": ["sad", "joy"]}
     message = error_of(choose_columns, "x.csv", list(sample), sample.__getitem__, need_label=False)
     assert "first line seems to be data" in message
 
 
 @pytest.mark.parametrize("header", ["what they said,joy", "said,how", "what they said,id"])
-def test_names_are_no_data_where_no_labels_are_needed(choose_text, header):
+def test_column_names_are_not_data_without_labels(choose_text, header):
     lines = f"{header}\n" + "what a good day it was,0\nwhat a bad day it was,1\n" * 5
     assert choose_text(lines).text == header.split(",")[0]
 
 
-def test_a_question_as_column_name_is_no_data(choose):
+def test_a_question_as_column_name_is_not_data(choose):
     assert choose("how do you feel,mood\nso good,joy\nso bad,sad\n").text == "how do you feel"
 
 
-def test_keys_of_json_are_never_data(choose):
+def test_json_keys_are_never_data(choose):
     lines = '{"i feel so": "so very good", "joy": "joy"}\n{"i feel so": "no so good", "joy": "sad"}\n'
     assert choose(lines, "data.jsonl").label == "joy"
 
 
-def test_nulls_and_numbers_in_columns_do_no_harm(choose):
+def test_columns_may_have_nulls_and_numbers(choose):
     lines = '{"x": null, "said": "what a day", "n": 1}\n{"x": null, "said": null, "n": 1.5}\n'
     columns = choose(lines, "data.jsonl", label_column="n")
     assert (columns.text, columns.label) == ("said", "n")

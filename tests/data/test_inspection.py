@@ -91,7 +91,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_what_a_model_cannot_read_is_found(cleaned, name):
+def test_traits_that_a_model_cannot_read_are_found(cleaned, name):
     rows = "".join(f'"{text}",joy\n' for text in PLANTED[name])
     data = cleaned(table({"joy": 20, "sad": 25}) + "in all honesty none of it was nothing,joy\nnaïve café,joy\n" + rows)
     traits = {trait.name: trait.rows for trait in inspect({"all": data}).parts[0].traits}
@@ -123,7 +123,7 @@ def test_labels_that_differ_are_found_between_texts_that_differ_by_case(cleaned)
     assert inspection.parts[0].duplicates.near_examples == ()
 
 
-def test_rows_that_are_shown_of_a_near_conflict_have_different_labels(cleaned):
+def test_the_first_rows_of_a_near_conflict_have_different_labels(cleaned):
     text = "my neighbour shouted at me all morning long{},{}\n"
     rows = "".join(text.format("!" * n, "sad" if n == 7 else "joy") for n in range(9))
     inspection = inspect({"all": cleaned(table({"joy": 20, "sad": 25}) + rows)})
@@ -134,7 +134,7 @@ def test_rows_that_are_shown_of_a_near_conflict_have_different_labels(cleaned):
     )
 
 
-def test_near_duplicates_between_parts_are_leaks(write):
+def test_near_duplicates_between_splits_are_leaks(write):
     def part(content, name):
         read = read_table(write(content, name))
         return clean(read, read.choose_columns())
@@ -148,7 +148,7 @@ def test_near_duplicates_between_parts_are_leaks(write):
     )
 
 
-def test_texts_in_more_than_one_part_are_leaks(write):
+def test_texts_in_more_than_one_split_are_leaks(write):
     def part(content, name):
         read = read_table(write(content, name))
         return clean(read, read.choose_columns())
@@ -161,7 +161,7 @@ def test_texts_in_more_than_one_part_are_leaks(write):
     assert inspection.findings[0].part == "test"
 
 
-def test_classes_that_train_does_not_have_are_found(write):
+def test_classes_missing_from_train_are_found(write):
     parts = {}
     for name, counts in {"train": {"joy": 10, "sad": 10}, "test": {"joy": 10, "fear": 10}}.items():
         read = read_table(write(table(counts, start=len(name)), f"{name}.csv"))
@@ -171,7 +171,7 @@ def test_classes_that_train_does_not_have_are_found(write):
     assert "'fear'" in finding.message
 
 
-def test_parts_without_train_are_compared_with_the_first(write):
+def test_tables_without_train_are_compared_with_the_first(write):
     parts = {}
     for name, counts in {"old.csv": {"joy": 10, "sad": 10}, "new.csv": {"joy": 30, "fear": 10}}.items():
         read = read_table(write(table(counts, start=len(parts) * 50), name))

@@ -19,7 +19,7 @@ def test_names_are_sorted_as_numbers_or_by_code_point(labels, names):
     assert LabelSet.from_labels(labels).names == names
 
 
-def test_ids_go_both_ways():
+def test_labels_become_ids_and_back():
     labels = LabelSet.from_labels(["b", "a", "c"])
     assert labels.label2id == {"a": 0, "b": 1, "c": 2}
     assert labels.id2label == {0: "a", 1: "b", 2: "c"}

@@ -1,4 +1,4 @@
-"""Twins that were planted are found."""
+"""Planted near duplicates are found."""
 
 import random
 

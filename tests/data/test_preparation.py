@@ -1,4 +1,4 @@
-"""What the user names becomes clean parts for one training."""
+"""Tables become clean sets for one run."""
 
 from pathlib import Path
 
@@ -19,21 +19,21 @@ def prepare(source, **settings):
     return prepare_training_data(source, options=DataOptions(), seed=1, **settings)
 
 
-def test_a_single_table_is_split_in_three(emotions_csv: Path) -> None:
+def test_a_single_table_is_split_into_three_sets(emotions_csv: Path) -> None:
     parts = prepare(emotions_csv)
     assert (len(parts.train), len(parts.val), len(parts.test)) == (48, 6, 6)
     assert parts.labels.names == ("anger", "fear", "joy")
     assert parts.leaked == {"val": 0, "test": 0}
 
 
-def test_with_a_test_part_only_a_validation_part_is_split_off(emotions_csv: Path, tmp_path: Path) -> None:
+def test_with_a_test_set_only_a_validation_set_is_split_off(emotions_csv: Path, tmp_path: Path) -> None:
     test = write_csv(tmp_path / "test.csv", [("quite another sentence", "joy")])
     parts = prepare(emotions_csv, test=test)
     assert len(parts.test) == 1
     assert len(parts.train) + len(parts.val) == 60
 
 
-def test_with_a_validation_part_alone_there_is_no_test_part(emotions_csv: Path, tmp_path: Path) -> None:
+def test_with_a_validation_set_alone_there_is_no_test_set(emotions_csv: Path, tmp_path: Path) -> None:
     val = write_csv(tmp_path / "val.csv", [("quite another sentence", "joy"), *emotion_rows()[:2]])
     parts = prepare(emotions_csv, val=val)
     assert parts.test is None
@@ -41,7 +41,7 @@ def test_with_a_validation_part_alone_there_is_no_test_part(emotions_csv: Path, 
     assert parts.leaked == {"val": 2}
 
 
-def test_a_directory_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_split_directory_is_not_split_again(tmp_path: Path) -> None:
     rows = emotion_rows()
     for part, chosen in {"train": rows[::2], "val": rows[1::4], "test": rows[3::4]}.items():
         write_csv(tmp_path / f"{part}.csv", chosen)
@@ -51,13 +51,13 @@ def test_a_directory_is_taken_as_it_is(tmp_path: Path) -> None:
         prepare(tmp_path, test=tmp_path / "test.csv")
 
 
-def test_labels_that_training_does_not_have_are_named(emotions_csv: Path, tmp_path: Path) -> None:
+def test_labels_missing_from_the_training_set_are_named(emotions_csv: Path, tmp_path: Path) -> None:
     val = write_csv(tmp_path / "val.csv", [("something else", "envy")])
     with pytest.raises(DataError, match=r"val.csv: unknown label 'envy'"):
         prepare(emotions_csv, val=val)
 
 
-def test_the_validation_part_needs_a_share(emotions_csv: Path) -> None:
+def test_the_validation_set_needs_a_share(emotions_csv: Path) -> None:
     with pytest.raises(ConfigError, match="leaves no validation set"):
         prepare(emotions_csv, ratios=(90, 0, 10))
 

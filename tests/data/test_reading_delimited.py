@@ -30,12 +30,12 @@ def test_line_ends_inside_quotes_stay_as_they_are(write):
     assert rows(name)[0][2] == ["a\r\nb\rc", "joy"]
 
 
-def test_separators_that_are_no_line_ends_stay_in_the_text(write):
+def test_other_unicode_separators_stay_in_the_text(write):
     text = "a\u2028b\x0bc\x1cd\x85e"
     assert rows(write(f"text,label\n{text},joy\n"))[0][2] == [text, "joy"]
 
 
-def test_words_for_missing_values_are_ordinary_texts(write):
+def test_names_of_missing_values_are_ordinary_texts(write):
     table = read_table(write("text,label\nNA,None\nnull,nan\n,#N/A\n"))
     assert table.frame["text"].tolist() == ["NA", "null", ""]
     assert table.frame["label"].tolist() == ["None", "nan", "#N/A"]
@@ -56,7 +56,7 @@ def test_an_empty_field_of_a_single_column_is_a_row(write):
 
 
 @pytest.mark.parametrize(("delimiter", "word"), [(";", "semicolon"), ("\t", "tab"), ("|", "vertical bar")])
-def test_another_delimiter_is_seen_in_the_header(write, delimiter, word):
+def test_another_delimiter_is_detected_in_the_header(write, delimiter, word):
     name = write(f"text{delimiter}label\nyes, well{delimiter}joy\n")
     with open_records(name) as reader:
         assert reader.columns == ["text", "label"]
@@ -77,12 +77,12 @@ def test_the_delimiter_can_be_given(write):
 
 
 @pytest.mark.parametrize("delimiter", ["", "::", '"', "\n"])
-def test_a_useless_delimiter_is_refused(read_error, delimiter):
+def test_an_unusable_delimiter_is_rejected(read_error, delimiter):
     assert "delimiter" in read_error("a,b\n1,2\n", delimiter=delimiter, kind=ConfigError)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_the_separator_that_excel_names_above_the_header_is_taken(write, end):
+def test_the_separator_line_of_excel_is_recognized(write, end):
     name = write(end.join(["sep=;", "text;label", "a, b;joy", ""]))
     assert rows(name) == [(1, 3, ["a, b", "joy"])]
 
@@ -95,7 +95,7 @@ def test_tsv_takes_quotes_inside_fields(write):
     ]
 
 
-def test_too_many_fields_name_row_line_counts_and_remedy(read_error):
+def test_too_many_fields_name_row_line_counts_and_fix(read_error):
     message = read_error("text,label\n\na,joy\nwell, yes,joy\n")
     assert message.startswith("data.csv: row 2 (line 4) has 3 fields, the header has 2:")
     assert "comma" in message
@@ -113,14 +113,14 @@ def test_an_open_quote_names_where_it_starts_and_where_the_file_ends(read_error)
 
 
 @pytest.mark.parametrize("name", ["data.csv", "data.tsv"])
-def test_text_behind_a_closing_quote_names_the_line_and_the_quotes(read_error, name):
+def test_text_after_a_closing_quote_is_an_error_that_names_the_line(read_error, name):
     separator = "\t" if name.endswith("tsv") else ","
     message = read_error(f'text{separator}label\n"no" she said{separator}sad\n', name)
     assert "row 1 (line 2)" in message
     assert "check the quotes" in message
 
 
-def test_a_broken_header_is_named(read_error):
+def test_a_broken_header_is_reported(read_error):
     assert "header" in read_error('"text,label\na,joy\n')
 
 
@@ -129,11 +129,11 @@ def test_repeated_column_names_are_named(read_error):
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "\ufeff"])
-def test_an_empty_file_is_refused(read_error, content):
+def test_an_empty_file_is_rejected(read_error, content):
     assert "is empty" in read_error(content)
 
 
-def test_a_header_alone_streams_nothing_but_is_no_table(write, read_error):
+def test_a_header_alone_is_an_empty_stream_but_no_table(write, read_error):
     assert rows(write("text,label\n")) == []
     assert "no data rows" in read_error("text,label\n")
 
@@ -144,7 +144,7 @@ def test_column_names_are_kept_as_they_are(write):
 
 
 class Endless(io.RawIOBase):
-    """A table that has no end."""
+    """A table without end."""
 
     def __init__(self):
         super().__init__()

@@ -20,7 +20,7 @@ def test_blank_lines_are_skipped_and_lines_counted(write):
         ]
 
 
-def test_missing_and_new_keys_are_null_where_they_are_missing(write):
+def test_missing_and_new_keys_are_null_in_other_objects(write):
     lines = [{"text": "a", "label": "x"}] * 300 + [{"text": "b"}] * 300 + [{"label": "y", "id": 7, "text": "c"}]
     name = write("".join(json.dumps(line) + "\n" for line in lines), "data.jsonl")
     frame = read_table(name).frame
@@ -61,7 +61,7 @@ def test_line_separators_of_unicode_do_not_end_a_line(write):
         ("{}\n", "has no columns"),
     ],
 )
-def test_what_is_no_json_object_is_named_with_its_line(read_error, content, expected):
+def test_lines_that_are_not_json_objects_are_named(read_error, content, expected):
     message = read_error(content, "data.jsonl")
     assert message.startswith("data.jsonl")
     assert expected in message
@@ -71,7 +71,7 @@ def test_a_surrogate_pair_is_one_character(write):
     assert read_table(write('{"text": "\\ud83d\\ude00"}\n', "d.jsonl")).frame["text"].tolist() == ["😀"]
 
 
-def test_a_delimiter_is_refused(read_error):
+def test_a_delimiter_is_rejected(read_error):
     assert "--delimiter" in read_error('{"text": "a"}\n', "data.jsonl", delimiter=";")
 
 

@@ -48,7 +48,7 @@ def test_many_batches_come_in_order():
     assert read_table(write_parquet({"text": texts})).frame["text"].tolist() == texts
 
 
-def test_parquet_comes_through_a_pipe_too(tmp_path):
+def test_parquet_is_read_from_a_pipe(tmp_path):
     content = (tmp_path / write_parquet({"text": ["a"]})).read_bytes()
     table = read_table("-", format="parquet", stdin=io.BytesIO(content))
     assert table.frame["text"].tolist() == ["a"]
@@ -59,28 +59,28 @@ def test_a_file_that_pandas_wrote_is_read():
     assert read_table("data.parquet").frame["label"].tolist() == [1.0, None]
 
 
-def test_what_is_no_parquet_is_refused(read_error):
+def test_files_that_are_not_parquet_are_rejected(read_error):
     assert "is not a parquet file" in read_error("text,label\na,b\n", "data.parquet")
     assert "cannot be read as parquet" in read_error(b"PAR1 and nothing else", "data.parquet")
     assert "cannot be read as parquet" in read_error(b"", "data.parquet")
 
 
-def test_a_damaged_file_is_refused(tmp_path, read_error):
+def test_a_damaged_file_is_rejected(tmp_path, read_error):
     content = (tmp_path / write_parquet({"text": ["some text"] * 5000})).read_bytes()
     assert "cannot be read as parquet" in read_error(content[:200] + content[300:], "cut.parquet")
 
 
-def test_a_parquet_file_under_another_name_is_recognised(tmp_path, read_error):
+def test_a_parquet_file_with_another_suffix_is_recognized(tmp_path, read_error):
     content = (tmp_path / write_parquet({"text": ["a"]})).read_bytes()
     assert "--format parquet" in read_error(content, "data.csv")
     assert "not supported" in read_error(b"\x1f\x8b", "data.parquet.gz")
 
 
-def test_an_encoding_is_refused(error_of):
+def test_an_encoding_is_rejected(error_of):
     assert "--encoding" in error_of(read_table, write_parquet({"text": ["a"]}), encoding="utf-8")
 
 
-def test_repeated_names_and_missing_rows_are_refused(error_of):
+def test_repeated_names_and_missing_rows_are_rejected(error_of):
     pq.write_table(pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"]), "twice.parquet")
     assert "'text'" in error_of(read_table, "twice.parquet")
     assert "no data rows" in error_of(read_table, write_parquet({"text": pa.array([], pa.string())}))

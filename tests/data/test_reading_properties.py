@@ -23,7 +23,7 @@ def read(content, format, **options):
 
 @given(ROWS, st.sampled_from([(",", "csv"), ("\t", "tsv")]), st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]))
 @settings(max_examples=80, deadline=None)
-def test_delimited_rows_come_back(rows, kind, encoding):
+def test_delimited_rows_round_trip(rows, kind, encoding):
     delimiter, format = kind
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter)
@@ -33,7 +33,7 @@ def test_delimited_rows_come_back(rows, kind, encoding):
 
 @given(st.lists(st.tuples(TEXTS, JSON_VALUES), min_size=1, max_size=8), st.booleans())
 @settings(max_examples=80, deadline=None)
-def test_json_lines_come_back(rows, ascii_only):
+def test_json_lines_round_trip(rows, ascii_only):
     lines = [json.dumps({"text": text, "n": value}, ensure_ascii=ascii_only) + "\n" for text, value in rows]
     assert read("".join(lines).encode(), "jsonl") == rows
 

@@ -38,14 +38,14 @@ def test_gzip_without_its_suffix_is_read_with_a_note(write):
     assert "gzip" in table.notes[0]
 
 
-def test_damaged_gzip_is_refused(read_error):
+def test_damaged_gzip_is_rejected(read_error):
     content = gzip.compress(CSV.encode() * 50)
     assert "cut off" in read_error(content[:-20], "data.csv.gz")
     assert "damaged" in read_error(content[:30] + b"xxxx" + content[34:], "data.csv.gz")
     assert "not gzip" in read_error(CSV, "data.csv.gz")
 
 
-def test_standard_input_is_csv_or_what_is_said():
+def test_standard_input_is_csv_unless_a_format_is_given():
     with open_records("-", stdin=io.BytesIO(CSV.encode())) as reader:
         assert reader.name == "standard input"
         assert [record.values[0] for record in reader] == EXPECTED
@@ -54,8 +54,8 @@ def test_standard_input_is_csv_or_what_is_said():
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl"])
-def test_the_end_of_standard_input_is_asked_for_once(format):
-    """On a terminal each further time would be another Ctrl-D."""
+def test_standard_input_is_read_to_its_end_once(format):
+    """On a terminal each further read would need another Ctrl-D."""
 
     chunks = [b'{"text": "a"}\n', b'{"text": "b"}\n', b""]
 
@@ -82,7 +82,7 @@ def test_a_pipe_named_as_a_file_is_read(pipe):
     assert texts(pipe(CSV.encode()), format="csv") == EXPECTED
 
 
-def test_a_record_comes_before_the_pipe_is_closed():
+def test_a_record_is_available_before_the_pipe_is_closed():
     code = (
         "import sys; from emoclass.data.tables.records import open_records\n"
         "for record in open_records('-'): print(record.values, flush=True)"
@@ -139,7 +139,7 @@ def test_the_digest_is_that_of_the_stored_bytes(write, tmp_path):
         (b"[]", "data.json", "--format"),
     ],
 )
-def test_what_is_no_table_is_refused_with_advice(read_error, content, name, expected):
+def test_files_that_are_not_tables_are_rejected_with_advice(read_error, content, name, expected):
     message = read_error(content, name)
     assert message.startswith(f"{name}: ")
     assert expected in message
@@ -149,11 +149,11 @@ def test_the_format_can_be_given_for_any_name(write):
     assert texts(write(CSV, "data.txt"), format="csv") == EXPECTED
 
 
-def test_an_unknown_format_is_refused(read_error):
+def test_an_unknown_format_is_rejected(read_error):
     assert "csv, tsv, jsonl, parquet" in read_error(CSV, format="xml", kind=ConfigError)
 
 
-def test_what_cannot_be_opened_is_refused(error_of, tmp_path, monkeypatch):
+def test_files_that_cannot_be_opened_are_rejected(error_of, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.csv").mkdir()
     assert error_of(read_table, "missing.csv").startswith("missing.csv: no such file")
@@ -197,17 +197,17 @@ def test_byte_order_marks_are_obeyed(write, mark, encoding):
 
 
 @pytest.mark.parametrize("given", ["utf-8", "UTF8", "utf-8-sig"])
-def test_a_given_utf8_goes_with_and_without_a_mark(write, given):
+def test_explicit_utf8_accepts_a_byte_order_mark(write, given):
     for mark in (b"", codecs.BOM_UTF8):
         frame = read_table(write(mark + CSV.encode()), encoding=given).frame
         assert frame.columns.tolist() == ["text", "label"]
 
 
-def test_a_given_utf16_goes_with_a_mark(write):
+def test_explicit_utf16_accepts_a_byte_order_mark(write):
     assert texts(write(CSV.encode("utf-16")), encoding="utf-16") == EXPECTED
 
 
-def test_a_given_encoding_that_contradicts_the_mark_is_refused(read_error):
+def test_an_explicit_encoding_that_contradicts_the_byte_order_mark_is_rejected(read_error):
     message = read_error(codecs.BOM_UTF8 + CSV.encode(), encoding="cp1252")
     assert "drop --encoding" in message
 
@@ -238,15 +238,15 @@ def test_an_error_far_into_the_file_has_the_right_line_and_offset(read_error):
     assert f"line 5002 is not valid UTF-8 (byte 0xe9 at offset {len(before) + 3})" in message
 
 
-def test_a_given_encoding_is_used_strictly(read_error):
+def test_an_explicit_encoding_is_strict(read_error):
     assert "line 2 is not valid ASCII" in read_error(CSV, encoding="ascii")
     assert "pass --encoding" in read_error(b"text,label\n\x81,joy\n", encoding="cp1252")
 
 
 @pytest.mark.parametrize("given", ["utf-9", "hex", "", "a\0b"])
-def test_an_unknown_encoding_is_refused(read_error, given):
+def test_an_unknown_encoding_is_rejected(read_error, given):
     assert "unknown encoding" in read_error(CSV, encoding=given, kind=ConfigError)
 
 
-def test_a_cut_character_at_the_end_is_refused(read_error):
+def test_a_truncated_character_at_the_end_is_rejected(read_error):
     assert "line 2 is not valid UTF-8" in read_error(b"text,label\na,caf\xc3")

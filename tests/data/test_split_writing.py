@@ -41,7 +41,7 @@ def convert(source, target):
 
 
 @pytest.mark.parametrize("name", ["data.csv", "data.tsv", "data.jsonl", "data.parquet"])
-def test_all_rows_and_columns_come_back_from_the_parts(write, name):
+def test_splits_hold_all_rows_and_columns(write, name):
     write(CSV)
     result = split(name if name == "data.csv" else convert("data.csv", name))
     suffix = name.removeprefix("data")
@@ -54,7 +54,7 @@ def test_all_rows_and_columns_come_back_from_the_parts(write, name):
     assert parts["train"].frame.columns.tolist() == ["text", "label", "a note"]
 
 
-def test_the_record_tells_where_the_split_came_from(write):
+def test_split_json_describes_input_and_split(write):
     name = write(CSV + "again,joy,x\nagain,joy,y\n ,joy,z\nagain,sad,\n")
     result = split(name, ratios=(70, 15, 15))
     record = json.loads(Path("out/split.json").read_text(encoding="utf-8"))
@@ -81,7 +81,7 @@ def test_the_same_seed_gives_the_same_bytes(write, name):
     assert content("one") != content("three")
 
 
-def test_parquet_parts_have_the_same_types(tmp_path, monkeypatch):
+def test_parquet_splits_have_the_same_types(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     columns = {"text": [text for text, _, _ in ROWS], "label": [label for _, label, _ in ROWS]}
     pq.write_table(pa.table({**columns, "n": pa.array([7] + [None] * 39, pa.int64())}), "data.parquet")
@@ -90,7 +90,7 @@ def test_parquet_parts_have_the_same_types(tmp_path, monkeypatch):
     assert schemas == [schemas[0]] * 3
 
 
-def test_parquet_parts_have_the_types_of_the_input(tmp_path, monkeypatch):
+def test_parquet_splits_have_the_types_of_the_input(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     columns = {
         "text": pa.array([text for text, _, _ in ROWS], pa.large_string()),
@@ -109,7 +109,7 @@ def test_parquet_parts_have_the_types_of_the_input(tmp_path, monkeypatch):
     assert written.to_pylist() == table.to_pylist()
 
 
-def test_json_becomes_parquet_of_the_same_types_in_all_parts(write):
+def test_json_becomes_parquet_with_the_same_types_in_all_splits(write):
     rows = [{"text": text, "label": label, **({"n": 0.5} if i == 7 else {})} for i, (text, label, _) in enumerate(ROWS)]
     split(write("".join(json.dumps(row) + "\n" for row in rows), "data.jsonl"), format="parquet")
     schemas = [pq.read_schema(f"out/{part}.parquet") for part in ("train", "val", "test")]
@@ -122,7 +122,7 @@ def test_compressed_input_gives_plain_files(write):
     assert sorted(content("out")) == ["split.json", "test.csv", "train.csv", "val.csv"]
 
 
-def test_a_part_of_ratio_zero_is_not_written(write):
+def test_a_split_of_ratio_zero_is_not_written(write):
     split(write(CSV), ratios=(90, 0, 10))
     assert sorted(content("out")) == ["split.json", "test.csv", "train.csv"]
 
@@ -134,7 +134,7 @@ def test_an_empty_directory_is_used(write):
     assert "train.csv" in content("out")
 
 
-def test_the_directory_one_is_in_stays_the_same(write, tmp_path, monkeypatch):
+def test_the_current_directory_is_kept(write, tmp_path, monkeypatch):
     source = Path(write(CSV)).resolve()
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -162,7 +162,7 @@ def test_a_move_that_fails_leaves_an_empty_directory_empty(write, error_of, monk
     assert content("out") == {}
 
 
-def test_a_directory_with_something_in_it_is_left_alone(write, error_of):
+def test_a_directory_with_content_is_not_touched(write, error_of):
     name = write(CSV)
     Path("out").mkdir()
     Path("out/keep.txt").write_text("mine")
@@ -202,7 +202,7 @@ def test_an_interruption_while_writing_leaves_nothing(write, monkeypatch):
     assert sorted(path.name for path in Path().iterdir()) == ["data.csv"]
 
 
-def test_a_directory_that_cannot_be_made_is_named(write, error_of, monkeypatch):
+def test_a_directory_that_cannot_be_created_is_named(write, error_of, monkeypatch):
     name = write(CSV)
 
     def refuse(*args, **options):
@@ -212,7 +212,7 @@ def test_a_directory_that_cannot_be_made_is_named(write, error_of, monkeypatch):
     assert "out: the split could not be written: Permission denied" in error_of(split, name)
 
 
-def test_a_class_that_is_too_small_leaves_nothing(write, error_of):
+def test_a_class_that_is_too_small_leaves_no_files(write, error_of):
     name = write(CSV + "alone,fear,x\n")
     assert "'fear' (1)" in error_of(split, name)
     assert not Path("out").exists()

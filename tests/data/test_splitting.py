@@ -11,13 +11,13 @@ from emoclass.errors import ConfigError, DataError
 
 
 def make(counts):
-    """Return as many different texts for each label as asked for."""
+    """Return the given number of different texts for each label."""
     rows = [(f"text {label} {i}", label) for label, count in counts.items() for i in range(count)]
     return [text for text, _ in rows], [label for _, label in rows]
 
 
-def counts_by_part(labels, parts):
-    return {part: dict(Counter(labels[row] for row in rows)) for part, rows in parts.items()}
+def counts_by_split(labels, splits):
+    return {split: dict(Counter(labels[row] for row in rows)) for split, rows in splits.items()}
 
 
 @pytest.mark.parametrize(
@@ -29,37 +29,37 @@ def test_ratios_are_read(text, ratios):
 
 
 @pytest.mark.parametrize("text", ["", "80/20", "80/10/5/5", "a/b/c", "0/50/50", "80/-10/30", "nan/1/1", "inf/1/1"])
-def test_other_ratios_are_refused(text):
+def test_invalid_ratios_are_rejected(text):
     with pytest.raises(ConfigError, match="--ratios"):
         parse_ratios(text)
 
 
-def test_each_class_is_divided_by_the_ratios():
+def test_each_class_is_split_by_the_ratios():
     texts, labels = make({"joy": 100, "sad": 50, "fear": 10})
-    assert counts_by_part(labels, split_indices(texts, labels, seed=1)) == {
+    assert counts_by_split(labels, split_indices(texts, labels, seed=1)) == {
         "train": {"joy": 80, "sad": 40, "fear": 8},
         "val": {"joy": 10, "sad": 5, "fear": 1},
         "test": {"joy": 10, "sad": 5, "fear": 1},
     }
 
 
-def test_small_classes_stand_in_each_part():
+def test_small_classes_are_in_every_split():
     texts, labels = make({"joy": 500, "rare": 3})
-    parts = split_indices(texts, labels, seed=1)
-    assert [counts["rare"] for counts in counts_by_part(labels, parts).values()] == [1, 1, 1]
+    splits = split_indices(texts, labels, seed=1)
+    assert [counts["rare"] for counts in counts_by_split(labels, splits).values()] == [1, 1, 1]
 
 
-def test_leftovers_of_many_classes_go_to_no_part_by_rule():
+def test_rounding_favours_no_split_over_many_classes():
     texts, labels = make({f"class {i}": 15 for i in range(200)})
-    sizes = {part: len(rows) for part, rows in split_indices(texts, labels, seed=1).items()}
+    sizes = {split: len(rows) for split, rows in split_indices(texts, labels, seed=1).items()}
     assert sizes["train"] == 2400
     assert sizes["val"] == pytest.approx(300, abs=40)
 
 
-def test_a_ratio_of_zero_leaves_the_part_out():
+def test_a_ratio_of_zero_gives_no_split():
     texts, labels = make({"joy": 10, "sad": 10})
-    parts = split_indices(texts, labels, ratios=(90, 0, 10), seed=1)
-    assert {part: len(rows) for part, rows in parts.items()} == {"train": 18, "test": 2}
+    splits = split_indices(texts, labels, ratios=(90, 0, 10), seed=1)
+    assert {split: len(rows) for split, rows in splits.items()} == {"train": 18, "test": 2}
 
 
 def test_classes_that_are_too_small_are_named_with_their_counts(error_of):
@@ -70,7 +70,7 @@ def test_classes_that_are_too_small_are_named_with_their_counts(error_of):
     assert "merge" in message
 
 
-def test_repetitions_do_not_make_a_class_large_enough(error_of):
+def test_repeated_texts_do_not_make_a_class_large_enough(error_of):
     texts, labels = make({"joy": 50})
     message = error_of(split_indices, [*texts, "Oh no", "oh  NO", "oh no "], [*labels, *["sad"] * 3], seed=1)
     assert "'sad' (1)" in message
@@ -78,23 +78,23 @@ def test_repetitions_do_not_make_a_class_large_enough(error_of):
 
 @pytest.mark.parametrize("sizes", [[2, 2, 2], [3, 3, 1], [5, 5, 1, 1], [9, 1, 1]])
 @pytest.mark.parametrize("ratios", [(80, 10, 10), (10, 80, 10), (98, 1, 1)])
-def test_a_class_of_few_groups_stands_in_each_part(sizes, ratios):
+def test_a_class_of_few_groups_is_in_every_split(sizes, ratios):
     texts, labels = make({"joy": 30, "sad": 30, "rare": sum(sizes)})
     groups = np.concatenate([np.arange(60), 60 + np.repeat(np.arange(len(sizes)), sizes)])
-    parts = split_indices(texts, labels, ratios=ratios, seed=1, groups=groups)
-    assert all("rare" in counts for counts in counts_by_part(labels, parts).values())
-    assert sum(len(set(groups[rows].tolist())) for rows in parts.values()) == groups.max() + 1
+    splits = split_indices(texts, labels, ratios=ratios, seed=1, groups=groups)
+    assert all("rare" in counts for counts in counts_by_split(labels, splits).values())
+    assert sum(len(set(groups[rows].tolist())) for rows in splits.values()) == groups.max() + 1
 
 
-def test_groups_with_several_classes_are_spread_too():
-    """Three users who wrote of everything."""
+def test_groups_with_several_classes_reach_every_split():
+    """Three users with texts of all classes."""
     texts, labels = make({"joy": 60, "sad": 60})
-    parts = split_indices(texts, labels, seed=1, groups=np.arange(120) % 3)
-    assert [sorted(counts) for counts in counts_by_part(labels, parts).values()] == [["joy", "sad"]] * 3
+    splits = split_indices(texts, labels, seed=1, groups=np.arange(120) % 3)
+    assert [sorted(counts) for counts in counts_by_split(labels, splits).values()] == [["joy", "sad"]] * 3
 
 
-def test_a_class_that_groups_keep_out_of_a_part_is_named(error_of):
-    """Each class stands in three of four groups, so two groups of one part leave another class without."""
+def test_a_class_that_groups_keep_out_of_a_split_is_named(error_of):
+    """Each class is in three of four groups, so a split with two of them leaves a class out elsewhere."""
     labels = [f"all but {own}" for group in range(4) for own in range(4) if own != group]
     texts = [f"text {i}" for i in range(len(labels))]
     message = error_of(split_indices, texts, labels, seed=1, groups=np.repeat(np.arange(4), 3))
@@ -112,8 +112,8 @@ def test_the_order_of_the_rows_does_not_matter():
     texts, labels = make({"joy": 100, "sad": 100})
     forward = split_indices(texts, labels, seed=1)
     backward = split_indices(texts[::-1], labels[::-1], seed=1)
-    for part in forward:
-        assert {texts[row] for row in forward[part]} == {texts[::-1][row] for row in backward[part]}
+    for split in forward:
+        assert {texts[row] for row in forward[split]} == {texts[::-1][row] for row in backward[split]}
 
 
 VARIANTS = st.sampled_from(["{}", " {}", "{}  ", "{}!", "x {}", "X  {}", "ﬁ {}", "FI {}", "é {}", "e\u0301 {}"])
@@ -122,41 +122,41 @@ TABLES = st.lists(st.tuples(VARIANTS, st.integers(0, 30), st.sampled_from(["joy"
 
 @given(TABLES, st.integers(), st.sampled_from([(80, 10, 10), (1, 1, 1), (9, 0, 1), (70, 15, 15)]))
 @settings(max_examples=60, deadline=None)
-def test_parts_are_whole_disjoint_and_never_share_a_text(table, seed, ratios):
+def test_splits_are_complete_disjoint_and_never_share_a_text(table, seed, ratios):
     texts = [variant.format(number) for variant, number, _ in table]
     labels = [label for _, _, label in table]
     texts += [f"{label} only {i}" for label in ("joy", "sad") for i in range(3)]
     labels += [label for label in ("joy", "sad") for _ in range(3)]
-    parts = split_indices(texts, labels, ratios=ratios, seed=seed)
-    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(len(texts)))
-    for rows in parts.values():
+    splits = split_indices(texts, labels, ratios=ratios, seed=seed)
+    assert sorted(np.concatenate(list(splits.values())).tolist()) == list(range(len(texts)))
+    for rows in splits.values():
         assert rows.tolist() == sorted(rows.tolist())
         assert {labels[row] for row in rows} == {"joy", "sad"}
-    folded = [{fold_text(texts[row]) for row in rows} for rows in parts.values()]
+    folded = [{fold_text(texts[row]) for row in rows} for rows in splits.values()]
     assert sum(map(len, folded)) == len(set().union(*folded))
     again = split_indices(texts, labels, ratios=ratios, seed=seed)
-    assert {part: rows.tolist() for part, rows in parts.items()} == {
-        part: rows.tolist() for part, rows in again.items()
+    assert {split: rows.tolist() for split, rows in splits.items()} == {
+        split: rows.tolist() for split, rows in again.items()
     }
 
 
-def test_groups_change_places_where_no_single_one_can_move():
+def test_groups_swap_places_if_no_single_one_can_move():
     labels = list("abbaccbabc")
     users = np.array([0, 0, 1, 2, 2, 3, 3, 4, 4, 4])
     texts = [f"t{row}" for row in range(10)]
-    parts = split_indices(texts, labels, seed=42, groups=users)
-    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(10))
-    for rows in parts.values():
+    splits = split_indices(texts, labels, seed=42, groups=users)
+    assert sorted(np.concatenate(list(splits.values())).tolist()) == list(range(10))
+    for rows in splits.values():
         assert {labels[row] for row in rows} == {"a", "b", "c"}
-    assert sum(len(set(users[rows].tolist())) for rows in parts.values()) == 5
+    assert sum(len(set(users[rows].tolist())) for rows in splits.values()) == 5
     order = np.random.default_rng(0).permutation(10)
     again = split_indices([texts[i] for i in order], [labels[i] for i in order], seed=42, groups=users[order])
-    assert {part: sorted(order[rows].tolist()) for part, rows in again.items()} == {
-        part: rows.tolist() for part, rows in parts.items()
+    assert {split: sorted(order[rows].tolist()) for split, rows in again.items()} == {
+        split: rows.tolist() for split, rows in splits.items()
     }
 
 
-def test_groups_that_keep_a_class_out_of_a_part_are_refused():
+def test_groups_that_keep_a_class_out_of_a_split_are_rejected():
     labels, users = list("abab" + "ccc" + "abc"), np.array([0, 0, 1, 1, 2, 2, 2, 3, 3, 3])
     with pytest.raises(DataError, match="too few groups"):
         split_indices([f"t{row}" for row in range(10)], labels, seed=1, groups=users, unit="groups")
@@ -166,7 +166,7 @@ def test_groups_that_keep_a_class_out_of_a_part_are_refused():
 
 
 def user_table(seed):
-    """Rows of 12 to 24 users, who write of some of 2 to 5 classes more than of others."""
+    """Return rows of 12 to 24 users who prefer some of 2 to 5 classes."""
     rng = np.random.default_rng(seed)
     classes = rng.integers(2, 6)
     sizes = np.maximum(2, rng.lognormal(3, 0.8, rng.integers(12, 25)).astype(int))
@@ -174,7 +174,7 @@ def user_table(seed):
     return [f"text {row}" for row in range(len(labels))], labels, np.repeat(np.arange(len(sizes)), sizes)
 
 
-def test_few_groups_come_close_to_the_ratios():
+def test_few_groups_are_close_to_the_ratios():
     deviations = []
     for seed in range(40):
         texts, labels, users = user_table(seed)
@@ -196,7 +196,7 @@ def test_the_order_of_the_rows_of_few_groups_does_not_matter(seed):
     }
 
 
-def test_single_rows_fill_what_a_large_group_leaves():
+def test_single_rows_fill_up_what_a_large_group_leaves():
     texts, labels = make({"joy": 100, "sad": 100})
     groups = np.array([*[0] * 12, *range(1, 189)])  # more than a tenth of the class
     splits = split_indices(texts, labels, seed=1, groups=groups)

@@ -1,4 +1,4 @@
-"""Values that JSON has no word for, from real Parquet files to JSON lines and CSV."""
+"""Values that JSON has no type for, from real Parquet files to JSON lines and CSV."""
 
 import csv
 import datetime
@@ -57,7 +57,7 @@ def one_row(tmp_path, **columns):
         (lambda x: [(x, x)], pa.map_(pa.float64(), pa.float64()), [[None, None]]),
     ],
 )  # fmt: skip
-def test_what_is_no_number_is_null_at_any_depth(tmp_path, value, make, type, expected):
+def test_nan_and_infinities_are_null_at_any_depth(tmp_path, value, make, type, expected):
     path = one_row(tmp_path, x=pa.array([make(value)], type))
     assert strict(convert(path, "jsonl")) == {"text": "glad", "x": expected}
     (cell,) = (row["x"] for row in csv.DictReader(io.StringIO(convert(path, "csv"))))
@@ -92,7 +92,7 @@ def test_nested_values_of_other_types_are_strings(tmp_path):
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
-def test_bytes_that_are_no_text_are_an_error_at_any_depth(tmp_path, format):
+def test_bytes_that_are_not_text_are_an_error_at_any_depth(tmp_path, format):
     with pytest.raises(DataError, match="binary"):
         convert(one_row(tmp_path, raw=[[{"deep": b"\xff\xd8"}]]), format)
 

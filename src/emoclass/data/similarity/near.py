@@ -139,7 +139,9 @@ def _candidates(texts: Sequence[str]) -> npt.NDArray[np.int64]:
                     break
                 first, second = ids[:-distance][same], ids[distance:][same]
                 keys.append(np.minimum(first, second) * len(texts) + np.maximum(first, second))
-    found = np.sort(np.concatenate(keys))
+    found = np.concatenate(keys)
+    del keys
+    found.sort()
     # np.unique hashes, which takes ten times as long here.
     return np.stack(np.divmod(found[np.diff(found, prepend=-1) > 0], max(1, len(texts))), axis=1)
 

@@ -90,7 +90,7 @@ def largest_deviation(
 ) -> tuple[float, str, str]:
     """Return the largest deviation of a class share from its ratio, with the class and the split.
 
-    The share of a class in a split is the part of its rows that the split holds.
+    The share of a class in a split is the fraction of its rows that are in the split.
     """
     totals = Counter(labels)
     shares = _shares(ratios)

@@ -1,4 +1,4 @@
-"""Blocks of labelled texts are what reading and cleaning the whole table gives."""
+"""A stream of blocks gives the same rows as reading and cleaning the whole table."""
 
 import json
 import os
@@ -37,7 +37,7 @@ cells = st.sampled_from(["a", "A", "a ", "b", "b | c", 'd "e"\tf\ng', "", " ", N
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(cells, cells), max_size=40), st.integers(1, 7))
-def test_blocks_hold_what_cleaning_the_table_keeps(tmp_path_factory, rows, size):
+def test_blocks_hold_the_rows_that_cleaning_the_table_keeps(tmp_path_factory, rows, size):
     path = tmp_path_factory.mktemp("labelled") / "data.jsonl"
     lines = [{"text": "first", "label": "x"}, *({"text": text, "label": label} for text, label in rows)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -50,7 +50,7 @@ def test_blocks_hold_what_cleaning_the_table_keeps(tmp_path_factory, rows, size)
 
 @settings(deadline=None)
 @given(st.lists(st.lists(st.integers(-5, 5) | st.integers(-(2**63), 2**63 - 1), max_size=20), max_size=20))
-def test_a_hash_set_knows_what_was_added(batches):
+def test_a_hash_set_finds_what_was_added(batches):
     known, seen = HashSet(), set()
     for batch in batches:
         hashes = np.array(batch, dtype=np.int64)
@@ -63,13 +63,13 @@ def test_a_hash_set_knows_what_was_added(batches):
 
 
 def sorted_rows(count):
-    """Neither name tells; the first half of the rows has one label, and a third column looks like one there."""
+    """Yield rows sorted by label, with a third column that looks like a label in the first half."""
     for number in range(count):
         label = "sad" if number < count / 2 else "glad"
         yield f"an ordinary sentence of several words, number {number}", label, "one" if number % 2 else f"u{number}"
 
 
-def test_columns_are_chosen_by_rows_from_all_over_a_file(write, monkeypatch):
+def test_columns_are_chosen_by_rows_from_the_whole_file(write, monkeypatch):
     monkeypatch.setattr(labelled, "SAMPLE_ROWS", 50)
     path = write("what,how,who\n" + "".join(f'"{a}",{b},{c}\n' for a, b, c in sorted_rows(500)))
     found, *_ = streamed(path, label_column="how")
@@ -109,7 +109,7 @@ def test_json_keys_may_come_late(write, monkeypatch):
         ("text,topic,part\n" + "some words,a,b\n" * 3, ["'topic', 'part' could all hold", "--label-column"]),
     ],
 )
-def test_errors_are_those_of_a_table(write, error_of, content, words):
+def test_errors_are_the_same_as_for_a_table(write, error_of, content, words):
     path = write(content)
     message = error_of(streamed, path)
     assert all(word in message for word in words)

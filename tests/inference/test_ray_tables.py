@@ -1,4 +1,4 @@
-"""Tables that directories, patterns and URIs name, as Arrow tables of one schema."""
+"""Directories, patterns and URIs are found and read as Arrow tables of one schema."""
 
 import gzip
 from pathlib import Path
@@ -33,7 +33,7 @@ def rows(files: TableFiles, **options: str) -> list[dict[str, object]]:
     return pa.concat_tables(tables).to_pylist()
 
 
-def test_a_directory_a_pattern_a_uri_and_files_name_tables(directory: Path) -> None:
+def test_directories_patterns_uris_and_files_name_tables(directory: Path) -> None:
     assert names(find_tables([str(directory)])) == ["a.csv", "b.csv"]
     assert names(find_tables([f"{directory}/*.csv"])) == [".c.csv", "a.csv"]
     assert names(find_tables([f"{directory}/*/?.csv"])) == ["b.csv"]
@@ -42,7 +42,7 @@ def test_a_directory_a_pattern_a_uri_and_files_name_tables(directory: Path) -> N
     assert find_tables([str(directory / "deep" / "notes.txt")], format="csv").format == "csv"
 
 
-def test_what_the_reader_of_the_first_file_decided_is_told(tmp_path: Path) -> None:
+def test_notes_of_the_first_file_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id;text\n1;glad\n")
     told: list[str] = []
     table_schema(find_tables([str(tmp_path)]), DataOptions(), told.append)
@@ -50,7 +50,7 @@ def test_what_the_reader_of_the_first_file_decided_is_told(tmp_path: Path) -> No
     assert "a.csv" in told[0]
 
 
-def test_a_name_with_wild_characters_may_be_a_file(tmp_path: Path) -> None:
+def test_a_name_with_wildcards_may_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "a[1].csv").write_text("text\nglad\n")
     assert names(find_tables([str(tmp_path / "a[1].csv")])) == ["a[1].csv"]
 
@@ -66,7 +66,7 @@ def test_a_name_with_wild_characters_may_be_a_file(tmp_path: Path) -> None:
         (["odd://x/y"], "odd://x/y: cannot be read"),
     ],
 )
-def test_what_names_no_tables_is_refused(
+def test_sources_without_tables_are_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sources: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -76,7 +76,7 @@ def test_what_names_no_tables_is_refused(
         find_tables(sources)
 
 
-def test_text_files_give_what_their_reader_gives(tmp_path: Path) -> None:
+def test_text_files_give_the_records_of_their_reader(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('id;text\n007;"two\nlines"\n')
     (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"text;id\n;8\n"))
     assert rows(find_tables([str(tmp_path)])) == [{"id": "007", "text": "two\nlines"}, {"id": "8", "text": ""}]
@@ -106,7 +106,7 @@ def test_parquet_files_take_the_types_of_the_first(tmp_path: Path) -> None:
         ("jsonl", '{"id": 1}\n', '{"id": "x"}\n', "b.jsonl: column 'id' cannot be stored as parquet"),
     ],
 )
-def test_other_fields_than_the_first_file_has_are_an_error(
+def test_fields_that_the_first_file_lacks_are_an_error(
     tmp_path: Path, name: str, first: str, second: str, message: str
 ) -> None:
     (tmp_path / f"a.{name}").write_text(first)
