@@ -39,6 +39,7 @@ def weights(result: TrainResult) -> dict[str, torch.Tensor]:
     return read_tensors(result.model.directory)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unfreeze", [2, "all"])
 def test_overfits_a_tiny_set(
     parts: TrainingData, config: Config, tiny_base: Path, tmp_path: Path, unfreeze: Any
@@ -149,6 +150,7 @@ def test_a_batch_in_parts_gives_the_step_of_the_whole(
     assert max(most) > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unfreeze", [0, 1, "all"])
 def test_r_drop_asks_two_passes_to_agree(parts: TrainingData, config: Config, unfreeze: Any) -> None:
     def train(dropout: float, r_drop: float, seed: int = 2) -> TrainResult:

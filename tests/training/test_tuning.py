@@ -83,6 +83,7 @@ def test_what_is_given_stays(parts: TrainingData, config: Config) -> None:
         _search(parts, config(), 3, fixed=[*FIXED, *everything])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
 def test_a_search_that_goes_on_is_the_one_that_was_not_stopped(
     parts: TrainingData, config: Config, metric: str
