@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from emoclass.encoders.bert import attention, attention_training, dropout
+from emoclass.encoders.bert.attention import AttentionGroup
 
 LENGTHS = [90, 21, 20, 71, 20, 17, 9, 9, 8, 8, 8, 3, 2, 1, 1]
 HEADS, SIZE = 3, 4
@@ -49,6 +50,26 @@ def test_output_and_gradient_are_those_of_the_textbook(share: float, monkeypatch
     context.backward(above)
     torch.cat(contexts).backward(above)
     torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+@pytest.mark.parametrize("kind", ["cpu", "mps", "cuda"])
+def test_attention_drops_the_same_share_on_all_kinds_of_devices(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    attention._paddings.cache_clear()
+    if kind != "cpu":
+        monkeypatch.setattr(attention, "_needs_cpu_gradient", lambda qkv: False)
+    if kind == "cuda":
+        monkeypatch.setattr(attention, "_groups", lambda lengths, device: [AttentionGroup(0, list(lengths))])
+    torch.manual_seed(1)
+    lengths = [40] * 30 + [30] * 20 + [7] * 30
+    # Queries and keys of zeros attend to all tokens alike; with values of one a context is the share that was kept.
+    qkv = torch.cat([torch.zeros(sum(lengths), 2 * HEADS * SIZE), torch.ones(sum(lengths), HEADS * SIZE)], 1)
+    context = attention.attend(qkv.requires_grad_(), lengths, HEADS, 0.3).detach()
+    attention._paddings.cache_clear()
+    assert float(context.mean()) == pytest.approx(1, abs=0.02)
+    # Each of n probabilities is 0 with 0.3, or 1 / 0.7 as large: the variance of their sum is 0.3 / 0.7 / n.
+    texts = context.split(lengths)
+    for same, length in ((texts[:30], 40), (texts[-30:], 7)):
+        assert float(torch.cat(same).var()) == pytest.approx(0.3 / 0.7 / length, rel=0.15)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -18,7 +19,7 @@ from emoclass.encoders.base import resolve_base
 from emoclass.encoders.batching import token_chunks
 from emoclass.encoders.bert import attention
 from emoclass.encoders.bert import model as encoder
-from emoclass.encoders.bert.attention import attention_groups
+from emoclass.encoders.bert.attention import AttentionGroup, attention_groups
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.bert.prefix import FrozenPrefix
@@ -63,6 +64,31 @@ def padded(input_ids: Tensor, lengths: list[int]) -> dict[str, Tensor]:
     return {"input_ids": pad(rows, batch_first=True), "attention_mask": pad(masks, batch_first=True)}
 
 
+def packed_kernel(q: Tensor, k: Tensor, v: Tensor, ends_q: Tensor, ends_k: Tensor, max_q: int, max_k: int) -> Tensor:
+    """Compute what torch's kernel for packed texts computes, which needs a GPU; check what its documentation asks."""
+    assert ends_q.dtype == ends_k.dtype == torch.int32
+    assert max_q == max_k == ends_q.diff().max()
+    texts = [slice(a, b) for a, b in pairwise(ends_q.tolist())]
+    heads_first = [[x[text].transpose(0, 1) for x in (q, k, v)] for text in texts]
+    return torch.cat([functional.scaled_dot_product_attention(*qkv).transpose(0, 1) for qkv in heads_first])
+
+
+@pytest.fixture(params=["cpu", "mps", "cuda", "cuda with a kernel for packed texts"])
+def kind_of_device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Compute on the CPU, but the way that another device does."""
+    attention._paddings.cache_clear()
+    if request.param != "cpu":
+        monkeypatch.setattr(attention, "_needs_cpu_gradient", lambda qkv: False)
+        monkeypatch.setattr(encoder, "pad_rows", lambda hidden: hidden)
+    if request.param == "cuda":
+        monkeypatch.setattr(attention, "_groups", lambda lengths, device: [AttentionGroup(0, list(lengths))])
+    if "kernel" in request.param:
+        monkeypatch.setattr(attention, "_varlen_kernel", lambda qkv, head_size: packed_kernel)
+    yield request.param
+    attention._paddings.cache_clear()
+
+
+@pytest.mark.usefixtures("kind_of_device")
 def test_logits_and_gradients_equal_those_of_transformers() -> None:
     ours = make_model().train()
     theirs = reference(ours).train()
@@ -126,23 +152,13 @@ def test_bfloat16_stays_near_float32(longest_written_out: int, monkeypatch: pyte
         assert (exact - logits).abs().max() < 0.05 * exact.abs().max()
 
 
-def test_a_kernel_for_packed_texts_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a stand-in for torch's kernel, which needs a GPU: it is given what its documentation asks for."""
-
-    def kernel(q: Tensor, k: Tensor, v: Tensor, ends_q: Tensor, ends_k: Tensor, max_q: int, max_k: int) -> Tensor:
-        assert ends_q.dtype == ends_k.dtype == torch.int32
-        assert max_q == max_k == ends_q.diff().max()
-        texts = [slice(a, b) for a, b in pairwise(ends_q.tolist())]
-        heads_first = [[x[text].transpose(0, 1) for x in (q, k, v)] for text in texts]
-        return torch.cat([functional.scaled_dot_product_attention(*qkv).transpose(0, 1) for qkv in heads_first])
-
-    model, input_ids = make_model().eval(), make_ids(LENGTHS)
-    monkeypatch.setattr(attention, "_varlen_kernel", lambda qkv, head_size: kernel)
-    monkeypatch.setattr(encoder, "pad_rows", lambda hidden: hidden)  # as on a GPU
+@pytest.mark.usefixtures("kind_of_device")
+def test_predictions_equal_those_of_transformers() -> None:
+    model = make_model().eval()
+    input_ids = make_ids(LENGTHS)
     with torch.no_grad():
-        found = model(input_ids, LENGTHS)
-        monkeypatch.undo()
-        torch.testing.assert_close(found, model(input_ids, LENGTHS), rtol=1e-5, atol=1e-6)
+        expected = reference(model).eval()(**padded(input_ids, LENGTHS)).logits
+        torch.testing.assert_close(model(input_ids, LENGTHS), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_dropout_only_where_it_trains() -> None:

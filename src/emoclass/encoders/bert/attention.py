@@ -19,9 +19,8 @@ from emoclass.runtime import cpu_has, to_device
 # In a padded group the shortest text fills at least this share of the longest; a run of at least so many texts of one
 # length is a group of its own, without padding.
 _MIN_FILL, _MIN_RUN = 0.75, 8
-# Torch's own attention on the CPU is slower than that in bf16 up to this length, if the CPU has no AMX; with dropout;
-# and backwards.
-_SHORT = 128
+# Up to this length explicit attention is faster in bf16 than torch's own on a CPU without AMX.
+_MAX_EXPLICIT = 128
 
 
 class AttentionGroup(NamedTuple):
@@ -72,7 +71,7 @@ class Padding:
         self.tokens = slice(group.start, group.start + sum(group.lengths))
         self.mask: Tensor | None = None
         if min(group.lengths) < self.longest:
-            # Made on the CPU: a GPU would have to be waited for.
+            # Computed on the CPU: reading the number of tokens from a GPU would wait for its queue.
             lengths, places = torch.tensor(group.lengths), torch.arange(self.longest)
             mask = places < lengths[:, None]
             starts = lengths.cumsum(0) - lengths
@@ -93,7 +92,7 @@ class Padding:
         return padded if self.mask is None else padded.index_select(0, self._packed)
 
 
-# All layers of a batch need the same.
+# Cached, because all layers of a batch share them.
 @lru_cache(maxsize=4)
 def _paddings(lengths: tuple[int, ...], device: torch.device) -> list[Padding]:
     with torch.inference_mode(False):
@@ -106,7 +105,7 @@ def _groups(lengths: Sequence[int], device: torch.device) -> list[AttentionGroup
 
 
 @lru_cache(maxsize=4)
-def _bounds(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+def _cumulative_lengths(lengths: tuple[int, ...], device: torch.device) -> Tensor:
     """Return where each text begins and the last one ends, ``int32[texts + 1]``."""
     with torch.inference_mode(False):
         return to_device(torch.tensor([0, *accumulate(lengths)], dtype=torch.int32), device)
@@ -147,20 +146,32 @@ def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0
     Returns:
         ``[rows, hidden_size]``; zeros where there is no token.
     """
-    size = qkv.shape[1] // (3 * heads)
-    kernel = None if dropout else _varlen_kernel(qkv, size)
+    kernel = None if dropout else _varlen_kernel(qkv, qkv.shape[1] // (3 * heads))
     if kernel is not None:
-        bounds = _bounds(tuple(lengths), qkv.device)
-        packed = qkv.view(-1, 3, heads, size).unbind(1)
-        packed_context: Tensor = kernel(*packed, bounds, bounds, max(lengths), max(lengths))
-        return packed_context.flatten(1)
-    if qkv.is_cpu and torch.is_grad_enabled():
+        return _varlen_attention(kernel, qkv, lengths, heads)
+    if _needs_cpu_gradient(qkv):
         plan = attention_plan(tuple(lengths), heads, qkv.dtype)
-        learned: Tensor = TrainableAttention.apply(qkv, plan, heads, dropout)  # type: ignore[no-untyped-call]
-        return learned
+        context: Tensor = TrainableAttention.apply(qkv, plan, heads, dropout)  # type: ignore[no-untyped-call]
+        return context
+    return _padded_attention(qkv, lengths, heads, dropout)
+
+
+def _needs_cpu_gradient(qkv: Tensor) -> bool:
+    return qkv.is_cpu and torch.is_grad_enabled()
+
+
+def _varlen_attention(kernel: Callable[..., Any], qkv: Tensor, lengths: Sequence[int], heads: int) -> Tensor:
+    ends = _cumulative_lengths(tuple(lengths), qkv.device)
+    query, key, value = qkv.view(len(qkv), 3, heads, -1).unbind(1)
+    context: Tensor = kernel(query, key, value, ends, ends, max(lengths), max(lengths))
+    return context.flatten(1)
+
+
+def _padded_attention(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float) -> Tensor:
     contexts = []
     for padding in _paddings(tuple(lengths), qkv.device):
-        parts = padding.pad(qkv).view(padding.texts, padding.longest, 3, heads, size).permute(2, 0, 3, 1, 4)
+        heads_last = padding.pad(qkv).view(padding.texts, padding.longest, 3, heads, -1)
+        parts = heads_last.permute(2, 0, 3, 1, 4)
         if qkv.is_cpu and qkv.dtype == torch.bfloat16 and padding.longest <= _max_explicit_length():
             context = _explicit_attention(parts, padding.mask)
         else:
@@ -169,13 +180,13 @@ def attend(qkv: Tensor, lengths: Sequence[int], heads: int, dropout: float = 0.0
             with _without_cudnn(qkv):
                 context = functional.scaled_dot_product_attention(query, key, value, mask, dropout)
         contexts.append(padding.unpad(context.transpose(1, 2).flatten(2)))
-    without_token = qkv.new_zeros(len(qkv) - sum(lengths), heads * size)
-    return torch.cat([*contexts, without_token])
+    empty_rows = qkv.new_zeros(len(qkv) - sum(lengths), qkv.shape[1] // 3)
+    return torch.cat([*contexts, empty_rows])
 
 
 @lru_cache(maxsize=1)
 def _max_explicit_length() -> int:
-    return 0 if cpu_has("amx_bf16") else _SHORT
+    return 0 if cpu_has("amx_bf16") else _MAX_EXPLICIT
 
 
 def _probabilities(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
