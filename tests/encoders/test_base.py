@@ -1,4 +1,4 @@
-"""Where base models come from, and what is said when they cannot be had."""
+"""Where base models come from, and the message if one is not available."""
 
 import json
 import shutil
