@@ -118,10 +118,10 @@ class _Case:
         import torch
         from torch.nn import functional
 
+        from emoclass.encoders.bert.building import build_model
         from emoclass.encoders.bert.config import EncoderConfig
         from emoclass.encoders.bert.prefix import FrozenPrefix
         from emoclass.encoders.freezing import freeze, frozen_depth
-        from emoclass.encoders.weights import build_model
         from emoclass.training.optimizer import WorkingLayers
 
         config = EncoderConfig(**self._sizes, attention_probs_dropout_prob=attention_dropout)
@@ -133,10 +133,10 @@ class _Case:
         layers = WorkingLayers(model.layers[depth or 0 :], dtype)
         ids = torch.cat(self._ids).to(self._device)
         if depth is None:
-            hidden = model.bert.embeddings(ids, _LENGTHS).to(dtype)
+            hidden = model.embeddings(ids, _LENGTHS).to(dtype)
         else:
             hidden = FrozenPrefix(model, depth, dtype)(ids, _LENGTHS)
-        logits = model.classify(model.cls_hidden(hidden, _LENGTHS, depth or 0, layers.layers))
+        logits = model.classify(model.cls_hidden(hidden, _LENGTHS, layers.layers))
         functional.cross_entropy(logits, self._labels).backward()
         layers.copy_grads_to_master()
         return logits.detach(), _gradients(model)

@@ -138,3 +138,10 @@ def test_many_texts_are_tokenized_as_one_by_one(monkeypatch: pytest.MonkeyPatch)
     for name in ("input_ids", "offsets", "truncated"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
     assert len(make(8)([])) == 0
+
+
+def test_a_tokenizer_without_a_token_before_a_text_is_refused() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A [SEP]", special_tokens=[("[SEP]", 3)])
+    with pytest.raises(ModelError, match=r"adds no token such as \[CLS\] before a text"):
+        HeadTailTokenizer(tokenizer.to_str(), TruncationConfig(max_length=8))

@@ -87,7 +87,7 @@ def computed(model: PackedBert, dtype: torch.dtype) -> ActivationSource:
     depth = frozen_depth(model)
 
     def embed(input_ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        hidden: Tensor = model.bert.embeddings(input_ids, lengths)
+        hidden: Tensor = model.embeddings(input_ids, lengths)
         return hidden.to(dtype)
 
     prefix = embed if depth is None else FrozenPrefix(model, depth, dtype)

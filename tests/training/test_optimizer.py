@@ -32,10 +32,10 @@ def _step(
         learning_rate=learning_rate, warmup_ratio=0.0, max_grad_norm=1e9, weight_decay=0.0, layer_decay=layer_decay
     )
     state = LoopState(model, 4, recipe, dtype)
-    hidden = model.bert.embeddings(torch.arange(sum(LENGTHS)), LENGTHS).to(dtype)
+    hidden = model.embeddings(torch.arange(sum(LENGTHS)), LENGTHS).to(dtype)
     depth = frozen_depth(model) or 0
     hidden = FrozenPrefix(model, depth, dtype)(torch.arange(sum(LENGTHS)), LENGTHS) if depth else hidden
-    logits = model.logits_from_layer(hidden, LENGTHS, depth, state.working.layers)
+    logits = model.classify(model.cls_hidden(hidden, LENGTHS, state.working.layers))
     state.optimizer.step([functional.cross_entropy(logits, torch.tensor([0, 1, 2, 0]))])
     return model, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
@@ -94,12 +94,12 @@ def test_gradients_of_word_embeddings_are_whole_after_each_step() -> None:
     model.load_state_dict(random_tensors(model))
     freeze(model, "all")
     state = LoopState(model, 4, TrainConfig(learning_rate=1e-3, warmup_ratio=0.0, max_grad_norm=1e9))
-    weight = model.bert.embeddings.word_embeddings.weight
+    weight = model.embeddings.word_embeddings.weight
     for input_ids in (torch.arange(sum(LENGTHS)), torch.arange(sum(LENGTHS)) % 7 + 20):
         rows = weight.detach()[input_ids].requires_grad_()  # each token with a row of its own
-        embedded = rows + model.bert.embeddings.token_type_embeddings.weight[0]
+        embedded = rows + model.embeddings.token_type_embeddings.weight[0]
         places = torch.cat([torch.arange(length) for length in LENGTHS])
-        embedded = model.bert.embeddings.LayerNorm(embedded + model.bert.embeddings.position_embeddings(places))
+        embedded = model.embeddings.LayerNorm(embedded + model.embeddings.position_embeddings(places))
         labels = torch.tensor([0, 1, 2, 0])
         (by_token,) = torch.autograd.grad(
             functional.cross_entropy(model.logits_from_layer(embedded, LENGTHS, 0), labels), rows

@@ -37,7 +37,7 @@ def prefix_digest(prefix: FrozenPrefix) -> bytes:
     model = prefix.model
     settings = (model.config.with_dropout(0), prefix.depth, prefix.dtype, __version__, torch.__version__)
     digest = hashlib.sha256(_FORMAT + repr(settings).encode())
-    for module in (model.bert.embeddings, *model.layers[: prefix.depth]):
+    for module in (model.embeddings, *model.layers[: prefix.depth]):
         for parameter in module.parameters():
             digest.update(tensor_bytes(parameter.detach().cpu()))
     return digest.digest()

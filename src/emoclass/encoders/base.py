@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from emoclass.config import TruncationConfig
+from emoclass.encoders.bert.building import add_head, build_model
+from emoclass.encoders.bert.checkpoint import ARCHITECTURE, TOKENIZER_CLASS
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.tokenization import HeadTailTokenizer
-from emoclass.encoders.weights import build_model, new_linear, read_json, read_tensors, weight_files
+from emoclass.encoders.weights import read_json, read_tensors, weight_files
 from emoclass.errors import ModelError
 from emoclass.fingerprint import file_sha256
 from emoclass.runtime import expanded
@@ -82,7 +83,7 @@ class BaseModel:
         dropped = ("_name_or_path", "transformers_version", "torch_dtype", "num_labels")
         return {
             **{name: value for name, value in own.items() if name not in dropped},
-            "architectures": ["BertForSequenceClassification"],
+            "architectures": [ARCHITECTURE],
             "problem_type": "single_label_classification",
             "dtype": "float32",
             "id2label": {str(number): label for number, label in enumerate(labels)},
@@ -92,7 +93,7 @@ class BaseModel:
     def tokenizer_config(self, max_length: int) -> dict[str, Any]:
         """Return the content of ``tokenizer_config.json``, as transformers reads it."""
         path = self.directory / "tokenizer_config.json"
-        own = read_json(path) if path.is_file() else {"tokenizer_class": "BertTokenizer"}
+        own = read_json(path) if path.is_file() else {"tokenizer_class": TOKENIZER_CLASS}
         kept = {name: value for name, value in own.items() if name not in ("name_or_path", "auto_map")}
         return {**kept, "model_max_length": max_length}
 
@@ -115,17 +116,11 @@ class BaseModel:
         Raises:
             ModelError: Weights are missing or damaged.
         """
-        generator = torch.Generator().manual_seed(seed)
-        width, std = self.config.hidden_size, self.config.initializer_range
         tensors = dict(read_tensors(self.directory) if tensors is None else tensors)
-        notes = []
-        if "bert.pooler.dense.weight" not in tensors:
-            pooler = new_linear(width, width, std, generator)
-            tensors["bert.pooler.dense.weight"], tensors["bert.pooler.dense.bias"] = pooler
-            notes.append(f"{self.name} has no pooler; a new one is used: train it with --train-pooler")
-        tensors["classifier.weight"], tensors["classifier.bias"] = new_linear(num_labels, width, std, generator)
+        has_new_pooler = add_head(tensors, self.config, num_labels, seed)
+        note = f"{self.name} has no pooler; a new one is used: train it with --train-pooler"
         config = self.config if dropout is None else self.config.with_dropout(dropout)
-        return build_model(config, num_labels, tensors, self.directory), tuple(notes)
+        return build_model(config, num_labels, tensors, self.directory), (note,) if has_new_pooler else ()
 
 
 def resolve_base(name: str) -> BaseModel:
@@ -135,7 +130,7 @@ def resolve_base(name: str) -> BaseModel:
     installed, without asking the network; last comes the hub.
 
     Raises:
-        ModelError: There is no such model, it cannot be fetched, or it is not a BERT.
+        ModelError: There is no such model, it cannot be fetched, or its type is not supported.
     """
     base = _find(name, with_weights=True)
     weight_files(base.directory)
@@ -146,7 +141,7 @@ def resolve_tokenizer(name: str) -> HeadTailTokenizer:
     """Return the tokenizer of a base model with its longest limit, at most 512 tokens; download no weights.
 
     Raises:
-        ModelError: There is no such model, it cannot be fetched, or it is not a BERT.
+        ModelError: There is no such model, it cannot be fetched, or its type is not supported.
     """
     base = _find(name, with_weights=False)
     longest = min(TruncationConfig.max_length, base.config.max_position_embeddings)

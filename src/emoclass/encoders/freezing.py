@@ -43,13 +43,13 @@ def freeze(model: PackedBert, unfreeze: Unfreeze, *, train_pooler: bool = False)
         raise ConfigError(f"--unfreeze {count}: the base model has {len(layers)} layers; use at most that or 'all'")
     for layer in layers[len(layers) - count :]:
         layer.requires_grad_(True)
-    model.bert.pooler.requires_grad_(train_pooler)
+    model.pooler.requires_grad_(train_pooler)
     model.classifier.requires_grad_(True)
 
 
 def frozen_depth(model: PackedBert) -> int | None:
     """Return the number of frozen layers, counted from the first; ``None`` if the embeddings train."""
-    if any(p.requires_grad for p in model.bert.embeddings.parameters()):
+    if any(p.requires_grad for p in model.embeddings.parameters()):
         return None
     for depth, layer in enumerate(model.layers):
         if any(p.requires_grad for p in layer.parameters()):

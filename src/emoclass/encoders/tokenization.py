@@ -103,7 +103,9 @@ class HeadTailTokenizer:
         self._tokenizer.no_padding()
         self._prefix, self._suffix = self._special_tokens()
         if not self._prefix:
-            raise ModelError("the tokenizer puts no token before a text, where a BERT has its [CLS]")
+            raise ModelError(
+                "the tokenizer adds no token such as [CLS] before a text, from which a classifier predicts"
+            )
         unknown = getattr(self._tokenizer.model, "unk_token", None)
         unknown_id = None if unknown is None else self._tokenizer.token_to_id(unknown)
         self._unknown = -1 if unknown_id is None else int(unknown_id)

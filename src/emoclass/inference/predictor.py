@@ -14,11 +14,12 @@ import torch
 
 from emoclass.activations.logits import compute_logits
 from emoclass.activations.sources import ComputedActivations, TokenIds
+from emoclass.encoders.bert.building import build_model
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.encoders.tokenization import HeadTailTokenizer, TokenizedTexts
-from emoclass.encoders.weights import build_model, read_json, read_tensors
+from emoclass.encoders.weights import read_json, read_tensors
 from emoclass.errors import ConfigError, ModelError
 from emoclass.runtime import limit_kernel_cache, resolve_device, resolve_precision
 from emoclass.store import layout

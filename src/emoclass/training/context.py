@@ -164,7 +164,7 @@ class Context:
             return ComputedActivations(self._prefix(0, 0), 0, token_ids)
 
         def embed(input_ids: Tensor, lengths: Sequence[int]) -> Tensor:
-            hidden: Tensor = model.bert.embeddings(input_ids, lengths)
+            hidden: Tensor = model.embeddings(input_ids, lengths)
             return hidden.to(self.hardware.dtype)
 
         return ComputedActivations(embed, 0, token_ids)

@@ -227,7 +227,7 @@ class _Objective:
         passes = 2 if config.r_drop else 1
         hidden, lengths = self.source.batch(own)
         target = to_device(torch.from_numpy(self.labels[own]), weights.device)
-        first = state.model.cls_hidden(hidden, lengths, self.source.depth, state.working.layers, passes=passes)
+        first = state.model.cls_hidden(hidden, lengths, state.working.layers, passes=passes)
         mixed = [(target, 1.0)]
         if config.mixup:
             others, share = _partners(len(lengths), config.mixup)

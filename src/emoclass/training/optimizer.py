@@ -148,7 +148,7 @@ class Optimizer:
 def _by_rate(model: PackedBert, layer_decay: float) -> list[dict[str, Any]]:
     """Return AdamW's groups of trainable parameters by their factor on the learning rate: 1 from the last layer on."""
     factors: dict[Tensor, float] = {}
-    for distance, module in enumerate([*reversed(model.layers), model.bert.embeddings]):
+    for distance, module in enumerate([*reversed(model.layers), model.embeddings]):
         factors |= dict.fromkeys(module.parameters(), layer_decay**distance)
     groups: dict[float, list[Tensor]] = {}
     for parameter in model.parameters():

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from emoclass.encoders.bert.linear import ACTIVATIONS
 from emoclass.errors import ModelError
 
+HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish")
 # A size beyond these is a damaged file, not a BERT; the largest published ones stay far below.
 _SIZE_LIMITS = {
     "vocab_size": 5_000_000,
@@ -69,8 +69,8 @@ class EncoderConfig:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int | float) and 0 <= value < 1):
                 problems.append(f"{name} is {value!r}; a number from 0 to 1 is needed")
-        if not isinstance(self.hidden_act, str) or self.hidden_act not in ACTIVATIONS:
-            problems.append(f"hidden_act {self.hidden_act!r} is not supported; use {', '.join(ACTIVATIONS)}")
+        if not isinstance(self.hidden_act, str) or self.hidden_act not in HIDDEN_ACTIVATIONS:
+            problems.append(f"hidden_act {self.hidden_act!r} is not supported; use {', '.join(HIDDEN_ACTIVATIONS)}")
         if not isinstance(self.layer_norm_eps, float) or not 0 < self.layer_norm_eps < 1:
             problems.append(f"layer_norm_eps is {self.layer_norm_eps!r}; a number from 0 to 1 is needed")
         position_type = values.get("position_embedding_type", "absolute")

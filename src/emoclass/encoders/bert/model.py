@@ -41,7 +41,9 @@ class _Embedding(nn.Embedding):
         pass
 
 
-class _Embeddings(nn.Module):
+class Embeddings(nn.Module):
+    """Embeddings of tokens and positions, normalised."""
+
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.dropout = config.hidden_dropout_prob
@@ -51,6 +53,7 @@ class _Embeddings(nn.Module):
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, input_ids: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Return ``[tokens, hidden_size]`` from ``int64[tokens]``."""
         ends = to_device(torch.tensor(lengths), input_ids.device)
         starts = (ends.cumsum(0) - ends).repeat_interleave(ends, output_size=len(input_ids))
         positions = torch.arange(len(input_ids), device=input_ids.device) - starts
@@ -70,7 +73,7 @@ class _Encoder(nn.Module):
 class _Bert(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.embeddings = _Embeddings(config)
+        self.embeddings = Embeddings(config)
         self.encoder = _Encoder(config)
         self.pooler = Dense(config.hidden_size, config.hidden_size)
 
@@ -92,6 +95,16 @@ class PackedBert(nn.Module):
         self.classifier = UninitializedLinear(config.hidden_size, num_labels)
 
     @property
+    def embeddings(self) -> Embeddings:
+        """The embeddings of tokens and positions."""
+        return self.bert.embeddings
+
+    @property
+    def pooler(self) -> Dense:
+        """The linear layer between [CLS] and the classifier."""
+        return self.bert.pooler
+
+    @property
     def layers(self) -> list[BertLayer]:
         """The encoder layers, first to last."""
         return list(self.bert.encoder.layer)  # type: ignore[arg-type]
@@ -99,7 +112,7 @@ class PackedBert(nn.Module):
     def train(self, mode: bool = True) -> PackedBert:
         """Set the mode as in torch, but keep frozen embeddings and layers in evaluation mode: without dropout."""
         super().train(mode)
-        for module in (self.bert.embeddings, *self.layers):
+        for module in (self.embeddings, *self.layers):
             if not any(p.requires_grad for p in module.parameters()):
                 module.eval()
         return self
@@ -115,46 +128,41 @@ class PackedBert(nn.Module):
         Returns:
             ``float32[texts, classes]``.
         """
-        return self.logits_from_layer(self.bert.embeddings(input_ids, lengths).to(dtype), lengths, 0)
+        return self.logits_from_layer(self.embeddings(input_ids, lengths).to(dtype), lengths, 0)
 
-    def logits_from_layer(
-        self, hidden: Tensor, lengths: Sequence[int], start: int, layers: Sequence[BertLayer] | None = None
-    ) -> Tensor:
-        """Return the logits, ``float32[texts, classes]``, from the input of layer ``start``; see ``cls_hidden``."""
-        return self.classify(self.cls_hidden(hidden, lengths, start, layers))
-
-    def cls_hidden(
-        self,
-        hidden: Tensor,
-        lengths: Sequence[int],
-        start: int,
-        layers: Sequence[BertLayer] | None = None,
-        *,
-        passes: int = 1,
-    ) -> Tensor:
-        """Return the hidden state of [CLS] after the last layer, from the input of layer ``start``.
+    def logits_from_layer(self, hidden: Tensor, lengths: Sequence[int], start: int) -> Tensor:
+        """Return the logits, ``float32[texts, classes]``, from the input of layer ``start``.
 
         Args:
-            hidden: ``[tokens, hidden_size]``; with ``start`` = number of layers, the [CLS] outputs alone.
-            lengths: Tokens of each text in ``hidden``.
-            start: The first layer to run.
-            layers: Layers to run instead of those from ``start`` on.
+            hidden: ``[tokens, hidden_size]``; after all layers ``[texts, hidden_size]``, [CLS] alone.
+            lengths: Rows of each text in ``hidden``.
+            start: Number of layers that have run.
+        """
+        return self.classify(self.cls_hidden(hidden, lengths, self.layers[start:]))
+
+    @staticmethod
+    def cls_hidden(hidden: Tensor, lengths: Sequence[int], layers: Sequence[BertLayer], *, passes: int = 1) -> Tensor:
+        """Return the hidden state of [CLS] after the last layer.
+
+        Args:
+            hidden: Input of the first of the layers, ``[tokens, hidden_size]``; without layers [CLS] alone.
+            lengths: Rows of each text in ``hidden``.
+            layers: The layers to run: the last ones of a model, or copies of them.
             passes: How many times to run the last layer, each time with other dropout.
 
         Returns:
-            ``float32[passes * texts, hidden_size]``, one pass after the other.
+            ``float32[passes * texts, hidden_size]``, all texts of a pass side by side.
         """
-        layers = self.layers[start:] if layers is None else layers
         if len(layers) > 1:
             hidden = pad_rows(hidden)
         for layer in layers[:-1]:
             hidden = layer(hidden, lengths)
-        first = layers[-1].forward_cls(hidden, lengths, passes) if layers else hidden.repeat(passes, 1)
-        return first.float()
+        cls = layers[-1].forward_cls(hidden, lengths, passes) if layers else hidden.repeat(passes, 1)
+        return cls.float()
 
-    def classify(self, first: Tensor) -> Tensor:
-        """Return the logits, ``float32[texts, classes]``, from the output of ``cls_hidden``."""
-        pooled = torch.tanh(self.bert.pooler.dense(first))
+    def classify(self, cls_hidden: Tensor) -> Tensor:
+        """Return the logits, ``float32[texts, classes]``, from [CLS] after the last layer."""
+        pooled = torch.tanh(self.pooler.dense(cls_hidden))
         share = self.config.classifier_dropout
         share = self.config.hidden_dropout_prob if share is None else share
         logits: Tensor = self.classifier(dropout(pooled, share, self.training))

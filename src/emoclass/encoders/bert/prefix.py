@@ -1,4 +1,4 @@
-"""The frozen part of a model, run without gradients, and logits of many texts from it."""
+"""The frozen layers of a model, run without gradients."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class FrozenPrefix:
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor, lengths: Sequence[int]) -> Tensor:
-        """``dtype[tokens, hidden_size]``, or ``float32[texts, hidden_size]`` at full depth.
+        """Return ``dtype[tokens, hidden_size]``, or ``float32[texts, hidden_size]`` at full depth.
 
         Args:
             inputs: Token ids, ``int64[tokens]``, or the input of layer ``start``.
             lengths: Tokens of each text.
         """
-        hidden = inputs if self.start else self.model.bert.embeddings(inputs, lengths).to(self.dtype)
+        hidden = inputs if self.start else self.model.embeddings(inputs, lengths).to(self.dtype)
         tokens = len(hidden)
         if self._whole:
             hidden = pad_rows(hidden)

@@ -1,0 +1,66 @@
+"""Tensors into a PackedBert, with a new head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from emoclass.encoders.bert.config import EncoderConfig
+from emoclass.encoders.bert.model import PackedBert
+from emoclass.errors import ModelError
+
+_POOLER, _CLASSIFIER = "bert.pooler.dense", "classifier"
+
+
+def add_head(tensors: dict[str, Tensor], config: EncoderConfig, num_labels: int, seed: int) -> bool:
+    """Add a new classifier to the tensors of a base model, and a new pooler if there is none.
+
+    Args:
+        tensors: The tensors by their names in transformers' ``BertForSequenceClassification``; changed in place.
+        config: The base model's sizes.
+        num_labels: Number of classes.
+        seed: Seed of the new weights.
+
+    Returns:
+        Whether the pooler is new.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    has_pooler = f"{_POOLER}.weight" in tensors
+    heads = {} if has_pooler else {_POOLER: config.hidden_size}
+    for name, outputs in (heads | {_CLASSIFIER: num_labels}).items():
+        # Initialised as in BERT: normally distributed weights, and a bias of zeros.
+        weight = torch.empty(outputs, config.hidden_size)
+        tensors[f"{name}.weight"] = nn.init.normal_(weight, std=config.initializer_range, generator=generator)
+        tensors[f"{name}.bias"] = torch.zeros(outputs)
+    return not has_pooler
+
+
+def build_model(config: EncoderConfig, num_labels: int, tensors: Mapping[str, Tensor], source: Path) -> PackedBert:
+    """Build a model with these weights in float32, in evaluation mode; float32 tensors are used, not copied.
+
+    Args:
+        config: Its sizes.
+        num_labels: Number of classes.
+        tensors: The tensors by their names in transformers' ``BertForSequenceClassification``; others are ignored.
+        source: Directory or file that errors name.
+
+    Raises:
+        ModelError: Tensors are missing or have other shapes than the config says.
+    """
+    with torch.device("meta"):  # allocates no memory; the tensors replace the parameters
+        model = PackedBert(config, num_labels)
+    expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    missing = sorted(expected.keys() - tensors.keys())
+    if missing:
+        raise ModelError(f"{source}: {len(missing)} tensors are missing from the weights, the first is {missing[0]}")
+    for name, shape in expected.items():
+        tensor = tensors[name]
+        if tuple(tensor.shape) != shape or not tensor.is_floating_point():
+            raise ModelError(f"{source}: {name} is {tensor.dtype} {list(tensor.shape)}, expected {list(shape)}")
+    state = {name: tensors[name].float() for name in expected}
+    model.load_state_dict(state, assign=True)
+    # The parameters take requires_grad from the tensors; ``freeze`` decides what trains.
+    return model.requires_grad_(False).eval()
