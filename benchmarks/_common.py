@@ -1,4 +1,4 @@
-"""What the benchmarks share: texts, base models, contenders in processes of their own, facts about the machine."""
+"""What the benchmarks share: texts, base models, contenders in separate processes, a description of the machine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_part(path: Path, texts: list[str], labels: list[str]) -> None:
 
 
 def base_directory(name: str, home: Path) -> Path:
-    """A base model in hub format: minilm from the offline package, or random weights of bert-base or tiny shapes."""
+    """Return a base model in hub format: minilm from the offline package, or random weights of bert-base or tiny shapes."""
     import torch
     from safetensors.torch import save_file
 
@@ -98,7 +98,7 @@ def machine() -> str:
 
 
 def run_contender(script: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Runs ``script --contender name`` in a process of its own; adds wall time and peak memory to what it reports."""
+    """Run ``script --contender name`` in a separate process; add wall time and peak memory to its report."""
     start = time.perf_counter()
     with tempfile.NamedTemporaryFile("r", suffix=".json") as report:
         options = ["--contender", name, "--settings", json.dumps(settings), "--out", report.name]
@@ -109,7 +109,7 @@ def run_contender(script: str, name: str, settings: dict[str, Any]) -> dict[str,
 
 
 def report(path: str, **figures: Any) -> None:
-    """Called by a contender at its end: writes its figures, with the peak memory of its process."""
+    """Write the figures of a contender, with the peak memory of its process."""
     Path(path).write_text(json.dumps({**figures, "peak_gb": _peak_bytes() / 1e9}))
 
 
@@ -125,7 +125,7 @@ def _peak_bytes() -> int:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """A Markdown table; the columns are those of any row, in order of appearance."""
+    """Print a Markdown table; the columns are those of any row, in order of appearance."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns))

@@ -110,7 +110,7 @@ def training_cost(
     batch_size: int = 32,
     processes: int = 1,
 ) -> Cost:
-    """What a training on so many texts of so many tokens costs, validation aside."""
+    """Return what a training on so many texts of so many tokens costs, without validation."""
     whole = shape.layers - 1 if unfreeze == "all" else max(int(unfreeze) - 1, 0)
     frozen = 0 if unfreeze == "all" else shape.layers - int(unfreeze)
     own = texts / processes

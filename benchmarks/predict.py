@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def make_model(base: str, home: Path) -> Path:
-    """A saved model of these shapes; what it says does not matter, it was trained for one step."""
+    """Return a saved model of these shapes, trained for one step: its predictions do not matter."""
     import emoclass
 
     data = home / "few.csv"

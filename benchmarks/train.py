@@ -220,7 +220,7 @@ def _reference_model(settings: dict[str, Any], num_labels: int) -> Any:
 
 
 def run_padded(settings: dict[str, Any], out: str, steps: int = 2) -> None:
-    """The notebook's way: every text padded to 512 tokens, all layers in every epoch, fp32."""
+    """Train as the notebook does: every text padded to 512 tokens, all layers in every epoch, fp32."""
     import torch
     from transformers import AutoTokenizer
 

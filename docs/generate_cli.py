@@ -34,7 +34,7 @@ only where standard error is a terminal. `--json` prints one JSON document inste
 
 
 def render() -> str:
-    """The content of the page."""
+    """Return the content of the page."""
     # Set before rich looks: the page must not depend on the terminal that makes it.
     os.environ.update({"COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH, "NO_COLOR": "1", "TERM": "dumb"})
     import typer.main

@@ -147,28 +147,6 @@ class FiledActivations:
         return hidden.to(self._device, non_blocking=self._device.type == "cuda"), rows.tolist()
 
 
-class JoinedActivations:
-    """Several sources, each of a range of the texts, as one."""
-
-    def __init__(self, sources: list[ActivationSource]) -> None:
-        self.depth = sources[0].depth
-        self.lengths = np.concatenate([source.lengths for source in sources])
-        self._sources = sources
-        self._ends = np.cumsum([len(source.lengths) for source in sources])
-
-    def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[int]]:
-        """Rows of these texts end to end, and the rows of each."""
-        owners = np.searchsorted(self._ends, indices, side="right")
-        pieces: list[Tensor] = [torch.empty(0)] * len(indices)
-        for owner in np.unique(owners):
-            places = np.flatnonzero(owners == owner)
-            first = self._ends[owner] - len(self._sources[owner].lengths)
-            hidden, rows = self._sources[owner].batch(indices[places] - first)
-            for place, piece in zip(places, hidden.split(rows), strict=True):
-                pieces[place] = piece
-        return torch.cat(pieces), [len(piece) for piece in pieces]
-
-
 @dataclass(frozen=True)
 class RowLayout:
     """Where the rows of each text stand.
@@ -186,10 +164,6 @@ class RowLayout:
         """Lay out these texts in order, with one row each if only [CLS] is kept."""
         rows = np.ones(len(tokenized), dtype=np.int64) if cls_only else tokenized.lengths
         return cls(np.cumsum(rows) - rows, rows)
-
-    def part(self, start: int, end: int) -> RowLayout:
-        """Of the texts from ``start`` to ``end``, in the same place."""
-        return RowLayout(self.starts[start:end], self.rows[start:end])
 
     def positions(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Rows of these texts, one after the other."""

@@ -235,7 +235,7 @@ class _Tally:
     skipped: int = 0
 
     def skip(self, error: DataError) -> None:
-        """A record that cannot be read is left out."""
+        """Skip a record that cannot be read."""
         from emoclass.cli import _console as console
 
         self.skipped += 1
@@ -245,7 +245,7 @@ class _Tally:
             console.warn("more records are left out; the summary says how many")
 
     def count(self, batch: Batch) -> None:
-        """Records that have been classified."""
+        """Count classified records."""
         self.records += len(batch)
         for _, prediction in batch:
             if not prediction.label:

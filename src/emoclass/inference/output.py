@@ -1,4 +1,4 @@
-"""Predictions as fields of the records that they belong to, and as lines of text."""
+"""Predictions as fields of their records, and as lines of text."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _escaped(value: object) -> object:
 
 
 class AddedColumns:
-    """What a prediction adds to a row of a table.
+    """The columns that a prediction adds to a row of a table.
 
     Args:
         options: What is written of a prediction.
@@ -85,7 +85,7 @@ class AddedColumns:
         return {**_TYPES, **more, **dict.fromkeys(each, "double")}
 
     def values(self, prediction: Prediction) -> list[object]:
-        """The fields of one row."""
+        """Return the fields of one row."""
         ranked = list(prediction.top_k[1 : self._options.top_k])
         ranked += [(None, None)] * (self._options.top_k - 1 - len(ranked))  # type: ignore[list-item]
         values: list[object] = [self.label(prediction), self.number(prediction.confidence)]
@@ -97,19 +97,19 @@ class AddedColumns:
         return values
 
     def label(self, prediction: Prediction) -> str:
-        """The label, or what stands for no answer."""
+        """Return the label, or the label for uncertain predictions."""
         if prediction.label and prediction.confidence < self._options.min_confidence:
             return self._options.uncertain_label
         return prediction.label
 
     def number(self, value: float | None) -> object:
-        """A probability as it is written."""
+        """Return a probability as it is written."""
         if value is None or self._options.format == "parquet":
             return value
         return round(value, 6)
 
     def free_names(self, columns: Sequence[str], wanted: Iterable[str]) -> list[str]:
-        """The wanted names, with a prefix where the records have such a field already."""
+        """Return the wanted names, with a prefix where the records already have such a field."""
         taken = set(columns)
         names = []
         for name in wanted:
@@ -159,7 +159,7 @@ class PredictionWriter:
         self._names: list[str] = []
 
     def write(self, batch: Batch) -> None:
-        """Writes some records, so that whoever reads them has them at once.
+        """Write some records and flush them, so that a reader gets them at once.
 
         Raises:
             DataError: Records do not have the same fields, or a field cannot be written in this format.
@@ -211,7 +211,7 @@ class PredictionWriter:
         writer.write(names, rows)
 
     def _fields(self, item: Item) -> Sequence[object]:
-        """The fields of an item in the order of the output's."""
+        """Return the fields of an item in the order of the output."""
         own = item.columns[: len(item.values)]
         if own == self._columns:
             return item.values
@@ -240,7 +240,7 @@ class PredictionWriter:
             writer.write([*own, *self._names], [[*item.values, *values]])
 
     def _choose_names(self, batch: Batch, wanted: Sequence[str]) -> None:
-        """Names that no record so far has, nor one of the batch: a name means one thing in all records if it can."""
+        """Choose names that no record has, so far and in the batch: a name has one meaning in all records if possible."""
         known = len(self._taken)
         for item, _ in batch:
             self._taken.update(dict.fromkeys(item.columns[: len(item.values)]))

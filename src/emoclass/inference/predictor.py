@@ -31,7 +31,7 @@ WINDOW = 1024
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a classifier says about one text. A blank text has the label ``""``, confidence 0 and no ``top_k``.
+    """The prediction for one text. A blank text has the label ``""``, confidence 0 and no ``top_k``.
 
     Attributes:
         label: The most probable class.
@@ -70,7 +70,7 @@ class Classifier:
         self.labels = tuple(labels)
         self.tokenizer = tokenizer
         self._model, self._device = model.to(device).eval(), device
-        # Now, and not when the first text waits for it.
+        # Prepared here, so that the first text does not wait for it.
         self._prefix = FrozenPrefix(model, model.config.num_hidden_layers - 1, dtype)
 
     def __getstate__(self) -> tuple[Any, ...]:
@@ -81,16 +81,16 @@ class Classifier:
         Classifier.__init__(self, model, tokenizer, labels, device=device, dtype=dtype)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Classifier:
-        """The same classifier elsewhere, or in another precision; this one must not be used after that."""
+        """Move the classifier to a device and a precision; this object must not be used after that."""
         return Classifier(self._model, self.tokenizer, self.labels, device=device, dtype=dtype)
 
     def predict_text(self, text: str) -> tuple[str, float]:
-        """The most probable label of one text, and its probability."""
+        """Return the most probable label of one text, and its probability."""
         prediction = next(self.predict([text]))
         return prediction.label, prediction.confidence
 
     def predict(self, texts: Iterable[str], *, top_k: int = 1) -> Iterator[Prediction]:
-        """Predictions for texts, lazily and in order; texts are read and computed in windows.
+        """Yield predictions for texts, lazily and in order; texts are read and computed in windows.
 
         Args:
             texts: Any number of texts.
@@ -111,7 +111,7 @@ class Classifier:
             yield from self.predict_tokenized(window, self.tokenizer(window), top_k=top_k)
 
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Probabilities of all classes, ``float32[texts, classes]``; columns are in the order of ``labels``.
+        """Return the probabilities of all classes, ``float32[texts, classes]``; columns are in the order of ``labels``.
 
         Raises:
             TypeError: ``texts`` is a single string.
@@ -123,7 +123,7 @@ class Classifier:
     def predict_tokenized(
         self, texts: Sequence[str], tokenized: TokenizedTexts, *, top_k: int = 1
     ) -> Iterator[Prediction]:
-        """Predictions for texts that are tokenized already; see ``predict``."""
+        """Yield predictions for tokenized texts; see ``predict``."""
         probabilities = self._probabilities(tokenized)
         # A stable order, so that equal probabilities are named in the order of the classes.
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
@@ -138,13 +138,13 @@ class Classifier:
         return self.logits(tokenized).softmax(-1).numpy()
 
     def logits(self, tokenized: TokenizedTexts) -> torch.Tensor:
-        """Logits of tokenized texts, ``float32[texts, classes]`` on the CPU."""
+        """Return the logits of tokenized texts, ``float32[texts, classes]`` on the CPU."""
         source = ComputedActivations(self._prefix, self._prefix.depth, TokenIds(tokenized, self._device))
         return compute_logits(self._model, source)
 
 
 def load(name: str | Path | None = None, *, device: str = "auto", precision: str = "auto") -> Classifier:
-    """Loads a trained classifier.
+    """Load a trained classifier.
 
     Args:
         name: Name of a stored model, or a model directory; by default the newest stored model.
@@ -159,7 +159,7 @@ def load(name: str | Path | None = None, *, device: str = "auto", precision: str
 
 
 def load_verified(verification: Verification, *, device: str = "auto", precision: str = "auto") -> Classifier:
-    """Loads a classifier whose files are being verified; see ``load``."""
+    """Load a classifier whose files are being verified; see ``load``."""
     torch_device = resolve_device(device)
     dtype = resolve_precision(precision, torch_device)
 

@@ -119,7 +119,7 @@ def _put(waiting: queue.Queue[object], item: object) -> None:
 
 
 def ahead(items: Iterable[T], *, stop: Callable[[], None] = lambda: None) -> Generator[T, None, None]:
-    """The same items, each made by another thread while the one before it is used.
+    """Yield the same items, each computed by another thread while the one before it is used.
 
     At the end, or when it is left early, ``stop`` is called, which must end what ``items`` may be waiting for.
     """

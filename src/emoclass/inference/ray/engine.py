@@ -51,7 +51,7 @@ _TRUNCATED = "emoclass: truncated"
 
 @dataclass(frozen=True)
 class Totals:
-    """What was predicted: records, and those that are empty, truncated, and below a confidence."""
+    """Counts of records, and of those that are empty, truncated, or below a confidence."""
 
     records: int = 0
     empty: int = 0
@@ -140,7 +140,7 @@ def predict_tables(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where to compute: so many workers, each with so many cores, and a GPU if the device is ``cuda``."""
+    """Where to compute: the number of workers, the cores of each, and their device and precision."""
 
     workers: int
     cores: int
@@ -149,7 +149,7 @@ class _Place:
 
 
 class _Worker:
-    """Adds predictions to batches; an actor, so that the model comes once."""
+    """Add predictions to batches; an actor, so that it loads the model once."""
 
     def __init__(self, classifier: Any, place: _Place, text: str, options: OutputOptions, added: pa.Schema) -> None:
         # Of the tokenizer; it reads this before its first batch.
@@ -185,7 +185,7 @@ class _Parts(Datasink[Totals]):  # type: ignore[misc]
         return _FILE_ROWS
 
     def write(self, blocks: Iterable[pa.Table], ctx: Any) -> Totals:
-        """Writes blocks as one file; see ``Datasink``."""
+        """Write blocks as one file; see ``Datasink``."""
         totals = Totals()
         with self._file(ctx.task_idx) as file:
             for block in filter(len, blocks):
@@ -194,11 +194,11 @@ class _Parts(Datasink[Totals]):  # type: ignore[misc]
         return totals
 
     def on_write_complete(self, write_result: WriteResult[Totals]) -> None:
-        """Adds up what the tasks wrote; see ``Datasink``."""
+        """Sum the totals of the tasks; see ``Datasink``."""
         self._totals = sum(write_result.write_returns, Totals())
 
     def close(self) -> Totals:
-        """What was written, after a file without rows if that is nothing."""
+        """Return the totals; write a file without rows if there are none."""
         if not self._totals.records:
             self._file(0).close()
         return self._totals
@@ -219,7 +219,7 @@ class _Parts(Datasink[Totals]):  # type: ignore[misc]
 
 @contextmanager
 def _cluster() -> Iterator[None]:
-    """A connection that ends here, unless there was one before."""
+    """Connect to Ray until the end of the block, unless there is a connection already."""
     if ray.is_initialized():
         yield
         return
@@ -278,7 +278,7 @@ def _context(block_bytes: int, show_progress: bool) -> Iterator[None]:
 
 
 def _mendable(error: BaseException) -> EmoclassError:
-    """The error that a task ended with, without the advice that Ray adds below it."""
+    """Return the error of a task, without the advice that Ray appends."""
     root = error
     while (cause := getattr(root, "cause", None) or root.__cause__) is not None:
         root = cause
