@@ -32,7 +32,7 @@ def write_part(path: Path, texts: list[str], labels: list[str]) -> None:
 
 
 def base_directory(name: str, home: Path) -> Path:
-    """Return a base model in hub format: minilm from the offline package, or random weights of bert-base or tiny shapes."""
+    """Return a base model in hub format: minilm from the offline package, or random weights of other shapes."""
     import torch
     from safetensors.torch import save_file
 

@@ -240,7 +240,7 @@ class PredictionWriter:
             writer.write([*own, *self._names], [[*item.values, *values]])
 
     def _choose_names(self, batch: Batch, wanted: Sequence[str]) -> None:
-        """Choose names that no record has, so far and in the batch: a name has one meaning in all records if possible."""
+        """Choose names that no record has so far: a name has one meaning in all records if possible."""
         known = len(self._taken)
         for item, _ in batch:
             self._taken.update(dict.fromkeys(item.columns[: len(item.values)]))
