@@ -75,7 +75,7 @@ def busy_worker(run: str, process: subprocess.Popen[str]) -> int:
                     title = (entry / "cmdline").read_bytes()
                     if run.encode() not in (entry / "environ").read_bytes():
                         others.add(entry.name)
-                    elif b"_Worker" in title and b".submit" in title:
+                    elif b"TablePredictor" in title and b".submit" in title:
                         found.append(int(entry.name))
         return bool(found) or process.poll() is not None
 

@@ -1,3 +1,3 @@
 """From texts to predictions."""
 
-__all__ = ["output", "predictor", "ray", "records", "streaming", "threads"]
+__all__ = ["output", "predictor", "ray", "records", "streaming", "threads", "totals"]
