@@ -152,7 +152,7 @@ def test_a_broken_record_is_reported_once_and_in_its_place(run: Run, table: Path
     result = run("-i", table, "-i", tmp_path / "b.csv", "--on-error", "skip")
     assert [row["id"] for row in csv_rows(result.stdout)] == ["007", "008", "009", "2"]
     assert result.stderr.count("b.csv: row 1") == 1
-    assert "1 left out" in result.stderr
+    assert "1 skipped" in result.stderr
     assert len(csv_rows(run("-i", table, "-i", tmp_path / "b.csv", code=1).stdout)) == 3
 
 
@@ -271,12 +271,12 @@ def test_broken_records_can_be_left_out(run: Run) -> None:
     assert [row["id"] for row in csv_rows(result.stdout)] == ["1", "4"]
     assert "row 2" in result.stderr
     assert "row 3" in result.stderr
-    assert "2 left out" in result.stderr
+    assert "2 skipped" in result.stderr
     lines = '{"text": "happy"}\n{"text": \n[1]\n' + "nonsense\n" * 20 + '{"text": "sad"}\n'
     result = run("--input-format", "jsonl", "--on-error", "skip", input=lines)
     assert len(result.stdout.splitlines()) == 2
     assert len(result.stderr.splitlines()) < 10
-    assert "22 left out" in result.stderr
+    assert "22 skipped" in result.stderr
 
 
 def test_bytes_that_are_no_text_are_replaced_and_counted(run: Run) -> None:

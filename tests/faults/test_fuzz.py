@@ -77,8 +77,7 @@ def test_any_bytes_are_classified_or_refused(
         try:
             with RecordInput(["-"], DataOptions(format=read, encoding=encoding), **options) as items:
                 stage = "writing"
-                first = items.first
-                with PredictionWriter(out, output, classifier.labels, first.columns, schema=first.schema) as writer:
+                with PredictionWriter(out, output, classifier.labels, items.layout) as writer:
                     stage = "reading"
                     for batch in predict_items(classifier, items, top_k=3):
                         stage = "writing"

@@ -15,7 +15,7 @@ from emoclass.data.options import DataOptions
 from emoclass.data.tables.records import open_records
 from emoclass.errors import DataError
 from emoclass.inference.predictor import Classifier, load
-from emoclass.inference.records import RecordInput, items_of_texts
+from emoclass.inference.records import RecordInput, TextInput
 from emoclass.inference.streaming import predict_items
 from emoclass.inference.threads import Behind, Windows, ahead
 from tests.conftest import until
@@ -110,7 +110,7 @@ def test_work_behind_is_done_in_order_and_its_errors_come_back() -> None:
 
 def test_a_stream_that_is_left_early_leaves_no_thread(classifier: Classifier) -> None:
     before = threading.active_count()
-    stream = predict_items(classifier, items_of_texts(f"a happy day {n}" for n in range(100_000)))
+    stream = predict_items(classifier, TextInput(f"a happy day {n}" for n in range(100_000)))
     next(stream)
     stream.close()
     for thread in threading.enumerate():
@@ -121,7 +121,7 @@ def test_a_stream_that_is_left_early_leaves_no_thread(classifier: Classifier) ->
 
 def test_each_line_of_a_slow_input_is_answered_at_once(classifier: Classifier) -> None:
     source: queue.Queue[str | None] = queue.Queue()
-    stream = predict_items(classifier, items_of_texts(iter(source.get, None)))
+    stream = predict_items(classifier, TextInput(iter(source.get, None)))
     for text in ("happy", "so afraid", "angry"):
         source.put(text)
         (item, prediction), *more = next(stream)

@@ -1,11 +1,11 @@
-"""Predictions as fields of their records, and as lines of text."""
+"""Write records with their predictions, as lines of text or as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from emoclass.data.tables.formats import FORMATS, LINES
 from emoclass.data.tables.writing import RecordWriter, record_writer
@@ -13,7 +13,7 @@ from emoclass.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from emoclass.inference.predictor import Prediction
-    from emoclass.inference.records import Item
+    from emoclass.inference.records import Item, Layout
 
 OUTPUT_FORMATS = (LINES, *FORMATS)
 _PREFIX = "predicted_"
@@ -25,16 +25,15 @@ Batch: TypeAlias = "list[tuple[Item, Prediction]]"
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """What is written of a prediction.
+    """What to write of a prediction.
 
     Attributes:
         format: ``text``, ``csv``, ``tsv``, ``jsonl`` or ``parquet``.
-        top_k: How many of the most probable classes.
-        probabilities: Whether the probability of every class is written too.
-        min_confidence: Below this confidence the label is ``uncertain_label``.
-        uncertain_label: What stands for no answer.
-        escape_formulas: Whether an apostrophe is put before what a spreadsheet would take for a formula, in csv and
-            tsv.
+        top_k: Number of most probable classes to write.
+        probabilities: Whether to write the probability of every class.
+        min_confidence: Confidence below which the label is ``uncertain_label``.
+        uncertain_label: The label of uncertain predictions.
+        escape_formulas: Whether to prefix an apostrophe to fields of csv and tsv that a spreadsheet would compute.
     """
 
     format: str
@@ -53,23 +52,17 @@ class OutputOptions:
             raise ConfigError(f"--min-confidence {self.min_confidence} is not between 0 and 1")
 
     def ranks(self, classes: int) -> int:
-        """How many of the classes a prediction has to name."""
+        """Return how many classes a prediction has to rank."""
         return classes if self.probabilities else self.top_k
 
 
-def _escaped(value: object) -> object:
-    if isinstance(value, bytes):  # the text of a binary column
-        return b"'" + value if value[:1].decode("latin-1") in _FORMULA_STARTS else value
-    return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA_STARTS else value
-
-
 class AddedColumns:
-    """The columns that a prediction adds to a row of a table.
+    """The columns that predictions add to a table.
 
     Args:
-        options: What is written of a prediction.
+        options: What to write of a prediction.
         labels: All classes.
-        on_note: Takes what was decided without being asked.
+        on_note: Called when a column gets another name than usual.
     """
 
     def __init__(
@@ -79,13 +72,13 @@ class AddedColumns:
         self._renamed: set[str] = set()
 
     def types(self) -> dict[str, str]:
-        """Names of the columns and pyarrow's names of their types."""
+        """Return the aliases of the columns' pyarrow types by column name."""
         more = {f"{name}_{rank}": type_ for rank in range(2, self._options.top_k + 1) for name, type_ in _TYPES.items()}
         each = [f"probability_{label}" for label in self._labels] if self._options.probabilities else []
         return {**_TYPES, **more, **dict.fromkeys(each, "double")}
 
     def values(self, prediction: Prediction) -> list[object]:
-        """Return the fields of one row."""
+        """Return the values of the columns for one prediction."""
         ranked = list(prediction.top_k[1 : self._options.top_k])
         ranked += [(None, None)] * (self._options.top_k - 1 - len(ranked))  # type: ignore[list-item]
         values: list[object] = [self.label(prediction), self.number(prediction.confidence)]
@@ -97,44 +90,42 @@ class AddedColumns:
         return values
 
     def label(self, prediction: Prediction) -> str:
-        """Return the label, or the label for uncertain predictions."""
+        """Return the label to write."""
         if prediction.label and prediction.confidence < self._options.min_confidence:
             return self._options.uncertain_label
         return prediction.label
 
     def number(self, value: float | None) -> object:
-        """Return a probability as it is written."""
+        """Return a probability as it is written: to six digits in text formats."""
         if value is None or self._options.format == "parquet":
             return value
         return round(value, 6)
 
-    def free_names(self, columns: Sequence[str], wanted: Iterable[str]) -> list[str]:
-        """Return the wanted names, with a prefix where the records already have such a field."""
+    def free_names(self, columns: Sequence[str], names: Iterable[str]) -> list[str]:
+        """Return names for added columns, prefixed where the input has such a column."""
         taken = set(columns)
-        names = []
-        for name in wanted:
+        result = []
+        for name in names:
             free = name
             while free in taken:
                 free = _PREFIX + free
             taken.add(free)
-            names.append(free)
+            result.append(free)
             if free != name and name not in self._renamed:
                 self._renamed.add(name)
                 self._on_note(f"the input has a field {name!r}; the prediction's is named {free!r}")
-        return names
+        return result
 
 
 class PredictionWriter:
-    """Writes records with their predictions, in a ``with`` block; at its end, also after an error, what is left.
+    """Writes records with their predictions; a context manager that writes what is buffered at the end.
 
     Args:
-        file: Where to.
-        options: What.
+        file: The stream to write to.
+        options: The format and the fields to write.
         labels: All classes.
-        columns: Fields of the input as far as they are known, whose names all records of a table have.
-        delimiter: Of csv; a comma when not given.
-        schema: pyarrow's types of the input's fields, for parquet.
-        on_note: Takes what was decided without being asked.
+        layout: The layout of the input.
+        on_note: Called when an added field gets another name than usual.
     """
 
     def __init__(
@@ -142,27 +133,25 @@ class PredictionWriter:
         file: BinaryIO,
         options: OutputOptions,
         labels: Sequence[str],
-        columns: Sequence[str],
-        *,
-        delimiter: str | None = None,
-        schema: Any = None,
+        layout: Layout,
         on_note: Callable[[str], None] = lambda note: None,
     ) -> None:
         self._file, self._options, self._labels = file, options, labels
         self._added, self._on_note = AddedColumns(options, labels, on_note), on_note
         self._writer: RecordWriter | None = None
         if options.format != LINES:
-            self._writer = record_writer(file, options.format, delimiter=delimiter, schema=schema)
-        self._columns = list(columns)
+            delimiter = layout.delimiter if layout.format == options.format else None
+            self._writer = record_writer(file, options.format, delimiter=delimiter, schema=layout.schema)
+        self._columns = list(layout.columns)
         self._is_empty = True
-        self._taken: dict[str, None] = dict.fromkeys(columns)
+        self._seen: dict[str, None] = dict.fromkeys(layout.columns)
         self._names: list[str] = []
 
     def write(self, batch: Batch) -> None:
-        """Write some records and flush them, so that a reader gets them at once.
+        """Write records and flush them, so that a reader gets them at once.
 
         Raises:
-            DataError: Records do not have the same fields, or a field cannot be written in this format.
+            DataError: Records have different fields, or the format cannot store a value.
             OSError: The stream cannot be written to.
         """
         self._is_empty = False
@@ -196,22 +185,22 @@ class PredictionWriter:
     def _write_rows(self, writer: RecordWriter, batch: Batch) -> None:
         self._names = self._names or self._added.free_names(self._columns, self._added.types())
         names = [*self._columns, *self._names]
-        escaped = self._options.escape_formulas and self._options.format in ("csv", "tsv")
-        if escaped:
+        escape = self._options.escape_formulas and self._options.format in ("csv", "tsv")
+        if escape:
             names = [str(_escaped(name)) for name in names]
         rows: list[list[object]] = []
         try:
             for item, prediction in batch:
-                row = [*self._fields(item), *self._added.values(prediction)]
-                rows.append([_escaped(value) for value in row] if escaped else row)
-        except DataError:  # what came before a record that does not fit is not lost
+                row = [*self._values(item), *self._added.values(prediction)]
+                rows.append([_escaped(value) for value in row] if escape else row)
+        except DataError:  # the records before one with other fields are still written
             if rows:
                 writer.write(names, rows)
             raise
         writer.write(names, rows)
 
-    def _fields(self, item: Item) -> Sequence[object]:
-        """Return the fields of an item in the order of the output."""
+    def _values(self, item: Item) -> Sequence[object]:
+        """Return the values of an item in the order of the output's columns."""
         own = item.columns[: len(item.values)]
         if own == self._columns:
             return item.values
@@ -220,32 +209,43 @@ class PredictionWriter:
                 f"a record has the fields {', '.join(own)}, but the output has {', '.join(self._columns)}:"
                 f" {self._options.format} needs the same in all; use --output-format jsonl"
             )
-        fields = dict(zip(own, item.values, strict=True))
-        return [fields[column] for column in self._columns]
+        values = dict(zip(own, item.values, strict=True))
+        return [values[column] for column in self._columns]
 
     def _write_objects(self, writer: RecordWriter, batch: Batch) -> None:
-        added = ["label", "confidence"]
-        added += ["top_k"] if self._options.top_k > 1 else []
-        added += ["probabilities"] if self._options.probabilities else []
-        self._choose_names(batch, added)
+        self._choose_names(batch)
         for item, prediction in batch:
             own = item.columns[: len(item.values)]
-            values: list[object] = [self._added.label(prediction), self._added.number(prediction.confidence)]
-            if self._options.top_k > 1:
-                best = prediction.top_k[: self._options.top_k]
-                values.append([{"label": label, "confidence": self._added.number(p)} for label, p in best])
-            if self._options.probabilities:
-                by_label = dict(prediction.top_k)
-                values.append({label: self._added.number(by_label.get(label)) for label in self._labels})
-            writer.write([*own, *self._names], [[*item.values, *values]])
+            writer.write([*own, *self._names], [[*item.values, *self._object(prediction).values()]])
 
-    def _choose_names(self, batch: Batch, wanted: Sequence[str]) -> None:
-        """Choose names that no record has so far: a name has one meaning in all records if possible."""
-        known = len(self._taken)
+    def _object(self, prediction: Prediction) -> dict[str, object]:
+        """Return the fields that a prediction adds to a JSON object."""
+        number = self._added.number
+        fields: dict[str, object] = {
+            "label": self._added.label(prediction),
+            "confidence": number(prediction.confidence),
+        }
+        if self._options.top_k > 1:
+            best = prediction.top_k[: self._options.top_k]
+            fields["top_k"] = [{"label": label, "confidence": number(p)} for label, p in best]
+        if self._options.probabilities:
+            by_label = dict(prediction.top_k)
+            fields["probabilities"] = {label: number(by_label.get(label)) for label in self._labels}
+        return fields
+
+    def _choose_names(self, batch: Batch) -> None:
+        """Choose names for added fields that no record so far has, so that a name means the same in all if possible."""
+        known = len(self._seen)
         for item, _ in batch:
-            self._taken.update(dict.fromkeys(item.columns[: len(item.values)]))
-        if self._names and len(self._taken) == known:
+            self._seen.update(dict.fromkeys(item.columns[: len(item.values)]))
+        if self._names and len(self._seen) == known:
             return
-        before, self._names = self._names, self._added.free_names(list(self._taken), wanted)
+        before, self._names = self._names, self._added.free_names(list(self._seen), self._object(batch[0][1]))
         for name in set(before) - set(self._names):
             self._on_note(f"{name!r} is a field of the input only from here on; above it is the prediction's")
+
+
+def _escaped(value: object) -> object:
+    if isinstance(value, bytes):  # the text of a binary column
+        return b"'" + value if value[:1].decode("latin-1") in _FORMULA_STARTS else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA_STARTS else value

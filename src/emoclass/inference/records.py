@@ -7,11 +7,12 @@ import os
 import stat
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from inspect import GEN_RUNNING, getgeneratorstate
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from emoclass.data.columns.cells import cell_text
 from emoclass.data.columns.choosing import choose_columns, has_text_column
@@ -39,6 +40,50 @@ class Item(NamedTuple):
     text: str
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What the records of an input have in common.
+
+    Attributes:
+        format: ``text``, ``csv``, ``tsv``, ``jsonl`` or ``parquet``.
+        columns: Names of the fields; those of the first records for jsonl.
+        delimiter: Delimiter of csv and tsv.
+        schema: ``pyarrow.Schema`` of parquet.
+    """
+
+    format: str = LINES
+    columns: Sequence[str] = ("text",)
+    delimiter: str | None = None
+    schema: Any = None
+
+
+class Records(Protocol):
+    """An input: an iterable of records with a layout."""
+
+    @property
+    def layout(self) -> Layout:
+        """The layout of the records."""
+
+    def __iter__(self) -> Iterator[Item]: ...
+
+
+class TextInput:
+    """Texts as records with the single field ``text``, such as the arguments of a command.
+
+    Args:
+        texts: The texts.
+    """
+
+    layout = Layout()
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        # Arguments that are not valid UTF-8 hold halves of surrogate pairs.
+        self._texts = (text.encode("utf-8", "replace").decode() for text in texts)
+
+    def __iter__(self) -> Iterator[Item]:
+        return (Item(self.layout.columns, (text,), text) for text in self._texts)
+
+
 class RecordInput:
     """Iterates once over the records of several inputs, in order.
 
@@ -52,7 +97,7 @@ class RecordInput:
         on_note: Called with each automatic decision, such as the choice of a column.
 
     Attributes:
-        first: The reader of the first input.
+        layout: The layout of the first input.
 
     Raises:
         ConfigError: Standard input is named twice, or an option has no valid value.
@@ -74,8 +119,10 @@ class RecordInput:
         self._columns = _check_inputs(sources, options) if len(sources) > 1 else {}
         self._stack = ExitStack()
         with self._stack:  # closes it after an error
-            self.first = self._open(sources[0])
-            self._items = self._read_all(self._read(self.first))
+            first = self._open(sources[0])
+            self._items = self._read_all(self._read(first))
+            self._name = first.name
+            self.layout = Layout(first.format, first.columns, first.delimiter, first.schema)
             self._stack = self._stack.pop_all()
 
     def require_same_columns(self, format: str) -> None:
@@ -88,10 +135,10 @@ class RecordInput:
             return
         for source in self._sources[1:]:
             columns = self._columns.get(source)
-            if columns is not None and sorted(columns) != sorted(self.first.columns):
+            if columns is not None and sorted(columns) != sorted(self.layout.columns):
                 raise DataError(
-                    f"{source}: has the fields {', '.join(columns)}, but {self.first.name} has "
-                    f"{', '.join(self.first.columns)}: {format} needs the same in all; use --output-format jsonl"
+                    f"{source}: has the fields {', '.join(columns)}, but {self._name} has "
+                    f"{', '.join(self.layout.columns)}: {format} needs the same in all; use --output-format jsonl"
                 )
 
     def __enter__(self) -> RecordInput:
@@ -138,14 +185,6 @@ class RecordInput:
             self._on_note(
                 f"{reader.name}: bytes that are not valid {reader.encoding} replaced in {replaced} places{hint}"
             )
-
-
-def items_of_texts(texts: Iterable[str]) -> Iterator[Item]:
-    """Yield texts as records with the single field ``text``."""
-    columns = ("text",)
-    # Arguments that are not valid UTF-8 hold halves of surrogate pairs.
-    valid = (text.encode("utf-8", "replace").decode() for text in texts)
-    return (Item(columns, (text,), text) for text in valid)
 
 
 class _TextField(NamedTuple):

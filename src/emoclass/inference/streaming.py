@@ -1,23 +1,69 @@
-"""Records in, records with predictions out: in order, in constant memory, at once where the input pauses."""
+"""Predict a stream of records: in order, in constant memory, without delay where the input pauses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from typing import BinaryIO
 
+from emoclass.inference.output import Batch, OutputOptions, PredictionWriter
 from emoclass.inference.predictor import WINDOW, Classifier, Prediction
-from emoclass.inference.records import Item
-from emoclass.inference.threads import Windows, ahead
+from emoclass.inference.records import Item, Records
+from emoclass.inference.threads import Behind, Windows, ahead
+from emoclass.inference.totals import Totals
+
+
+def predict_records(
+    classifier: Classifier,
+    records: Records,
+    file: BinaryIO,
+    options: OutputOptions,
+    *,
+    low: float = 0.5,
+    on_note: Callable[[str], None] = lambda note: None,
+    on_records: Callable[[int], None] = lambda records: None,
+) -> Totals:
+    """Write records with their predictions; reading, computing and writing overlap.
+
+    Args:
+        classifier: The classifier.
+        records: The input.
+        file: The stream to write to.
+        options: The format and the fields to write.
+        low: Confidences below this count as unsure.
+        on_note: Called with each automatic decision, such as the name of a field.
+        on_records: Called with the number of records just written.
+
+    Returns:
+        Counts of the written records.
+
+    Raises:
+        DataError: A record cannot be read or written; all records before it are written.
+        OSError: The stream cannot be written to.
+    """
+    totals = Totals()
+
+    def write(batch: Batch) -> None:
+        nonlocal totals
+        writer.write(batch)
+        totals += Totals.of((prediction for _, prediction in batch), low)
+        on_records(len(batch))
+
+    ranks = options.ranks(len(classifier.labels))
+    with PredictionWriter(file, options, classifier.labels, records.layout, on_note) as writer, Behind(write) as behind:
+        for batch in predict_items(classifier, records, top_k=ranks):
+            behind.put(batch)
+    return totals
 
 
 def predict_items(
     classifier: Classifier, items: Iterable[Item], *, top_k: int = 1, window: int = WINDOW
-) -> Iterator[list[tuple[Item, Prediction]]]:
-    """Items with their predictions, in order, in windows that close when they are full or the input pauses.
+) -> Iterator[Batch]:
+    """Yield items with their predictions, in order, in windows that close when they are full or the input pauses.
 
     Reading and tokenizing run in threads of their own, ahead of the model.
     """
-    windows = Windows(items, window, weigh=_weight)
+    windows = Windows(items, window, weigh=_characters)
 
     def tokenized() -> Iterator[tuple[list[Item], Iterator[Prediction]]]:
         for taken in windows:
@@ -29,5 +75,5 @@ def predict_items(
             yield list(zip(taken, predictions, strict=True))
 
 
-def _weight(item: Item) -> int:
+def _characters(item: Item) -> int:
     return sum(len(value) for value in item.values if isinstance(value, str))

@@ -1,0 +1,214 @@
+"""Run ``emoclass predict`` in this process or on Ray, and summarize the run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from emoclass.cli import _console as console
+from emoclass.cli._signals import cleanup_seconds, prompt_exit
+from emoclass.data.options import DataOptions
+from emoclass.data.tables.formats import STDIN, format_of
+from emoclass.errors import ConfigError, DataError
+from emoclass.files import output_file
+from emoclass.inference.output import OutputOptions
+from emoclass.inference.records import Layout, RecordInput, TextInput
+from emoclass.inference.totals import Totals
+from emoclass.store.checkpoints import Verification, find_model
+
+# Confidences below this are counted in the summary if there is no --min-confidence.
+_LOW_CONFIDENCE = 0.5
+_SHOWN_ERRORS = 5
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What to predict.
+
+    Attributes:
+        texts: The TEXT arguments.
+        files: The values of ``--input``.
+        options: How to read files and standard input.
+        skip_errors: Whether to skip records that cannot be read.
+    """
+
+    texts: list[str]
+    files: list[str]
+    options: DataOptions
+    skip_errors: bool
+
+    def check(self) -> None:
+        """Check that the options of reading have an effect.
+
+        Raises:
+            ConfigError: There are TEXT arguments and something else to read.
+        """
+        if self.texts and self.files:
+            raise ConfigError("give TEXT arguments or --input, not both")
+        names = {
+            "--input-format": self.options.format,
+            "--text-column": self.options.text_column,
+            "--encoding": self.options.encoding,
+            "--delimiter": self.options.delimiter,
+        }
+        for name, value in names.items():
+            if self.texts and value is not None:
+                raise ConfigError(
+                    f"{name} says how to read --input or standard input: leave it out with TEXT arguments"
+                )
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where to write, and what.
+
+    Attributes:
+        path: The value of ``--output``.
+        format: The value of ``--output-format``.
+        options: What to write of a prediction; the format may still change.
+    """
+
+    path: str | None
+    format: str | None
+    options: OutputOptions
+
+    @property
+    def low_confidence(self) -> float:
+        """Confidence below which the summary counts a record."""
+        return self.options.min_confidence or _LOW_CONFIDENCE
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the records are shown on a terminal."""
+        return self.path is None and sys.stdout.isatty()
+
+    def options_for(self, layout: Layout) -> OutputOptions:
+        """Return what to write, in the explicit format, that of the path's suffix, or that of the input.
+
+        Raises:
+            ConfigError: Parquet would go to a terminal.
+        """
+        format = self.format or (self.path and format_of(self.path)[0]) or layout.format
+        if format == "parquet" and self.is_terminal:
+            raise ConfigError("parquet is not written to a terminal; use --output FILE")
+        return replace(self.options, format=format)
+
+    def open(self) -> AbstractContextManager[BinaryIO]:
+        """Open the file, or standard output."""
+        return nullcontext(sys.stdout.buffer) if self.path is None else output_file(self.path)
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model to use, and how to compute: the values of ``--model``, ``--device`` and ``--precision``."""
+
+    name: str | None
+    device: str
+    precision: str
+
+
+def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
+    """Predict in this process.
+
+    Raises:
+        EmoclassError: An input, the model or an option is wrong.
+    """
+    verification = Verification(find_model(model.name))  # in a thread, while torch is imported
+
+    from emoclass.inference.predictor import load_verified
+    from emoclass.inference.streaming import predict_records
+
+    skipped = _SkippedRecords()
+    with prompt_exit(cleanup_seconds(output.path)), ExitStack() as stack:
+        records = TextInput(inputs.texts) if inputs.texts else stack.enter_context(_open_files(inputs, skipped))
+        options = output.options_for(records.layout)
+        if isinstance(records, RecordInput):
+            records.require_same_columns(options.format)
+        classifier = load_verified(verification, device=model.device, precision=model.precision)
+        start = time.perf_counter()
+        file = stack.enter_context(output.open())
+        # A terminal that shows the records shows their progress.
+        advance = stack.enter_context(console.record_progress(shown=not inputs.texts and not output.is_terminal))
+        low = output.low_confidence
+        totals = predict_records(classifier, records, file, options, low=low, on_note=console.note, on_records=advance)
+    if not inputs.texts:
+        console.note(_summary(totals, time.perf_counter() - start, low, skipped.count))
+
+
+def predict_on_ray(inputs: Inputs, output: Output, model: ModelOptions, workers: int | None) -> None:
+    """Predict on Ray.
+
+    Raises:
+        EmoclassError: An input, the model or an option is wrong, or ray is not installed.
+    """
+    if inputs.skip_errors or output.options.escape_formulas:
+        raise ConfigError("--on-error and --escape-formulas do not go with --engine ray")
+    if inputs.texts or not inputs.files or STDIN in inputs.files:
+        raise ConfigError("--engine ray reads files, not TEXT arguments or standard input: give --input")
+    if output.path is None or output.format not in (None, "parquet"):
+        raise ConfigError("--engine ray writes a directory of Parquet files: give --output DIRECTORY")
+    from emoclass.inference.ray.engine import predict_tables
+
+    start = time.perf_counter()
+    totals = predict_tables(
+        inputs.files,
+        output.path,
+        model=model.name,
+        options=replace(output.options, format="parquet"),
+        reading=inputs.options,
+        workers=workers,
+        device=model.device,
+        precision=model.precision,
+        low=output.low_confidence,
+        show_progress=sys.stderr.isatty(),
+        on_note=console.note,
+    )
+    console.note(_summary(totals, time.perf_counter() - start, output.low_confidence))
+
+
+def _open_files(inputs: Inputs, skipped: _SkippedRecords) -> RecordInput:
+    files = inputs.files or [STDIN]
+    if STDIN in files and sys.stdin is not None and sys.stdin.isatty():
+        console.note("reading from the terminal; end with Ctrl-D")
+    return RecordInput(
+        files, inputs.options, on_error=skipped.add if inputs.skip_errors else _stop, on_note=console.note
+    )
+
+
+def _stop(error: DataError) -> None:
+    raise DataError(f"{error}; --on-error skip skips such records")
+
+
+class _SkippedRecords:
+    """Warns of the first records that cannot be read, and counts all.
+
+    Attributes:
+        count: Number of skipped records.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, error: DataError) -> None:
+        """Count a record that cannot be read."""
+        self.count += 1
+        if self.count <= _SHOWN_ERRORS:
+            console.warn(f"{error}; skipped")
+        elif self.count == _SHOWN_ERRORS + 1:
+            console.warn("more records are skipped; the summary says how many")
+
+
+def _summary(totals: Totals, seconds: float, low: float, skipped: int = 0) -> str:
+    parts = [f"{totals.records:,} {'record' if totals.records == 1 else 'records'} in {seconds:.1f} s"]
+    if totals.records > 1:
+        parts.append(f"{totals.records / seconds:,.0f}/s")
+    counts = {
+        "skipped": skipped,
+        "empty": totals.empty,
+        "truncated": totals.truncated,
+        f"below confidence {low:g}": totals.unsure,
+    }
+    return ", ".join(parts + [f"{count:,} {what}" for what, count in counts.items() if count])
