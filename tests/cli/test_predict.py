@@ -1,4 +1,4 @@
-"""``emoclass predict`` as a user meets it: tables through a pipe, in any format, whatever is in them."""
+"""``emoclass predict``: texts, lines and tables in any format, through files and pipes."""
 
 import csv
 import gzip
@@ -7,12 +7,9 @@ import json
 import os
 import re
 import secrets
-import select
-import signal
 import subprocess
 import sys
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -57,7 +54,7 @@ def table(tmp_path: Path) -> Path:
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """To write more than so many bytes into one file fails, as on a full disk."""
+    """Limit the size of files for the block, so that writing fails as on a full disk."""
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -156,7 +153,7 @@ def test_a_broken_record_is_reported_once_and_in_its_place(run: Run, table: Path
     assert len(csv_rows(run("-i", table, "-i", tmp_path / "b.csv", code=1).stdout)) == 3
 
 
-def test_a_field_that_only_some_records_have_is_told_right(run: Run) -> None:
+def test_the_error_for_different_fields_names_those_of_both_records(run: Run) -> None:
     lines = '{"note": "a happy day it is"}\n{"note": "so afraid of the dark", "more": 1}\n'
     message = run("--input-format", "jsonl", "-f", "csv", input=lines, code=1).stderr
     assert "a record has the fields note, but the output has note, more: csv needs the same in all" in message
@@ -215,7 +212,7 @@ def test_text_output_of_a_table_is_a_line_per_record(run: Run, table: Path) -> N
     assert [len(line.split("\t")) for line in lines] == [4, 4, 2]
 
 
-def test_below_the_least_confidence_there_is_no_answer(run: Run) -> None:
+def test_below_the_minimum_confidence_the_label_is_uncertain(run: Run) -> None:
     result = run("--min-confidence", "0.999", "-f", "jsonl", "--top-k", 2, input="a happy day\n\n")
     sure, empty = (json.loads(line) for line in result.stdout.splitlines())
     assert sure["label"] == "uncertain"
@@ -266,7 +263,7 @@ def test_parquet_before_a_value_of_another_type_is_kept(
     assert pq.read_table(tmp_path / "out.parquet.partial")["id"].to_pylist() == [1, 2]
 
 
-def test_broken_records_can_be_left_out(run: Run) -> None:
+def test_broken_records_can_be_skipped(run: Run) -> None:
     result = run("--input-format", "csv", "--on-error", "skip", input=BROKEN)
     assert [row["id"] for row in csv_rows(result.stdout)] == ["1", "4"]
     assert "row 2" in result.stderr
@@ -279,7 +276,7 @@ def test_broken_records_can_be_left_out(run: Run) -> None:
     assert "22 skipped" in result.stderr
 
 
-def test_bytes_that_are_no_text_are_replaced_and_counted(run: Run) -> None:
+def test_invalid_bytes_are_replaced_and_counted(run: Run) -> None:
     result = run("-f", "jsonl", input=b"a happy day\ncaf\xe9 \xff\n")
     assert json.loads(result.stdout.splitlines()[1])["text"] == "caf\ufffd \ufffd"
     assert "2 places" in result.stderr
@@ -287,7 +284,7 @@ def test_bytes_that_are_no_text_are_replaced_and_counted(run: Run) -> None:
     assert json.loads(result.stdout)["text"] == "café"
 
 
-def test_gzip_in_and_out(run: Run, tmp_path: Path) -> None:
+def test_gzip_is_read_and_written(run: Run, tmp_path: Path) -> None:
     result = run(input=gzip.compress(b"a happy day\nso mad\n"))
     assert len(result.stdout.splitlines()) == 2
     run("-o", tmp_path / "out.jsonl.gz", input="a happy day\n")
@@ -295,7 +292,7 @@ def test_gzip_in_and_out(run: Run, tmp_path: Path) -> None:
         assert json.loads(file.read())["text"] == "a happy day"
 
 
-def test_the_name_of_the_output_tells_the_format(run: Run, table: Path, tmp_path: Path) -> None:
+def test_the_extension_of_the_output_sets_the_format(run: Run, table: Path, tmp_path: Path) -> None:
     run("-i", table, "-o", tmp_path / "out.jsonl")
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
     run("-i", table, "-o", tmp_path / "out.csv", "-f", "tsv")
@@ -338,96 +335,8 @@ def test_an_output_that_cannot_be_written_is_named(run: Run, tmp_path: Path, nam
     assert message.endswith(f"the output so far is in {tmp_path / name}.partial\n")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
-def test_an_interrupt_while_waiting_for_input_ends_quietly(run: Run) -> None:
-    # Started in the background of a script, these tests ignore Ctrl-C, and so would what they start.
-    reset = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
-    command = [sys.executable, "-c", reset, sys.executable, "-m", "emoclass", "predict"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdin.write(b"a happy day\n")
-        process.stdin.flush()
-        assert process.stdout.readline()  # while more may come
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 130
-        assert process.stdout.read() == b""
-        assert process.stderr.read() == b""
-
-
-def wait_until_full(reader: int) -> None:
-    """Return when a pipe takes no more bytes, so that its writer is blocked."""
-    writer = os.open(f"/proc/self/fd/{reader}", os.O_WRONLY)
-    try:
-        until(lambda: not select.select([], [writer], [], 0)[1])
-    finally:
-        os.close(writer)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="finds the other end of a pipe in /proc")
-@pytest.mark.parametrize("output", ["stdout", "pipe", "pipe.gz"])
-def test_a_stalled_reader_does_not_outlive_a_signal(run: Run, tmp_path: Path, output: str) -> None:
-    (tmp_path / "in.txt").write_text("".join(f"a happy day {secrets.token_hex(20)}\n" for _ in range(20_000)))
-    command = [sys.executable, "-m", "emoclass", "predict", "-i", str(tmp_path / "in.txt"), "-f", "tsv"]
-    if output != "stdout":
-        os.mkfifo(tmp_path / output)
-        command += ["-o", str(tmp_path / output)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        reader = process.stdout if output == "stdout" else (tmp_path / output).open("rb")
-        with reader:
-            wait_until_full(reader.fileno())
-            process.send_signal(signal.SIGTERM)
-            try:
-                assert process.wait(timeout=30) == 130
-            finally:
-                process.kill()
-            assert process.stderr.read() == b""
-
-
-@contextmanager
-def stalled_predict(tmp_path: Path, source: str) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[bytes], None]]]:
-    """Start predict on an input that never ends, and give a function that writes to it."""
-    command = [sys.executable, "-m", "emoclass", "predict"]
-    pipe = tmp_path / "pipe.txt"
-    if source == "named pipe":
-        os.mkfifo(pipe)
-        command += ["-i", str(pipe)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
-    ) as process:
-        assert process.stdin is not None
-        with pipe.open("wb", buffering=0) if source == "named pipe" else process.stdin as stream:
-            packed = zlib.compressobj(wbits=31)
-
-            def write(line: bytes) -> None:
-                if source == "gzip":
-                    line = packed.compress(line) + packed.flush(zlib.Z_FULL_FLUSH)
-                stream.write(line)
-
-            try:
-                yield process, write
-            finally:
-                process.kill()
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes and signals")
-@pytest.mark.parametrize("source", ["lines", "gzip", "named pipe"])
-def test_a_stalled_input_does_not_outlive_a_signal(run: Run, tmp_path: Path, source: str) -> None:
-    with stalled_predict(tmp_path, source) as (process, write):
-        assert process.stdout is not None
-        write(b"a happy day\n")
-        assert process.stdout.readline()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 130
-
-
 class Terminal(io.TextIOWrapper):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def __init__(self) -> None:
         super().__init__(io.BytesIO(), encoding="utf-8", write_through=True)
@@ -470,7 +379,7 @@ def test_a_note_goes_above_the_progress(monkeypatch: pytest.MonkeyPatch) -> None
     assert after.startswith("\n")
 
 
-def test_nothing_in_nothing_out(run: Run) -> None:
+def test_an_empty_input_gives_an_empty_output(run: Run) -> None:
     assert run(input="").stdout == ""
     assert run("--input-format", "csv", input="text,id\n").stdout == "text,id,label,confidence\n"
     assert "is empty" in run("--input-format", "csv", input="", code=1).stderr
@@ -488,7 +397,7 @@ def test_nothing_in_nothing_out(run: Run) -> None:
         (["-o", "."], "directory", 1),
     ],
 )
-def test_misuse_is_told_in_one_line(
+def test_misuse_is_an_error_of_one_line(
     run: Run, arguments: list[str], words: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -508,7 +417,7 @@ def test_misuse_is_told_in_one_line(
         ["--delimiter", ";"],
     ],
 )
-def test_reading_options_do_not_go_with_texts(cli: Run, option: list[str]) -> None:
+def test_reading_options_are_rejected_with_texts(cli: Run, option: list[str]) -> None:
     result = cli("predict", "a happy day", *option)
     assert result.exit_code == 2
     name = option[0].replace("--format", "--input-format")
@@ -517,7 +426,7 @@ def test_reading_options_do_not_go_with_texts(cli: Run, option: list[str]) -> No
     )
 
 
-def test_formulas_are_escaped_when_asked_for(run: Run) -> None:
+def test_formulas_are_escaped_on_request(run: Run) -> None:
     table = "text,id\n=1+1,-5\n@home,x\n"
     plain = run("--input-format", "csv", input=table).stdout.splitlines()
     assert plain[1].startswith("=1+1,-5,")
@@ -553,13 +462,13 @@ def test_an_output_that_is_replaced_keeps_its_permissions(run: Run, table: Path,
     assert len(csv_rows(out.read_text())) == 3
 
 
-def test_a_text_column_of_lines_is_refused(run: Run) -> None:
+def test_a_text_column_of_lines_is_rejected(run: Run) -> None:
     message = run("--text-column", "review", input="id,review\n1,so happy\n", code=1).stderr
     assert "--input-format csv" in message
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
-def test_standard_input_that_is_closed_is_told(run: Run) -> None:
+def test_closed_standard_input_is_an_error(run: Run) -> None:
     command = f"{sys.executable} -m emoclass predict <&-"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
@@ -593,7 +502,7 @@ def test_a_text_column_that_the_first_object_lacks_is_found(run: Run) -> None:
         (date(2020, 1, 1), datetime(2020, 1, 1, 5), "time of day"),
     ],
 )
-def test_parquet_leaves_nothing_out_without_a_word(
+def test_parquet_never_drops_values_silently(
     run: Run, tmp_path: Path, first: object, second: object, said: str
 ) -> None:
     for name, value in (("a", first), ("b", second)):

@@ -1,4 +1,4 @@
-"""Texts become predictions, in order, the same alone as in company."""
+"""Predictions are in order and do not depend on the other texts of a batch."""
 
 import os
 import pickle
@@ -22,7 +22,7 @@ def classifier(tiny_model: Path) -> Classifier:
     return load(tiny_model, precision="fp32")
 
 
-def test_predictions_come_in_order_and_are_the_same_one_by_one(
+def test_predictions_are_in_order_and_do_not_depend_on_the_batch(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(predictor, "WINDOW", 7)
@@ -63,7 +63,7 @@ def test_blank_texts_have_no_label(classifier: Classifier) -> None:
     assert predictions[0].top_k == ()
 
 
-def test_misuse_is_told(classifier: Classifier) -> None:
+def test_misuse_is_an_error(classifier: Classifier) -> None:
     with pytest.raises(TypeError, match="predict_text"):
         classifier.predict("a single text")
     with pytest.raises(TypeError, match="list"):

@@ -1,4 +1,4 @@
-"""Bulk prediction on Ray gives what one process gives, also when a worker is killed."""
+"""Prediction on Ray writes the rows of a single process, also if a worker is killed."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ TEXTS = [text for text, _ in emotion_rows()] + ["", "very " * 60]
 
 @pytest.fixture
 def emoclass(trained_model: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts a command in a process of its own: Ray opens sockets, and warns."""
+    """Start a command in a process of its own: Ray opens sockets, and warns."""
     source = str(Path(emoclass_package.__file__).parents[1])
     environment = {**os.environ, "HOME": str(tmp_path), "TEST_RUN": str(tmp_path), "PYTHONPATH": source}
     environment.pop("RAY_ADDRESS", None)
@@ -56,7 +56,7 @@ def by_id(path: Path) -> tuple[pa.Schema, list[dict[str, Any]]]:
 
 
 def same(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
-    """Whether all fields are equal; confidences differ by rounding, for batches are others."""
+    """Return whether all fields are equal; confidences differ by rounding because batches differ."""
     return len(one) == len(other) and all(
         value == (pytest.approx(second[name], abs=1e-5) if isinstance(value, float) else second[name])
         for first, second in zip(one, other, strict=True)
@@ -182,19 +182,21 @@ def test_formats_destinations_and_errors(emoclass: Callable[..., subprocess.Pope
         (["--input", "a.csv", "--output", "out", "--escape-formulas"], "do not go with --engine ray"),
     ],
 )
-def test_options_that_make_no_sense_with_ray(cli: Callable[..., Any], arguments: list[str], message: str) -> None:
+def test_options_that_ray_does_not_support_are_rejected(
+    cli: Callable[..., Any], arguments: list[str], message: str
+) -> None:
     result = cli("predict", "--engine", "ray", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_other_engines_and_workers_without_ray(cli: Callable[..., Any]) -> None:
+def test_unknown_engines_and_workers_without_ray_are_rejected(cli: Callable[..., Any]) -> None:
     assert "--engine spark is not known; use local or ray" in cli("predict", "--engine", "spark", "x").stderr
     assert "--workers needs --engine ray" in cli("predict", "--workers", "2", "x").stderr
 
 
-def test_without_the_package_it_is_named(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "emoclass.inference.ray.engine", raising=False)
     result = cli("predict", "--engine", "ray", "--input", "a.csv", "--output", "out")

@@ -1,4 +1,4 @@
-"""Records come out in order, in windows that close when the input pauses, and threads end."""
+"""Records are predicted in order, in windows that close when the input pauses, and threads end."""
 
 import io
 import os
@@ -31,12 +31,12 @@ def lines(content: bytes) -> list[str]:
         return [record.values[0] for record in reader]
 
 
-def test_lines_are_read_as_they_stand() -> None:
+def test_lines_are_not_changed() -> None:
     content = b"\xef\xbb\xbffirst\r\n\n caf\xc3\xa9 \xc2\x85 one \xe2\x80\xa8 line\nbroken \xff byte\nno\0end"
     assert lines(content) == ["first", "", " café \x85 one \u2028 line", "broken \ufffd byte", "no\0end"]
 
 
-def test_places_that_are_not_utf8_are_counted(tmp_path: Path) -> None:
+def test_invalid_utf8_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "lines.txt"
     path.write_bytes(b"x" * 70_000 + "é\n".encode() + b"\xff a \xff\n" + "caf\xe9\n".encode("cp1252") * 3)
     with open_records(path, allow_lines=True, replace_invalid=True) as reader:
@@ -57,7 +57,7 @@ def test_a_window_closes_when_the_input_pauses() -> None:
     assert max(map(len, rest)) <= 3
 
 
-def test_windows_begin_small_and_are_bounded_in_weight() -> None:
+def test_windows_start_small_and_have_a_maximum_weight() -> None:
     sizes = [len(window) for window in Windows(iter(range(5000)), 1024)]
     assert max(sizes) <= 1024
     assert sizes[0] <= 32
@@ -67,7 +67,7 @@ def test_windows_begin_small_and_are_bounded_in_weight() -> None:
     assert all(sum(window) <= 10 or len(window) == 1 for window in heavy)
 
 
-def test_an_endless_input_is_read_ahead_only_so_far() -> None:
+def test_reading_ahead_is_bounded() -> None:
     read = []
 
     def endless() -> Iterator[int]:
@@ -83,7 +83,7 @@ def test_an_endless_input_is_read_ahead_only_so_far() -> None:
     windows.stop()
 
 
-def test_an_error_while_reading_comes_after_what_was_read() -> None:
+def test_a_reading_error_is_raised_after_the_items_before_it() -> None:
     def broken() -> Iterator[str]:
         yield "a"
         raise OSError("the pipe is gone")
@@ -94,7 +94,7 @@ def test_an_error_while_reading_comes_after_what_was_read() -> None:
         next(groups)
 
 
-def test_work_behind_is_done_in_order_and_its_errors_come_back() -> None:
+def test_work_behind_keeps_the_order_and_raises_its_errors() -> None:
     done: list[int] = []
     with Behind(done.append) as behind:
         for number in range(20):
@@ -108,7 +108,7 @@ def test_work_behind_is_done_in_order_and_its_errors_come_back() -> None:
         behind.put(1)
 
 
-def test_a_stream_that_is_left_early_leaves_no_thread(classifier: Classifier) -> None:
+def test_closing_a_stream_early_ends_its_threads(classifier: Classifier) -> None:
     before = threading.active_count()
     stream = predict_items(classifier, TextInput(f"a happy day {n}" for n in range(100_000)))
     next(stream)
@@ -131,7 +131,7 @@ def test_each_line_of_a_slow_input_is_answered_at_once(classifier: Classifier) -
     assert list(stream) == []
 
 
-def test_the_text_column_is_found_as_elsewhere(tmp_path: Path) -> None:
+def test_the_text_column_is_detected_or_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("id,what was said\n1,a happy day it is\n2,so afraid of you\n")
     notes: list[str] = []

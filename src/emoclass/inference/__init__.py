@@ -1,3 +1,3 @@
-"""From texts to predictions."""
+"""Predict texts, lines and tables with a trained classifier."""
 
 __all__ = ["output", "predictor", "ray", "records", "streaming", "threads", "totals"]

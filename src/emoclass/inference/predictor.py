@@ -1,4 +1,4 @@
-"""A trained classifier in memory: texts in, predictions out, in order."""
+"""Load a trained classifier and predict texts."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from emoclass.runtime import limit_kernel_cache, resolve_device, resolve_precisi
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, Verification, find_model, read_model, verify_model
 
-# Texts that are sorted by length and computed together: enough for even batches.
+# Texts that are sorted by length and computed together: enough for batches of similar lengths.
 WINDOW = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The prediction for one text. A blank text has the label ``""``, confidence 0 and no ``top_k``.
+    """The prediction for one text. A blank text has the label ``""``, confidence 0 and an empty ``top_k``.
 
     Attributes:
         label: The most probable class.
         confidence: Its probability, 0 to 1.
         top_k: The most probable classes with their probabilities, best first.
-        truncated: Whether the text was longer than the length limit.
+        truncated: Whether the text was above the length limit.
     """
 
     label: str
@@ -52,9 +52,9 @@ class Classifier:
     Args:
         model: The model, in evaluation mode.
         tokenizer: Its tokenizer.
-        labels: Class names by class number.
-        device: Where to compute.
-        dtype: What the encoder layers but the last compute in.
+        labels: Class names by class id.
+        device: The device to compute on.
+        dtype: The dtype of all encoder layers but the last.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Classifier:
         self.labels = tuple(labels)
         self.tokenizer = tokenizer
         self._model, self._device = model.to(device).eval(), device
-        # Prepared here, so that the first text does not wait for it.
+        # Prepare the weights now rather than for the first text.
         self._prefix = FrozenPrefix(model, model.config.num_hidden_layers - 1, dtype)
 
     def __getstate__(self) -> tuple[Any, ...]:
@@ -81,7 +81,7 @@ class Classifier:
         Classifier.__init__(self, model, tokenizer, labels, device=device, dtype=dtype)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Classifier:
-        """Move the classifier to a device and a precision; this object must not be used after that."""
+        """Return the classifier on another device or in another precision; this one must not be used any more."""
         return Classifier(self._model, self.tokenizer, self.labels, device=device, dtype=dtype)
 
     def predict_text(self, text: str) -> tuple[str, float]:
@@ -90,11 +90,14 @@ class Classifier:
         return prediction.label, prediction.confidence
 
     def predict(self, texts: Iterable[str], *, top_k: int = 1) -> Iterator[Prediction]:
-        """Yield predictions for texts, lazily and in order; texts are read and computed in windows.
+        """Predict texts lazily and in order; texts are read and computed in windows.
 
         Args:
             texts: Any number of texts.
-            top_k: How many of the most probable classes to name.
+            top_k: Number of most probable classes in a prediction.
+
+        Returns:
+            An iterator of predictions.
 
         Raises:
             ConfigError: ``top_k`` is less than 1.
@@ -111,7 +114,7 @@ class Classifier:
             yield from self.predict_tokenized(window, self.tokenizer(window), top_k=top_k)
 
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return the probabilities of all classes, ``float32[texts, classes]``; columns are in the order of ``labels``.
+        """Return the probabilities of all classes, ``float32[texts, classes]``, columns in the order of ``labels``.
 
         Raises:
             TypeError: ``texts`` is a single string.
@@ -123,9 +126,9 @@ class Classifier:
     def predict_tokenized(
         self, texts: Sequence[str], tokenized: TokenizedTexts, *, top_k: int = 1
     ) -> Iterator[Prediction]:
-        """Yield predictions for tokenized texts; see ``predict``."""
+        """Predict texts that are already tokenized; see ``predict``."""
         probabilities = self._probabilities(tokenized)
-        # A stable order, so that equal probabilities are named in the order of the classes.
+        # The sort is stable, so that ties are in the order of the classes.
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
         for row, text in enumerate(texts):
             if not text.strip():
@@ -147,13 +150,13 @@ def load(name: str | Path | None = None, *, device: str = "auto", precision: str
     """Load a trained classifier.
 
     Args:
-        name: Name of a stored model, or a model directory; by default the newest stored model.
+        name: Name of a stored model, or a model directory; the newest stored model if ``None``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
 
     Raises:
-        ModelError: There is no such model, or its files are damaged.
-        DeviceError: There is no such device or precision.
+        ModelError: The model does not exist, or its files are damaged.
+        DeviceError: The device or the precision is not available.
     """
     return load_verified(Verification(find_model(name)), device=device, precision=precision)
 
@@ -166,7 +169,7 @@ def load_verified(verification: Verification, *, device: str = "auto", precision
     def read(stored: StoredModel) -> Classifier:
         if stored is verification.model:
             verification.wait()
-        else:  # it was replaced meanwhile
+        else:  # replaced in the meantime
             verify_model(stored)
         return _read_classifier(stored, torch_device, dtype)
 

@@ -1,4 +1,4 @@
-"""Work side by side in order: a reader that closes windows when input pauses, a stage ahead, a stage behind."""
+"""Stages that overlap in threads and keep the order: windows of an input, a stage ahead, a stage behind."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# A window that could take more waits this long for it, so that the first ones of a fast input are not tiny.
+# A window that is not full waits this long for more items, so that the first windows of a fast input are not tiny.
 _GRACE_SECONDS = 0.005
 
 
 class Windows(Generic[T]):
-    """Groups items as they come, and reads ahead in a thread of its own.
+    """Groups items into lists, and reads ahead in a thread of its own.
 
-    A window is handed out when it is full, or as soon as the input pauses. The first ones are small, so that there
-    is something to see at once; each may be twice as large as the one before.
+    A window closes when it is full or as soon as the input pauses. The first windows are small, so that first results
+    appear soon; the size limit doubles from window to window.
 
     Args:
-        items: What to group; an error there is raised after the window with the items before it.
-        size: Most items of a window.
-        weigh: Weight of an item, such as its characters.
-        most: A window, and what is read ahead, has at most this weight, or a single item.
+        items: The input; an error in it is raised after the window with the items before it.
+        size: Maximum number of items in a window.
+        weigh: Returns the weight of an item, such as its characters.
+        most: Maximum weight of a window, and of the items read ahead, unless it is a single item.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Windows(Generic[T]):
             self.stop()
 
     def stop(self) -> None:
-        """Lets the thread end, when it has its next item."""
+        """End the thread when it has its next item."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -83,7 +83,7 @@ class Windows(Generic[T]):
                 self._put(item, self._weigh(item))
                 if self._stopped:
                     return
-        except BaseException as caught:  # handed to the thread that takes
+        except BaseException as caught:  # raised in the consuming thread
             error = caught
         with self._changed:
             self._error, self._ended = error, True
@@ -94,7 +94,7 @@ class Windows(Generic[T]):
             self._changed.wait_for(lambda: self._stopped or not self._read or not self._is_full(weight))
             self._read.append((item, weight))
             self._weight += weight
-            # The taker wakes for the first item, and when there is enough.
+            # The consumer waits for a first item, and for enough items.
             self._changed.notify_all()
 
     def _is_full(self, weight: int) -> bool:
@@ -102,7 +102,7 @@ class Windows(Generic[T]):
 
 
 _END = object()
-# A signal that comes right before a wait without end would only be seen when something else ends the wait.
+# A signal that arrives right before a wait without a timeout is handled only after the wait.
 _WAKE_SECONDS = 0.25
 
 
@@ -119,18 +119,20 @@ def _put(waiting: queue.Queue[object], item: object) -> None:
 
 
 def ahead(items: Iterable[T], *, stop: Callable[[], None] = lambda: None) -> Generator[T, None, None]:
-    """Yield the same items, each computed by another thread while the one before it is used.
+    """Yield the same items, each computed in another thread while the previous one is used.
 
-    At the end, or when it is left early, ``stop`` is called, which must end what ``items`` may be waiting for.
+    Args:
+        items: The items.
+        stop: Called at the end, also at an early one; it must end what ``items`` may be waiting for.
     """
-    made: queue.Queue[object] = queue.Queue(maxsize=1)
+    results: queue.Queue[object] = queue.Queue(maxsize=1)
     stopped = threading.Event()
     errors: list[BaseException] = []
 
     def put(item: object) -> None:
         while not stopped.is_set():
             try:
-                made.put(item, timeout=0.1)
+                results.put(item, timeout=0.1)
                 return
             except queue.Full:
                 continue
@@ -141,14 +143,14 @@ def ahead(items: Iterable[T], *, stop: Callable[[], None] = lambda: None) -> Gen
                 put(item)
                 if stopped.is_set():
                     return
-        except BaseException as caught:  # raised where the items are used
+        except BaseException as caught:  # raised in the consuming thread
             errors.append(caught)
         put(_END)
 
     thread = threading.Thread(target=run, name="emoclass-ahead", daemon=True)
     thread.start()
     try:
-        while (item := _get(made)) is not _END:
+        while (item := _get(results)) is not _END:
             yield item  # type: ignore[misc]
         if errors:
             raise errors[0]
@@ -159,12 +161,15 @@ def ahead(items: Iterable[T], *, stop: Callable[[], None] = lambda: None) -> Gen
 
 
 class Behind(Generic[T]):
-    """Hands items to a function that runs in another thread, in order, at most one waiting.
+    """Calls a function with items in another thread, in order, with at most one item waiting.
 
-    Used in a ``with`` block: at its end all items that were handed over have been worked on.
+    A context manager: at the end of the block all items are done.
+
+    Args:
+        work: The function.
 
     Raises:
-        BaseException: What the function raised, at the next ``put`` or at the end.
+        BaseException: What the function raised, in the next ``put`` or at the end of the block.
     """
 
     def __init__(self, work: Callable[[T], None]) -> None:
@@ -187,7 +192,7 @@ class Behind(Generic[T]):
             self._raise()
 
     def put(self, item: T) -> None:
-        """Hands an item over; waits while another one waits."""
+        """Queue an item; wait while another one is queued."""
         self._raise()
         _put(self._waiting, item)
 
@@ -200,5 +205,5 @@ class Behind(Generic[T]):
             if self._error is None:
                 try:
                     self._work(item)  # type: ignore[arg-type]
-                except BaseException as caught:  # raised where items are handed over
+                except BaseException as caught:  # raised in ``put``
                     self._error = caught
