@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from emoclass.activations.directory import list_files, make_room
-from emoclass.activations.files import RowFile, RowWriter, cache_path, is_complete, prefix_digest
+from emoclass.activations.files import RowFile, RowWriter, cache_path, is_complete
 from emoclass.activations.sources import (
     ActivationSource,
     CachedActivations,
@@ -162,16 +161,12 @@ class ActivationCache:
         self.use += CacheUse(recomputed=count)
         return computed
 
-    @cached_property
-    def _digest(self) -> bytes:
-        return prefix_digest(self._prefix)
-
     def _file(
         self, computed: ActivationSource, texts: TokenizedTexts, layout: RowLayout, hidden: Tensor
     ) -> RowFile | None:
         """Return the file of these texts, read or written, and fill ``hidden``; ``None`` if it cannot be written."""
         size = int(layout.rows.sum()) * self._row_bytes
-        path = cache_path(self._digest, texts)
+        path = cache_path(self._prefix, texts)
         file = self._open(path, size)
         if file is None:
             make_room(size, self._budget.disk_limit)

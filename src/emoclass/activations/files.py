@@ -29,23 +29,9 @@ from emoclass.fingerprint import tensor_bytes
 _FORMAT = b"emoclass activations 1"
 
 
-def prefix_digest(prefix: FrozenPrefix) -> bytes:
-    """Return a hash of what activations depend on beside the texts: frozen weights, depth, precision and versions.
-
-    Frozen layers have no dropout.
-    """
-    model = prefix.model
-    settings = (model.config.with_dropout(0), prefix.depth, prefix.dtype, __version__, torch.__version__)
-    digest = hashlib.sha256(_FORMAT + repr(settings).encode())
-    for module in (model.embeddings, *model.layers[: prefix.depth]):
-        for parameter in module.parameters():
-            digest.update(tensor_bytes(parameter.detach().cpu()))
-    return digest.digest()
-
-
-def cache_path(digest: bytes, tokenized: TokenizedTexts) -> Path:
+def cache_path(prefix: FrozenPrefix, tokenized: TokenizedTexts) -> Path:
     """Return the path of the activations of these texts by this prefix, which need not exist."""
-    key = hashlib.sha256(digest)
+    key = hashlib.sha256(_FORMAT + repr((__version__, torch.__version__)).encode() + prefix.sha256)
     key.update(np.ascontiguousarray(tokenized.offsets).data)
     key.update(np.ascontiguousarray(tokenized.input_ids).data)
     return activations_dir() / f"{key.hexdigest()}{SUFFIX}"

@@ -148,20 +148,24 @@ def resolve_tokenizer(name: str) -> HeadTailTokenizer:
     return base.tokenizer(TruncationConfig(max_length=longest))
 
 
+def hub_id(name: str) -> str:
+    """Return the hub id that a name of a base model stands for."""
+    return _MINILM_HUB_ID if name == MINILM else name
+
+
 def _find(name: str, *, with_weights: bool) -> BaseModel:
     path = expanded(name)
     if path.is_dir():
         return _checked(name, "directory", path)
-    hub_id = _MINILM_HUB_ID if name == MINILM else name
     files = [*_SMALL_FILES, *(_WEIGHT_FILES if with_weights else [])]
-    cached = _from_hub(hub_id, files, only_cache=True)
+    cached = _from_hub(hub_id(name), files, only_cache=True)
     if isinstance(cached, Path) and _is_complete(cached, with_weights=with_weights):
         return _checked(name, "hub", cached)
     if name == MINILM:
         package = _offline_package()
         if package is not None:
             return _checked(name, "offline package", package)
-    fetched = _from_hub(hub_id, files, only_cache=False)
+    fetched = _from_hub(hub_id(name), files, only_cache=False)
     if isinstance(fetched, Path):
         return _checked(name, "hub", fetched)
     ways = 'pip install "emoclass[offline]" and --base-model minilm' + (" (installed: no)" if name == MINILM else "")

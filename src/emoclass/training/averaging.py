@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from emoclass.errors import LossError, StoppedError
-from emoclass.store.runs import RunStates, parse_state
+from emoclass.store.runs import RunStates
 from emoclass.training.events import SeedStarted
-from emoclass.training.fitting import Checkpoints, Fit, fit
+from emoclass.training.fitting import Checkpoints, Fit, fit, load_checkpoint
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def average_seeds(first: Fit, states: RunStates, *, resume: bool = False, patien
         model, _ = context.new_model(config)
         other = Fit(context, model, replace(config, seed=(config.seed + number) % 2**32))
         with states.of_part(f"seed-{number}") as own:
-            saved = parse_state(ranks.from_first(own.read())) if resume else None
+            saved = load_checkpoint(own, ranks) if resume else None
             checkpoints = Checkpoints(own, context.on_event, {})
             try:
                 fit(other, stop=context.stop, patience=patience, checkpoints=checkpoints, saved=saved)

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoclass.encoders.base import MINILM
+from emoclass.encoders.base import hub_id
 from emoclass.store.layout import Manifest
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCardData
 
-_HUB_IDS = {MINILM: "sentence-transformers/all-MiniLM-L6-v2"}
 _TASK = "text-classification"
 
 
@@ -67,8 +66,7 @@ def _front_matter(manifest: Manifest) -> ModelCardData:
 
 def _hub_id(manifest: Manifest) -> str | None:
     """Return the base model's id on the hub, or ``None`` if it is a local directory."""
-    name = manifest.base_model["name"]
-    return None if manifest.base_model["source"] == "directory" else _HUB_IDS.get(name, name)
+    return None if manifest.base_model["source"] == "directory" else hub_id(manifest.base_model["name"])
 
 
 def _dataset_name(manifest: Manifest) -> str:
@@ -78,8 +76,10 @@ def _dataset_name(manifest: Manifest) -> str:
 
 
 def _summary(manifest: Manifest) -> Iterable[str]:
-    hub_id = _hub_id(manifest)
-    base = f"[{hub_id}](https://huggingface.co/{hub_id})" if hub_id else _code(Path(manifest.base_model["name"]).name)
+    base_id = _hub_id(manifest)
+    base = (
+        f"[{base_id}](https://huggingface.co/{base_id})" if base_id else _code(Path(manifest.base_model["name"]).name)
+    )
     yield f"# {manifest.name}"
     yield ""
     yield (

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -14,6 +16,7 @@ from emoclass.activations.cache import ActivationCache, CacheBudget
 from emoclass.activations.sources import ActivationSource, ComputedActivations, TokenIds
 from emoclass.config import TrainConfig, Unfreeze
 from emoclass.data.preparation import TrainingData
+from emoclass.data.similarity.folding import text_hashes
 from emoclass.encoders.base import BaseModel
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.bert.prefix import FrozenPrefix
@@ -72,7 +75,7 @@ class Context:
         # By depth: activations of the training and the validation set; and the memory that they take.
         self._activations: dict[int, dict[str, ActivationSource]] = {}
         self._memory_taken = 0
-        self._prefixes: dict[tuple[int, int], FrozenPrefix] = {}
+        self._prefixes: dict[int, FrozenPrefix] = {}
 
     def with_data(self, data: TrainingData) -> Context:
         """Return a context of the same base model for other data, without events, time limit and activation files."""
@@ -161,7 +164,7 @@ class Context:
             return self._cache(depth, 0).add(texts)
         token_ids = TokenIds(texts, self.hardware.device)
         if depth == 0:
-            return ComputedActivations(self._prefix(0, 0), 0, token_ids)
+            return ComputedActivations(self._prefix(0), 0, token_ids)
 
         def embed(input_ids: Tensor, lengths: Sequence[int]) -> Tensor:
             hidden: Tensor = model.embeddings(input_ids, lengths)
@@ -171,9 +174,14 @@ class Context:
 
     def free_activations(self) -> None:
         """Drop all activations, and return their memory to the budget."""
-        self._activations, self._prefixes = {}, {}
+        self._activations = {}
         self.budget.memory += self._memory_taken
         self._memory_taken = 0
+
+    @cached_property
+    def training_hashes(self) -> npt.NDArray[np.int64]:
+        """Hashes of the training texts, ``int64[texts]``, by which an evaluation recognizes them."""
+        return text_hashes(self.data.train.texts)
 
     @cached_property
     def baseline(self) -> Baseline:
@@ -187,10 +195,13 @@ class Context:
         """The base model, all frozen, in the memory of the base weights."""
         return self.base.load(2, seed=0, tensors=self.weights)[0].to(self.hardware.device)
 
-    def _prefix(self, depth: int, start: int) -> FrozenPrefix:
-        if (depth, start) not in self._prefixes:
-            self._prefixes[depth, start] = FrozenPrefix(self._encoder, depth, self.hardware.dtype, start=start)
-        return self._prefixes[depth, start]
+    def _prefix(self, depth: int, start: int = 0) -> FrozenPrefix:
+        """Return the frozen layers from ``start`` to ``depth``; those from the embeddings on are prepared once."""
+        if start:
+            return FrozenPrefix(self._encoder, depth, self.hardware.dtype, start=start)
+        if depth not in self._prefixes:
+            self._prefixes[depth] = FrozenPrefix(self._encoder, depth, self.hardware.dtype)
+        return self._prefixes[depth]
 
     def _cache(self, depth: int, start: int, on_texts: Callable[[int], None] = lambda texts: None) -> ActivationCache:
         return ActivationCache(self._prefix(depth, start), self.hardware.device, self.budget, on_texts=on_texts)

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from emoclass._version import __version__
 from emoclass.activations.logits import compute_logits
-from emoclass.data.similarity.folding import text_hashes
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.freezing import count_parameters
 from emoclass.errors import ModelError, NameTakenError
@@ -59,7 +58,7 @@ def evaluate(fitted: Fit, temperature: float) -> Evaluation | None:
     hardware = context.hardware
     scoring = Scoring(
         Classifier(model, context.tokenizer, data.labels.names, device=hardware.device, dtype=hardware.dtype),
-        training_hashes=text_hashes(data.train.texts),
+        training_hashes=context.training_hashes,
         baseline=context.baseline,
         temperature=temperature,
         logits_of=lambda tokenized: compute_logits(model, context.source_of(model, tokenized)),
@@ -88,7 +87,7 @@ def _save(fitted: Fit, manifest: Manifest, *, overwrite: bool) -> StoredModel:
         tokenizer_config=context.base.tokenizer_config(manifest.truncation.max_length),
         history=[asdict(epoch) for epoch in fitted.history],
         card=model_card(manifest),
-        training_hashes=text_hashes(context.data.train.texts),
+        training_hashes=context.training_hashes,
         write_more=lambda directory: context.baseline.save(directory, layout.BASELINE),
         overwrite=overwrite,
     )

@@ -17,10 +17,11 @@ from emoclass.config import TrainConfig
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.errors import LossError, StoppedError
 from emoclass.evaluation.metrics import compute_metrics, confusion_matrix, standard_error
-from emoclass.store.runs import RunStates, SavedState
+from emoclass.store.runs import RunStates, SavedState, parse_state
 from emoclass.training.context import Context
 from emoclass.training.events import EpochDone, Resumed, RunEvent, StateNotSaved, StepDone
 from emoclass.training.loop import LoopState, Scores, training_loop
+from emoclass.training.ranks import Ranks
 from emoclass.training.stopping import StopSignal
 
 # Within long epochs a checkpoint is saved this often.
@@ -49,6 +50,11 @@ class Checkpoints:
             self.states.save(tensors, {**self.metadata, **metadata})
         except OSError as error:
             self.on_event(StateNotSaved(f"{self.states.directory}: {error.strerror or error}"))
+
+
+def load_checkpoint(states: RunStates, ranks: Ranks) -> SavedState | None:
+    """Return the newest checkpoint that is whole, in all processes that of the first; ``None`` if there is none."""
+    return states.load() if ranks.size == 1 else parse_state(ranks.from_first(states.read()))
 
 
 class Fit:

@@ -28,7 +28,7 @@ from emoclass.training.ranks import Ranks
 
 
 class Scores(NamedTuple):
-    """What an evaluation during training tells."""
+    """The scores of an evaluation during training."""
 
     loss: float
     accuracy: float
@@ -39,13 +39,13 @@ _LOSS_EVERY = 10
 
 
 class LoopState:
-    """All that a training needs to go on from between two steps.
+    """All that a training needs to continue from between two steps.
 
     Args:
-        model: The model, frozen as wanted.
+        model: The model, frozen by the recipe.
         texts: Number of training texts.
         config: The recipe.
-        dtype: What the layers that train compute in; their weights are float32.
+        dtype: Dtype in which the trainable layers compute; their weights are float32.
         ranks: The processes that train together.
 
     Attributes:
@@ -73,7 +73,7 @@ class LoopState:
         self.order_state = self.generator.get_state()
 
     def begin_epoch(self) -> None:
-        """Remembers how the order of texts came about, and counts anew unless the epoch had begun already."""
+        """Save the state of the order of texts, and reset the sums unless the epoch has begun already."""
         if self.step:
             self.generator.set_state(self.order_state)
         else:
@@ -81,12 +81,12 @@ class LoopState:
             self.sums.zero_()
 
     def end_epoch(self) -> None:
-        """Goes on to the next epoch."""
+        """Advance to the next epoch."""
         self.epoch, self.step = self.epoch + 1, 0
         self.order_state = self.generator.get_state()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Trained weights, optimizer and random numbers, by name; they change with the next step."""
+        """Return trained weights, optimizer and random numbers, by name; they change with the next step."""
         trained = {f"model.{n}": p for n, p in self.model.named_parameters() if p.requires_grad}
         return {
             **trained,
@@ -144,15 +144,15 @@ def training_loop(
     evaluate: Callable[[], Scores],
     state: LoopState | None = None,
 ) -> Iterator[TrainEvent]:
-    """Trains the model's trainable parameters in place, yielding after every step and every epoch.
+    """Train the model's trainable parameters in place; yield after every step and every epoch.
 
     Args:
-        model: The model, frozen as wanted.
-        source: Input of its first layer that trains, for this rank's training texts.
-        labels: Class number of each text of all ranks, ``int64[texts]``.
+        model: The model, frozen by the recipe.
+        source: Input of its first trainable layer, for this rank's training texts.
+        labels: Label id of each text of all ranks, ``int64[texts]``.
         config: The recipe.
-        evaluate: Scores on the validation part; called at the end of each epoch in evaluation mode.
-        state: Where to begin; whenever something is yielded it is where to go on.
+        evaluate: Returns the scores on the validation set; called at the end of each epoch in evaluation mode.
+        state: Where to start; at each yield it is where to resume.
 
     Raises:
         LossError: The loss is no longer a finite number.
@@ -169,7 +169,7 @@ def training_loop(
         sums, mean_loss = state.sums, math.nan
         for chosen in islice(_batches(len(labels), config.batch_size, state.generator), state.step, None):
             own = state.ranks.local(chosen)
-            # Texts of like length side by side make attention cheap; the loss does not depend on their order.
+            # Sorting by length makes attention cheaper; the loss does not depend on the order.
             own = own[np.argsort(-source.lengths[own], kind="stable")]
             # The mean over all ranks' texts of the batch.
             total = float(class_weights[labels[chosen]].sum())
@@ -190,12 +190,12 @@ def training_loop(
 
 @dataclass(frozen=True)
 class _Objective:
-    """What a training minimises: the cross-entropy, and R-Drop's divergence where the recipe asks for it.
+    """The training objective: cross-entropy, and R-Drop's divergence if the recipe has it.
 
     Attributes:
-        state: Of the training.
-        source: Input of the first layer that trains.
-        labels: Class number of each of the source's texts.
+        state: State of the training.
+        source: Input of the first trainable layer.
+        labels: Label id of each of the source's texts.
         weights: Weight of each class.
         config: The recipe.
     """
@@ -210,9 +210,9 @@ class _Objective:
         """Yield the loss of a batch in micro-batches that fit into memory; the state's sums count them.
 
         Args:
-            own: This rank's texts of the batch, those of like length side by side.
-            total: What the sum over the texts of all ranks is divided by.
-            texts: How many they are.
+            own: This rank's texts of the batch, sorted by length.
+            total: Divisor of the sum over the texts of all ranks.
+            texts: Number of texts of all ranks.
         """
         if not len(own):
             return
@@ -258,20 +258,20 @@ def _batches(texts: int, batch_size: int, generator: torch.Generator) -> Iterato
 
 
 def _partners(texts: int, alpha: float) -> tuple[Tensor, float]:
-    """For each text another one, ``int64[texts]``, and the share of it that is mixed in, at most a half."""
+    """Return another text for each text, ``int64[texts]``, and the share of it to mix in, at most a half."""
     share = float(torch.distributions.Beta(alpha, alpha).sample())
     return torch.randperm(texts), min(share, 1 - share)
 
 
 def _divergence(first: Tensor, second: Tensor) -> Tensor:
-    """Mean of the two Kullback-Leibler divergences between what two passes say of each text, ``float32[texts]``."""
+    """Return the symmetric Kullback-Leibler divergence between two passes for each text, ``float32[texts]``."""
     p, q = first.log_softmax(-1), second.log_softmax(-1)
     # p (log p - log q) + q (log q - log p) = (p - q) (log p - log q)
     return ((p.exp() - q.exp()) * (p - q)).sum(-1) / 2
 
 
 def _class_weights(labels: npt.NDArray[np.int64], classes: int, kind: str) -> npt.NDArray[np.float32]:
-    """Weight of each class, ``float32[classes]``; their mean over the texts is 1."""
+    """Return the weight of each class, ``float32[classes]``; their mean over the texts is 1."""
     counts = np.maximum(np.bincount(labels, minlength=classes), 1)
     weights = counts ** {"none": 0.0, "sqrt": -0.5, "balanced": -1.0}[kind]
     result: npt.NDArray[np.float32] = (weights * len(labels) / (weights * counts).sum()).astype(np.float32)

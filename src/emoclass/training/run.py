@@ -16,9 +16,10 @@ from emoclass.encoders.base import BaseModel, resolve_base
 from emoclass.errors import ConfigError, DeviceError, ModelError
 from emoclass.runtime import is_out_of_memory, resolve_device, resolve_precision
 from emoclass.store.checkpoints import check_free, find_model
-from emoclass.store.runs import RunStates, SavedState, parse_state, run_key
+from emoclass.store.runs import RunStates, SavedState, run_key
 from emoclass.training.context import Hardware
 from emoclass.training.events import RunEvent, StateNotSaved
+from emoclass.training.fitting import load_checkpoint
 from emoclass.training.options import SEARCHABLE, RunOptions
 from emoclass.training.ranks import join_ranks
 
@@ -71,8 +72,8 @@ def open_run(
     config: TrainConfig,
     options: RunOptions,
     *,
-    fixed: Iterable[str] = (),
-    on_event: Callable[[RunEvent], None] = lambda event: None,
+    fixed: Iterable[str],
+    on_event: Callable[[RunEvent], None],
 ) -> Iterator[Run]:
     """Check a training, join the other processes, and lock its checkpoints until the end of a ``with`` block.
 
@@ -102,7 +103,7 @@ def open_run(
             raise ConfigError("--tune runs in a single process; do not use torchrun")
         if states.problem and ranks.is_first:
             on_event(StateNotSaved(f"{states.directory}: {states.problem}"))
-        saved = parse_state(ranks.from_first(states.read())) if options.resume else None
+        saved = load_checkpoint(states, ranks) if options.resume else None
         saved_model = None if saved is None else _saved_model(saved)
         if options.name is not None and options.name != saved_model:
             check_free(options.name, overwrite=options.overwrite)

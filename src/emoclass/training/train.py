@@ -175,10 +175,10 @@ def fit_all(
 ) -> tuple[Fit, Tuning | None, Averaged | None]:
     """Encode and fit: once, for several seeds whose weights are averaged, or in the trials of a search."""
     options = run.options
-    fitted = announce(context, config)
     if options.tune is not None:
-        fitted, tuning = search(context, run)
-        return fitted, tuning, None
+        announce(context, config)
+        return *search(context, run), None
+    fitted = announce(context, config)
     context.encode(frozen_depth(fitted.model))
     checkpoints = Checkpoints(run.states, context.on_event, {"probes": [probe.to_dict() for probe in probes]})
     fit(fitted, stop=context.stop, patience=options.patience, checkpoints=checkpoints, saved=run.saved)

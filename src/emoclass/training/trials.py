@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emoclass.evaluation.significance import Gain
 from emoclass.training.events import EpochDone
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from emoclass.encoders.bert.model import PackedBert, pad_rows
+from emoclass.fingerprint import tensor_bytes
 
 
 class FrozenPrefix:
@@ -37,6 +40,15 @@ class FrozenPrefix:
     def hidden_size(self) -> int:
         """Width of the output."""
         return self.model.config.hidden_size
+
+    @cached_property
+    def sha256(self) -> bytes:
+        """Hash of all that the output depends on beside the input: weights, depth and dtype; there is no dropout."""
+        digest = hashlib.sha256(repr((self.model.config.with_dropout(0), self.depth, self.dtype)).encode())
+        for module in (self.model.embeddings, *self.model.layers[: self.depth]):
+            for parameter in module.parameters():
+                digest.update(tensor_bytes(parameter.detach().cpu()))
+        return digest.digest()
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor, lengths: Sequence[int]) -> Tensor:
