@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from emoclass._version import __version__
 
 if TYPE_CHECKING:
-    from emoclass.api import evaluate, load, predict_text, train
+    from emoclass.api import evaluate, predict_text, train
     from emoclass.errors import EmoclassError
+    from emoclass.inference.predictor import load
 
 __all__ = ["EmoclassError", "__version__", "evaluate", "load", "predict_text", "train"]
 
@@ -26,6 +27,10 @@ def __getattr__(name: str) -> Any:
         from emoclass.errors import EmoclassError
 
         return EmoclassError
+    if name == "load":
+        from emoclass.inference.predictor import load
+
+        return load
     if name in __all__:
         from emoclass import api
 

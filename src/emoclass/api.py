@@ -16,10 +16,9 @@ from emoclass.training.options import RunOptions
 
 if TYPE_CHECKING:
     from emoclass.evaluation.report import Evaluation
-    from emoclass.inference.predictor import Classifier
     from emoclass.training.train import TrainResult
 
-__all__ = ["evaluate", "load", "predict_text", "train"]
+__all__ = ["evaluate", "predict_text", "train"]
 
 
 def train(
@@ -89,24 +88,24 @@ def evaluate(
     on_rows: Callable[[int, int | None], None] = lambda rows, total: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> Evaluation:
-    """Scores a trained classifier on labelled data: a file, or the test part of a split directory.
+    """Evaluate a trained classifier on labelled data: a file, or the test set of a split directory.
 
-    The data is read once and never held as a whole.
+    The data is streamed: it is read once and never held in memory as a whole.
 
     Args:
         data: A .csv, .tsv, .jsonl or .parquet file, ``-``, or a directory with a test file.
         model: Name or directory of the model; by default the newest.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        precision: Of all layers but the last: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        precision: Precision of all layers but the last: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
         options: How to read the file.
-        kept_mistakes: How many of the worst mistakes are kept with their texts.
+        kept_mistakes: Number of the worst mistakes to keep with their texts.
         predictions: A file for row, text, label, prediction, confidence and loss of each scored row, in the format
             of its name; it appears when it is complete.
-        on_rows: Called with the number of data rows just done, and of all of them where that is known.
-        on_note: Takes what was decided about the data without being asked.
+        on_rows: Called with the number of rows just scored, and that of all rows if it is known.
+        on_note: Called with each automatic decision about the data.
 
     Raises:
-        EmoclassError: Of some kind, with what to do about it.
+        EmoclassError: Something that the user can mend.
     """
     from emoclass.evaluation.scoring import KEPT_MISTAKES
     from emoclass.evaluation.stored import evaluate_models
@@ -125,27 +124,12 @@ def evaluate(
     return result.evaluation
 
 
-def load(name: str | Path | None = None, *, device: str = "auto", precision: str = "auto") -> Classifier:
-    """Load a trained classifier.
-
-    Args:
-        name: Name of a stored model, or a model directory; by default the newest stored model.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
-
-    Raises:
-        ModelError: There is no such model, or its files are damaged.
-        DeviceError: There is no such device or precision.
-    """
-    from emoclass.inference import predictor
-
-    return predictor.load(name, device=device, precision=precision)
-
-
 def predict_text(text: str, *, model: str | Path | None = None) -> tuple[str, float]:
     """Return the most probable label of one text, and its probability. To predict many texts, ``load`` once.
 
     Raises:
         ModelError: There is no trained model, or it is damaged.
     """
+    from emoclass.inference.predictor import load
+
     return load(model).predict_text(text)

@@ -17,12 +17,13 @@ from typer.core import TyperGroup
 from emoclass._version import __version__
 from emoclass.cli import cache, inspect_data, models, predict, split, train
 from emoclass.cli import eval as eval_command
+from emoclass.cli._signals import INTERRUPTED
 from emoclass.errors import ConfigError, EmoclassError, StoppedError
 from emoclass.files import NamedFile
 
-EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_ERROR, EXIT_USAGE = 1, 2
 _STDOUT = "standard output"
-_EXIT_CODES = {ConfigError: EXIT_USAGE, StoppedError: EXIT_INTERRUPTED}
+_EXIT_CODES = {ConfigError: EXIT_USAGE, StoppedError: INTERRUPTED}
 
 
 class _ErrorHandlingGroup(TyperGroup):
@@ -48,7 +49,7 @@ def _reported_errors(ctx: Any = None) -> Iterator[None]:
     except KeyboardInterrupt as interrupt:
         if str(interrupt):
             _write_line("interrupted", str(interrupt))
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     except OSError as error:
         if error.filename == _STDOUT:  # the rest must not be written at exit either
             from emoclass.cli._console import silence

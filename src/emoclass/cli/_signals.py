@@ -1,4 +1,4 @@
-"""Signals that end a command whose input or output may stall."""
+"""Ctrl-C and SIGTERM: how a training and a command whose streams may stall end."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 # The exit code of Ctrl-C in a shell.
-_INTERRUPTED = 128 + signal.SIGINT
+INTERRUPTED = 128 + signal.SIGINT
 # Nobody waits longer for a reader. What is left of a file takes longer on a slow disk, but no disk stalls for good.
 _STREAM_SECONDS, _FILE_SECONDS = 1.5, 15.0
 
@@ -41,7 +42,7 @@ def prompt_exit(seconds: float) -> Iterator[None]:
     def exit_in_time() -> None:
         signaled.wait()
         if not cleaned_up.wait(seconds):
-            os._exit(_INTERRUPTED)
+            os._exit(INTERRUPTED)
 
     def handler(then: Callable[[int, FrameType | None], object]) -> Callable[[int, FrameType | None], None]:
         def handle(number: int, frame: FrameType | None) -> None:
@@ -57,9 +58,40 @@ def prompt_exit(seconds: float) -> Iterator[None]:
                 signal.signal(number, handler(then))
         yield
     except KeyboardInterrupt:
-        os._exit(_INTERRUPTED)
+        os._exit(INTERRUPTED)
     finally:
         for number, then in before.items():
             signal.signal(number, then)
         cleaned_up.set()
         signaled.set()
+
+
+class Interrupts:
+    """Ctrl-C and SIGTERM: they end a command at once, and a training after its current step.
+
+    A second one always ends the command at once. Signals that the shell ignores stay ignored.
+
+    Attributes:
+        requested: Set by the first signal during a training.
+    """
+
+    def __init__(self) -> None:
+        self.requested, self._deferred = threading.Event(), False
+
+    def __enter__(self) -> Interrupts:
+        handled = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+        self._previous = {number: signal.signal(number, self._handle) for number in handled}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def defer(self) -> None:
+        """From now on, let the first signal request a stop."""
+        self._deferred = True
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if not self._deferred or self.requested.is_set():
+            raise KeyboardInterrupt
+        self.requested.set()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emoclass.cli import _options as options
+from emoclass.cli._signals import INTERRUPTED, Interrupts
 from emoclass.config import RECIPES, TrainConfig
 from emoclass.errors import EmoclassError, SecondaryProcessError
 
@@ -192,7 +191,7 @@ def train(
         "seeds": seeds,
     }
     try:
-        with _Interrupts() as interrupts, TrainingDisplay(on_data=interrupts.defer) as display:
+        with Interrupts() as interrupts, TrainingDisplay(on_data=interrupts.defer) as display:
             result = api.train(
                 data,
                 val=val,
@@ -221,7 +220,7 @@ def _report(result: TrainResult, tune: int | None, *, json_: bool) -> None:
     if result.stopped:
         where = _where(result, tune)
         console.warn(f"stopped {where}; the best epoch so far is saved; the same command with --resume continues")
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     if result.failure:
         raise EmoclassError(f"{result.failure}; the best epoch before that is saved as {result.model.manifest.name}")
 
@@ -244,34 +243,3 @@ def _parse_size(value: str | None) -> int | None:
     from emoclass.runtime import parse_size
 
     return None if value is None else parse_size(value)
-
-
-class _Interrupts:
-    """Ctrl-C and SIGTERM: they end a command at once, and a training after its current step.
-
-    A second one always ends the command at once. Signals that the shell ignores stay ignored.
-
-    Attributes:
-        requested: Set by the first signal during a training.
-    """
-
-    def __init__(self) -> None:
-        self.requested, self._deferred = threading.Event(), False
-
-    def __enter__(self) -> _Interrupts:
-        handled = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
-        self._previous = {number: signal.signal(number, self._handle) for number in handled}
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def defer(self) -> None:
-        """From now on, let the first signal request a stop."""
-        self._deferred = True
-
-    def _handle(self, number: int, frame: Any) -> None:
-        if not self._deferred or self.requested.is_set():
-            raise KeyboardInterrupt
-        self.requested.set()
