@@ -20,6 +20,7 @@ import pytest
 
 from emoclass.errors import DataError, EmoclassError
 from emoclass.files import new_directory, new_files, output_file, remove_temporaries, whole_directory, whole_file
+from tests.disks import refuse_to_flush_directories
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX permissions and pipes")
 
@@ -98,14 +99,7 @@ def test_all_is_flushed_before_it_gets_its_name(
 def test_a_file_system_that_cannot_flush_directories_does_no_harm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None]
 ) -> None:
-    original = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        original(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
+    refuse_to_flush_directories(monkeypatch)
     write(tmp_path / "out")
     assert (tmp_path / "out").exists()
 

@@ -10,8 +10,7 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +22,7 @@ import pytest
 from emoclass.cli import _console
 from emoclass.cli.predict import predict
 from tests.conftest import until
+from tests.disks import largest_file
 
 Run = Callable[..., Any]
 ROWS = [
@@ -50,19 +50,6 @@ def table(tmp_path: Path) -> Path:
         writer.writeheader()
         writer.writerows(ROWS)
     return path
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Limit the size of files for the block, so that writing fails as on a full disk."""
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def csv_rows(content: str, **options: Any) -> list[dict[str, str]]:

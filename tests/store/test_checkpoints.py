@@ -24,6 +24,7 @@ from emoclass.store.checkpoints import find_model, list_models, remove_model
 from emoclass.store.layout import Manifest
 from emoclass.training.train import TrainResult
 from tests.conftest import in_models_dir
+from tests.disks import refuse_to_flush_directories
 from tests.runs import run_training
 
 Train = Callable[..., TrainResult]
@@ -350,12 +351,5 @@ def test_removing_a_linked_model_removes_the_link(train: Train, tmp_path: Path) 
 def test_a_file_system_that_cannot_flush_directories_does_no_harm(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        original(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
+    refuse_to_flush_directories(monkeypatch)
     assert load(train("mine").model.directory).predict(TEXTS)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ import torch
 
 from emoclass.runtime import runs_dir
 from emoclass.store.runs import RunStates, clear_runs, parse_state, run_key, unfinished_runs
+from tests.disks import largest_file
 
 KEY = run_key("a recipe", 1)
 TENSORS = {
@@ -23,19 +22,6 @@ TENSORS = {
     "one": torch.tensor(1.5),
 }
 METADATA = {"epoch": 3, "history": [{"loss": 0.1}], "name": "grün\n"}
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Let writing more than so many bytes into one file fail, as on a full disk."""
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_state_comes_back_also_by_way_of_bytes() -> None:

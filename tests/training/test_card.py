@@ -49,7 +49,8 @@ def load(tmp_path: Path, **changes: Any) -> ModelCard:
 
 def test_the_hub_reads_the_scores_of_the_test_set(tmp_path: Path) -> None:
     data = load(tmp_path).data
-    assert (data.library_name, data.pipeline_tag, data.model_name) == ("transformers", "text-classification", "first")
+    names = [getattr(data, field) for field in ("library_name", "pipeline_tag", "model_name")]
+    assert names == ["transformers", "text-classification", "first"]
     assert {"emotion", "emoclass"} <= set(data.tags)
     assert data.metrics == ["accuracy", "f1"]
     assert data.base_model == "someone/bert-mini"

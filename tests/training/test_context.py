@@ -10,39 +10,26 @@ from typing import Any
 import pytest
 import torch
 
-from emoclass.activations.cache import CacheBudget
 from emoclass.activations.directory import activations_dir
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
-from emoclass.encoders.base import resolve_base
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.errors import StoppedError
 from emoclass.runtime import models_dir
 from emoclass.training import context as context_module
-from emoclass.training.context import Context, Hardware, base_weights, tokenize
+from emoclass.training.context import Context
 from emoclass.training.events import TrialDone
 from emoclass.training.probing import probe_depths
-from emoclass.training.ranks import Ranks
 from tests.conftest import in_models_dir
-from tests.runs import run_training
+from tests.runs import context_of, run_training
 
 Config = Callable[..., TrainConfig]
 
 
 @pytest.fixture
 def context(parts: TrainingData, config: Config) -> Context:
-    base = resolve_base(config().base_model)
-    tokenizer = base.tokenizer(config().truncation)
-    return Context(
-        data=parts,
-        base=base,
-        weights=base_weights(base, torch.device("cpu")),
-        tokenizer=tokenizer,
-        tokenized=tokenize(parts, tokenizer, Ranks()),
-        hardware=Hardware(device=torch.device("cpu"), dtype=torch.float32, ranks=Ranks()),
-        budget=CacheBudget(10**6, 0),
-    )
+    return context_of(parts, config(), torch.float32, memory=10**6)
 
 
 @pytest.mark.parametrize("recipe", [{}, {"unfreeze": "auto"}, {"seeds": 2}])

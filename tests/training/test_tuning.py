@@ -11,19 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from emoclass.activations.cache import CacheBudget
 from emoclass.config import RECIPES, TrainConfig
 from emoclass.data.preparation import TrainingData
-from emoclass.encoders.base import resolve_base
 from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.errors import ConfigError, DeviceError
 from emoclass.evaluation.significance import bootstrap_gain
 from emoclass.inference.predictor import load
-from emoclass.training.context import Context, Hardware, base_weights, tokenize
 from emoclass.training.events import TextsEncoded, TrialDone, TrialStarted
-from emoclass.training.ranks import Ranks
 from emoclass.training.train import TrainResult
-from tests.runs import run_training
+from tests.runs import context_of, run_training
 
 pytest.importorskip("optuna")
 Config = Callable[..., TrainConfig]
@@ -174,20 +170,6 @@ def test_a_search_goes_on_after_its_first_trial_failed(parts: TrainingData, conf
     resumed = _search(parts, recipe, 3, resume=True)
     assert resumed.tuning is not None
     assert (len(resumed.tuning.search.trials), resumed.tuning.search.best.number) == (3, 2)
-
-
-def context_of(parts: TrainingData, recipe: TrainConfig, dtype: torch.dtype, memory: int = 10**9) -> Context:
-    base = resolve_base(recipe.base_model)
-    tokenizer = base.tokenizer(recipe.truncation)
-    return Context(
-        data=parts,
-        base=base,
-        weights=base_weights(base, CPU),
-        tokenizer=tokenizer,
-        tokenized=tokenize(parts, tokenizer, Ranks()),
-        hardware=Hardware(device=CPU, dtype=dtype, ranks=Ranks()),
-        budget=CacheBudget(memory, 0),
-    )
 
 
 def test_in_fp16_one_layer_trains_and_no_search_tries_more(parts: TrainingData, config: Config) -> None:
