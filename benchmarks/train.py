@@ -100,6 +100,8 @@ def run_emoclass(settings: dict[str, Any], out: str) -> None:
     # What imports lazily is imported before the clock starts, as for the others.
     import sklearn.metrics  # noqa: F401
 
+    import emoclass.training.train
+
     start = time.perf_counter()
     result = emoclass.train(
         settings["data"],
