@@ -35,7 +35,7 @@ def message_of(result: Any, code: int = 1) -> str:
         (b"text,label\na,joy\nb,joy\nc,joy\n", ["data.csv", "two classes", "'joy'"]),
         (b"id,size\n1,2\n3,4\n5,6\n", ["--text-column", "id", "size"]),
         (bytes(range(256)) * 20, ["binary"]),
-        (b'text,label\nfine,joy\n"broken,joy\nmore,fear\n', ["line 3", "quote"]),
+        (b'text,label\n"fine, all",joy\n"broken,joy\nmore,fear\n', ["line 3", "quote"]),
         ("text,label\nun été,joy\nun dîner,fear\n".encode("cp1252"), ["--encoding cp1252", "line 2"]),
         (b"text,label\none, two,joy\n", ["row 1", "3 fields"]),
         (b"text,label\n" + b"".join(b"t%d,joy\n" % n for n in range(30)) + b"only,fear\n", ["'fear' (1)"]),

@@ -87,7 +87,7 @@ def test_several_inputs_and_formats_make_one_output(run: Run, table: Path, tmp_p
         ("b.csv", "id,what\n1,2\n", ["-f", "jsonl"], "b.csv: no column looks like text"),
         ("b.csv", "id,review\n1,so happy\n", ["--text-column", "text", "-f", "jsonl"], "b.csv: no column 'text'"),
         ("b.csv", "PK\x03\x04", [], "b.csv: looks like an Excel"),
-        ("b.data", "text\n", [], "b.data: the name does not tell the format"),
+        ("b.data", "text\n", [], "b.data: neither name nor content tells the format"),
         ("b.csv", "text\nso happy\n", [], "b.csv: has the fields text, but "),
         ("b.jsonl", '{"text": "so happy"}\n', ["-f", "tsv"], "tsv needs the same in all; use --output-format jsonl"),
         ("b.txt", "so happy\n", ["-f", "parquet"], "parquet needs the same in all"),
@@ -123,7 +123,7 @@ def test_a_pipe_among_several_inputs_is_read_only_once(run: Run, table: Path, tm
     os.mkfifo(pipe)
     os.mkfifo(nameless)
     message = run("-i", table, "-i", nameless, "-f", "jsonl", code=1).stderr
-    assert f"{nameless}: the name does not tell the format" in message
+    assert f"{nameless}: neither name nor content tells the format" in message
     writer = threading.Thread(target=pipe.write_text, args=('{"text": "so mad"}\n',), daemon=True)
     writer.start()
     lines = run("-i", table, "-i", pipe, "-f", "jsonl").stdout.splitlines()
@@ -132,7 +132,7 @@ def test_a_pipe_among_several_inputs_is_read_only_once(run: Run, table: Path, tm
 
 
 def test_a_broken_record_is_reported_once_and_in_its_place(run: Run, table: Path, tmp_path: Path) -> None:
-    (tmp_path / "b.csv").write_text('id,text,note\n1,"so"x,\n2,so happy,\n')
+    (tmp_path / "b.csv").write_text('id,text,note\n1,"so"x,\n2,"so, happy",\n')
     result = run("-i", table, "-i", tmp_path / "b.csv", "--on-error", "skip")
     assert [row["id"] for row in csv_rows(result.stdout)] == ["007", "008", "009", "2"]
     assert result.stderr.count("b.csv: row 1") == 1

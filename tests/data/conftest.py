@@ -5,14 +5,22 @@ import os
 import pytest
 
 from emoclass.data.cleaning.cleaning import clean
-from emoclass.data.tables import table
-from emoclass.data.tables.records import open_records
+from emoclass.data.tables import records, table
+from emoclass.data.tables.options import ReadOptions
+from emoclass.data.tables.row_errors import RowErrors
 from emoclass.errors import DataError
 
 
-def read_table(source, **options):
+def open_records(source, **options):
+    """Open an input; the options are those of ``ReadOptions`` and ``open_records``."""
+    reading = {name: options.pop(name) for name in list(options) if name in ReadOptions.__dataclass_fields__}
+    return records.open_records(source, ReadOptions(**reading), **options)
+
+
+def read_table(source, *, skip=False, **options):
     """Read a whole table; the options are those of ``open_records``."""
-    return table.read_table(open_records(source, **options))
+    errors = RowErrors(skip=skip)
+    return table.read_table(open_records(source, wait=True, on_error=errors, **options), errors=errors)
 
 
 @pytest.fixture

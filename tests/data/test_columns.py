@@ -141,26 +141,9 @@ def test_a_table_without_labels_has_a_text_column_only(choose_text, choose_error
     assert (columns.text, columns.label) == ("text", "")
 
 
-def test_a_first_line_of_data_is_detected(choose_error):
-    message = choose_error("i feel so good,joy\nthis is bad,sad\nhow nice of you,joy\n")
-    assert "first line seems to be data" in message
-    assert "text,label" in message
-
-
-def test_a_first_line_of_one_word_is_detected(choose_error):
-    message = choose_error("Wow!,joy\nSo nice of you to come,joy\nI hate this thing,anger\nme too,joy\n")
-    assert "first line seems to be data" in message
-
-
 def test_a_label_column_may_be_named_like_a_label(choose):
     lines = "answer,sarcasm\noh how nice of you,sarcasm\nit is raining again,none\nso great today,sarcasm\nwell,none\n"
     assert choose(lines).label == "sarcasm"
-
-
-def test_a_first_line_of_data_is_detected_without_labels(choose_text, error_of):
-    lines = "i am so happy today,joy\nthis is really sad news,sadness\nso glad to be here,joy\nall is lost,sadness\n"
-    assert "first line seems to be data" in error_of(choose_text, lines)
-    assert "'joy'" in error_of(choose_text, "7," + lines.replace("\n", "\n8,", 3))
 
 
 def test_a_first_line_of_data_is_detected_in_a_stream(error_of):

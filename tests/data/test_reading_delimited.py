@@ -4,9 +4,8 @@ import itertools
 
 import pytest
 
-from emoclass.data.tables.records import open_records
 from emoclass.errors import ConfigError
-from tests.data.conftest import read_table
+from tests.data.conftest import open_records, read_table
 
 
 def rows(source, **options):
@@ -107,21 +106,18 @@ def test_too_few_fields_name_row_line_and_counts(read_error):
 
 
 def test_an_open_quote_names_where_it_starts_and_where_the_file_ends(read_error):
-    message = read_error('text,label\na,joy\n"never closed,joy\nb,sad\nc,sad\n')
+    message = read_error('text,label\n"well, a",joy\n"never closed,joy\nb,sad\nc,sad\n')
     assert message.startswith("data.csv: row 2 (line 3): a quoted field starts here")
     assert "line 5" in message
+    assert "--quoting none" in message
 
 
 @pytest.mark.parametrize("name", ["data.csv", "data.tsv"])
 def test_text_after_a_closing_quote_is_an_error_that_names_the_line(read_error, name):
     separator = "\t" if name.endswith("tsv") else ","
-    message = read_error(f'text{separator}label\n"no" she said{separator}sad\n', name)
+    message = read_error(f'text{separator}label\n"no" she said{separator}sad\n"a{separator}b"{separator}joy\n', name)
     assert "row 1 (line 2)" in message
-    assert "check the quotes" in message
-
-
-def test_a_broken_header_is_reported(read_error):
-    assert "header" in read_error('"text,label\na,joy\n')
+    assert '"" ' in message or '""' in message
 
 
 def test_repeated_column_names_are_named(read_error):

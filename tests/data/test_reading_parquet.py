@@ -1,4 +1,5 @@
 import datetime
+import gzip
 import io
 
 import pandas as pd
@@ -6,8 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emoclass.data.tables.records import open_records
-from tests.data.conftest import read_table
+from tests.data.conftest import open_records, read_table
 
 
 def write_parquet(columns, path="data.parquet"):
@@ -70,10 +70,13 @@ def test_a_damaged_file_is_rejected(tmp_path, read_error):
     assert "cannot be read as parquet" in read_error(content[:200] + content[300:], "cut.parquet")
 
 
-def test_a_parquet_file_with_another_suffix_is_recognized(tmp_path, read_error):
+def test_a_parquet_file_with_another_suffix_is_read_with_a_note(tmp_path, write, read_error):
     content = (tmp_path / write_parquet({"text": ["a"]})).read_bytes()
-    assert "--format parquet" in read_error(content, "data.csv")
-    assert "not supported" in read_error(b"\x1f\x8b", "data.parquet.gz")
+    table = read_table(write(content, "data.csv"))
+    assert table.frame["text"].tolist() == ["a"]
+    assert "read as parquet" in table.notes[0]
+    assert "--format csv" in read_error(content, "data.parquet", format="csv")
+    assert "not supported" in read_error(gzip.compress(content), "data.parquet.gz")
 
 
 def test_an_encoding_is_rejected(error_of):

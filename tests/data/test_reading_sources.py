@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from emoclass.data.tables.records import open_records
 from emoclass.errors import ConfigError
-from tests.data.conftest import read_table
+from tests.data.conftest import open_records, read_table
 
 CSV = "text,label\nI’m so glad — café,joy\nplain,sad\n"
 
@@ -136,7 +135,7 @@ def test_the_digest_is_that_of_the_stored_bytes(write, tmp_path):
         ("text,label\nab,c\n".encode("utf-16-be"), "data.csv", "--encoding utf-16-be"),
         (b"text\n", "data.txt", "--format"),
         (b"text\n", "data", ".csv"),
-        (b"[]", "data.json", "--format"),
+        (b"[]", "data.json", "is empty"),
     ],
 )
 def test_files_that_are_not_tables_are_rejected_with_advice(read_error, content, name, expected):

@@ -64,8 +64,8 @@ def classifier(tiny_model: Path) -> Classifier:
 def test_any_bytes_are_classified_or_refused(
     classifier: Classifier, content: bytes, read: str, written: str, skip: bool, encoding: str | None
 ) -> None:
-    def opened(source: str, **options: Any) -> Any:
-        return open_records(source, **{**options, "stdin": io.BytesIO(content)})
+    def opened(source: str, reading: Any, **options: Any) -> Any:
+        return open_records(source, reading, **{**options, "stdin": io.BytesIO(content)})
 
     skipped: list[EmoclassError] = []
     out = io.BytesIO()

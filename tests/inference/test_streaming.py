@@ -27,7 +27,7 @@ def classifier(tiny_model: Path) -> Classifier:
 
 
 def lines(content: bytes) -> list[str]:
-    with open_records("-", stdin=io.BytesIO(content), allow_lines=True, replace_invalid=True) as reader:
+    with open_records("-", stdin=io.BytesIO(content), prediction=True) as reader:
         return [record.values[0] for record in reader]
 
 
@@ -39,7 +39,7 @@ def test_lines_are_not_changed() -> None:
 def test_invalid_utf8_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "lines.txt"
     path.write_bytes(b"x" * 70_000 + "é\n".encode() + b"\xff a \xff\n" + "caf\xe9\n".encode("cp1252") * 3)
-    with open_records(path, allow_lines=True, replace_invalid=True) as reader:
+    with open_records(path, prediction=True) as reader:
         assert len(list(reader)) == 5
         assert reader.replaced == (5, "cp1252")
 

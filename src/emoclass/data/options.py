@@ -8,38 +8,37 @@ from pathlib import Path
 from typing import Any
 
 from emoclass.data.columns.choosing import Columns
+from emoclass.data.tables.options import ReadOptions
 from emoclass.data.tables.records import RecordReader, open_records
+from emoclass.data.tables.row_errors import RowErrors
 from emoclass.data.tables.split_directories import SPLITS, split_paths
 from emoclass.data.tables.table import Table, read_table
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataOptions:
+class DataOptions(ReadOptions):
     """Options of reading tables.
 
     Attributes:
         text_column: Name of the text column; chosen by name or content if ``None``.
         label_column: Name of the label column; chosen by name or content if ``None``.
-        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; by the suffix if ``None``.
-        encoding: Encoding of text files; that of a byte order mark or UTF-8 if ``None``.
-        delimiter: Field separator of CSV; found in the header if ``None``.
+        skip_errors: Whether rows that cannot be read are left out, with a note; else they are an error.
         on_rows: Called with the number of rows just read.
     """
 
     text_column: str | None = None
     label_column: str | None = None
-    format: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
+    skip_errors: bool = False
     on_rows: Callable[[int], None] = lambda rows: None
 
     def open(self, source: str | Path, **more: Any) -> RecordReader:
         """Open one table; further options are those of ``open_records``."""
-        return open_records(source, format=self.format, encoding=self.encoding, delimiter=self.delimiter, **more)
+        return open_records(source, self, wait=True, **more)
 
     def read(self, source: str | Path) -> Table:
         """Read one table."""
-        return read_table(self.open(source), on_rows=self.on_rows)
+        errors = RowErrors(skip=self.skip_errors)
+        return read_table(self.open(source, on_error=errors), errors=errors, on_rows=self.on_rows)
 
     def read_splits(self, source: str | Path, only: tuple[str, ...] = SPLITS) -> dict[str, Table]:
         """Read a file as ``{"all": table}``, or the given splits of a split directory by name."""

@@ -262,14 +262,4 @@ def _check_pipe(source: str, options: DataOptions) -> None:
 def _open_input(
     source: str, options: DataOptions, on_error: Callable[[DataError], None], stream: BinaryIO | None = None
 ) -> RecordReader:
-    return open_records(
-        source,
-        format=options.format,
-        encoding=options.encoding,
-        delimiter=options.delimiter,
-        stdin=stream,
-        allow_lines=True,
-        replace_invalid=True,
-        absent=ABSENT,
-        on_error=on_error,
-    )
+    return open_records(source, options, stdin=stream, prediction=True, on_error=on_error)

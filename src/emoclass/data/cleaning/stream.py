@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain, islice
@@ -19,6 +19,7 @@ from emoclass.data.columns.naming import located
 from emoclass.data.similarity.folding import HashSet, hashes_of
 from emoclass.data.tables.formats import STDIN
 from emoclass.data.tables.records import Record
+from emoclass.data.tables.row_errors import RowErrors
 from emoclass.data.tables.table import NO_ROWS
 from emoclass.errors import DataError
 
@@ -53,7 +54,8 @@ class LabelledReader:
 
     def __init__(self, source: str | Path, options: DataOptions) -> None:
         self._source, self._options = source, options
-        self._reader = options.open(source)
+        self._errors = RowErrors(skip=options.skip_errors)
+        self._reader = options.open(source, on_error=self._errors)
         self._ahead: list[Record] = []
         self._removed: Counter[str] = Counter()
         self._known = HashSet()
@@ -85,6 +87,8 @@ class LabelledReader:
         read = characters = total = kept = 0
         ahead, self._ahead = self._ahead, []
         for record in chain(ahead, self._reader):
+            if self._errors.count and not self._errors.skip:
+                break
             read += 1
             text, label = self._cells(record)
             if reason := removal_reason(text, label):
@@ -99,12 +103,19 @@ class LabelledReader:
                 texts, labels, rows = [], [], []
                 total, kept, read, characters = total + read, kept + len(block.texts), 0, 0
                 yield block
+        self._check_errors()
         block = self._without_duplicates(Block(texts, labels, np.array(rows, dtype=np.int64), read))
         if not total + read:
             raise DataError(f"{self.name}: {NO_ROWS}")
         if not kept + len(block.texts):
             raise DataError(nothing_left(self.name, self._columns, self._removed))
         yield block
+
+    def _check_errors(self) -> None:
+        """Read on to name all rows that cannot be read, before anything more is computed."""
+        if self._errors.count and not self._errors.skip:
+            deque(self._reader, maxlen=0)
+            self._errors.check()
 
     def _without_duplicates(self, block: Block) -> Block:
         pairs = zip(block.texts, block.labels, strict=True)
@@ -158,7 +169,7 @@ class LabelledReader:
             self._look_ahead(SAMPLE_ROWS)
             return list(self._reader.columns), self._ahead
         sample, step = list[Record](), 1
-        with self._options.open(self._source) as again:
+        with self._options.open(self._source, on_error=RowErrors()) as again:
             for record in again:
                 if (record.number - 1) % step == 0:
                     sample.append(record)

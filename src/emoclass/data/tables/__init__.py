@@ -1,8 +1,10 @@
 """Files to rows and back.
 
-``records.open_records`` opens any input; ``delimited``, ``jsonlines``, ``parquet`` and ``plain`` parse one format each,
-on top of ``sources`` (bytes) and ``decoding`` (text). ``table`` holds a whole input, ``split_directories`` finds the
-files of a split, ``writing`` writes records of any format and ``rows`` a table to one new file.
+``records.open_records`` opens any input: ``sources`` reads its bytes, ``sniffing`` looks at the first of them and says
+what it is, and ``delimited``, ``jsonlines``, ``fasttext``, ``plain`` (on top of ``decoding``), ``parquet`` or ``excel``
+parses it strictly. ``dialects`` and ``headers`` decide how CSV is written, ``jsondocuments`` where the rows of a JSON
+document are. ``table`` holds a whole input, ``split_directories`` finds the files of a split, ``writing`` writes
+records of any format and ``rows`` a table to one new file.
 """
 
-__all__ = ["formats", "parquet", "records", "rows", "split_directories", "table", "writing"]
+__all__ = ["formats", "options", "parquet", "records", "row_errors", "rows", "split_directories", "table", "writing"]

@@ -19,6 +19,21 @@ _MARKS = (
 _SAMPLE_BYTES = 1 << 16
 
 
+def decode_sample(name: str, content: bytes, encoding: str | None) -> str:
+    """Decode the first bytes of a text to look at them; what cannot be decoded is replaced.
+
+    Raises:
+        ConfigError: The encoding is unknown.
+        DataError: The byte order mark contradicts the encoding.
+    """
+    mark, marked = _byte_order_mark(content)
+    codec = _choose_encoding(name, encoding, marked)
+    try:
+        return content[len(mark) :].decode(codec, "replace")
+    except UnicodeError:  # codecs that take no error handler
+        return ""
+
+
 class TextLines:
     """Iterates over the lines of a byte stream with their line ends.
 

@@ -1,20 +1,24 @@
-"""Parse CSV and TSV: header, delimiter, rows and the line where each row starts."""
+"""Parse CSV and TSV: header, rows and the line where each row starts."""
+
+from __future__ import annotations
 
 import csv
-import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from emoclass.data.columns.naming import located
+from emoclass.data.columns.naming import located, quoted
+from emoclass.data.tables.dialects import DELIMITERS, KnownValues, Sniffed, restore, sniff
+from emoclass.data.tables.headers import fields_of, fit_header, looks_like_data, suggested_header
+from emoclass.data.tables.options import ReadOptions, Sample
+from emoclass.data.tables.row_errors import RowError
 from emoclass.errors import ConfigError, DataError, raise_error
 
-# The csv module has one limit per process, so it is only ever raised. Without a limit, a quote that never closes would
-# read the rest of the input into memory.
-_FIELD_LIMIT = 1 << 28
-_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 # Excel writes and reads this line above the header.
 _SEPARATOR_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
-_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar", " ": "space"}
+_QUOTING_NOTES = {
+    "backslash": "quotes inside fields are escaped with a backslash",
+    "single": "fields stand between apostrophes",
+}
 
 Row = tuple[int, list[object]]
 
@@ -23,16 +27,18 @@ class DelimitedRows:
     """Rows of a delimited text as (line, fields); the header is read at once.
 
     Args:
-        lines: Lines of the text with their line ends.
+        lines: Lines of the text with their ends.
+        sample: The first of these lines, which decide what the options leave open; if empty, the header decides.
+        options: How the text is written.
         name: What messages call the input.
         format: ``csv`` or ``tsv``.
-        delimiter: One character or ``tab``; found in the header if ``None``.
         on_error: Called with the error of a row, which is then skipped: broken quotes, or more or fewer fields than
             the header. Raises it by default.
 
     Attributes:
-        columns: Names in the header.
+        columns: Names in the header; ``column_1``, … without one.
         delimiter: The delimiter.
+        dialect: How rows are written.
         notes: What was recognized without an option.
 
     Raises:
@@ -43,109 +49,206 @@ class DelimitedRows:
     def __init__(
         self,
         lines: Iterable[str],
+        sample: Sample,
+        options: ReadOptions,
         *,
         name: str,
         format: str,
-        delimiter: str | None,
         on_error: Callable[[DataError], None] = raise_error,
     ) -> None:
         self.name = name
+        self.notes: list[str] = []
         self._on_error = on_error
-        self.notes: tuple[str, ...] = ()
-        lines = iter(lines)
-        first_lines = _through_header(lines)
-        if first_lines and (excel := _SEPARATOR_LINE.fullmatch(first_lines[-1].strip("\r\n"))):
-            delimiter = delimiter or excel[1]
-            first_lines = ["\n" * line.endswith("\n") for line in first_lines] + _through_header(lines)
-        self.delimiter = _parse_delimiter(delimiter) or self._detect_delimiter(first_lines, format)
-        csv.field_size_limit(max(csv.field_size_limit(), _FIELD_LIMIT))
-        all_lines = itertools.chain(first_lines, lines)
+        self._lines = _Lines(iter(lines))
+        first = self._lines.through_first()
+        excel = _SEPARATOR_LINE.fullmatch(first[-1].strip("\r\n")) if first else None
+        before = len(first) if excel else 0
+        if excel:
+            self._lines.skip(before)
+            first = self._lines.through_first()
+        shown = sample.lines[before:] or first
+        tsv = "\t" if options.format == "tsv" else None
+        sniffed = sniff(
+            shown,
+            default="\t" if format == "tsv" else ",",
+            delimiter=_parse_delimiter(options.delimiter) or (excel and excel[1]) or tsv,
+            quoting=options.quoting,
+            whole=sample.whole,
+        )
+        self.dialect, self.delimiter = sniffed.dialect, sniffed.dialect.delimiter
+        self._lines.protect = self.dialect.protect
         try:
-            self._csv = csv.reader(all_lines, delimiter=self.delimiter, strict=True)
+            self._csv = self.dialect.reader(self._lines)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"delimiter {self.delimiter!r} cannot be used: {error}") from error
         self._row = 0
+        self._known = KnownValues(sniffed.rows[1:])
+        # Who says how quotes are written is believed.
+        self._guards = options.quoting is None
         self.columns: list[str] = []
-        self.columns = self._read_header()
+        self.columns = self._read_header(sniffed, options.header)
+        self.notes += _dialect_notes(name, sniffed, format, shown, before)
 
     def __iter__(self) -> Iterator[Row]:
-        width = len(self.columns)
+        width, lines = len(self.columns), self._lines
         while True:
-            line = self._csv.line_num + 1
+            line = lines.number + 1
             try:
                 fields = self._next_fields()
                 if fields is None:
                     return
                 if len(fields) != width and (len(fields) > 1 or (fields and fields[0].strip())):
-                    raise DataError(self._wrong_width(line, len(fields)))
-            except DataError as error:
+                    raise self._wrong_width(line, fields)
+            except RowError as error:
                 self._on_error(error)
                 self._row += 1
                 continue
             if len(fields) == width:
                 self._row += 1
+                if self._row < 1000:
+                    self._known.add(fields)
                 yield line, fields  # type: ignore[misc]  # list[str] where list[object] is only read
 
-    def _detect_delimiter(self, first_lines: list[str], format: str) -> str:
-        if format == "tsv":
-            return "\t"
-        header = _QUOTED.sub("", first_lines[-1]) if first_lines else ""
-        found = max(";\t|", key=header.count)
-        if "," in header or found not in header:
-            return ","
-        self.notes = (f"{self.name}: read as {_NAMES[found]}-separated, like its header",)
-        return found
-
-    def _read_header(self) -> list[str]:
-        header: list[str] | None = []
-        while header is not None and not any(field.strip() for field in header):
-            header = self._next_fields()
-        if header is None:
+    def _read_header(self, sniffed: Sniffed, header: bool | None) -> list[str]:
+        rows = sniffed.rows
+        if header is None and len(rows) > 1 and looks_like_data(rows):
+            names = suggested_header(rows, self.delimiter)
+            raise DataError(
+                f"{self.name}: the first line seems to be data, not column names"
+                f" ({quoted(self.delimiter.join(rows[0])[:60])}): add the line {quoted(names)} above it, or pass"
+                " --no-header; --header if these are names"
+            )
+        if header is False:
+            if not rows:
+                raise DataError(f"{self.name}: is empty: it needs rows of a text and a label")
+            width = sniffed.width or len(rows[0])
+            return [f"column_{number}" for number in range(1, width + 1)]
+        names_: list[str] | None = []
+        while names_ is not None and not any(field.strip() for field in names_):
+            names_ = self._next_fields()
+        if names_ is None:
             raise DataError(f"{self.name}: is empty: it needs a header line such as text,label and rows below")
-        return header
+        columns, notes = fit_header(self.name, names_, sniffed)
+        self.notes += notes
+        return columns
 
     def _next_fields(self) -> list[str] | None:
-        line = self._csv.line_num + 1
+        lines = self._lines
+        lines.begin_row()
+        line = lines.number + 1
         try:
-            return next(self._csv, None)
+            fields = next(self._csv, None)
         except csv.Error as error:
-            raise DataError(self._broken(line, str(error))) from error
+            raise self._broken(line, str(error)) from error
+        if len(lines.row) > 1 and self._guards and self.columns and self._known.swallowed(lines.row, self.delimiter):
+            count = len(lines.row)
+            lines.back()
+            raise self._error(
+                line,
+                f": a quote starts a field of {count} lines that look like rows",
+                "close the quote in its line, or pass --quoting none if quotes are plain characters in this file",
+            )
+        return restore(fields) if fields is not None and lines.protected else fields
 
-    def _where(self, line: int) -> str:
-        return f"{self.name}: {located(self._row + 1, line) if self.columns else 'header'}"
-
-    def _broken(self, line: int, reason: str) -> str:
-        where, last = self._where(line), self._csv.line_num
+    def _broken(self, line: int, reason: str) -> RowError:
+        last = self._lines.number
+        self._lines.back()
+        advice = 'write each " inside a quoted field as "", or pass --quoting none if quotes are plain characters here'
         if "end of data" in reason:
-            return (
-                f"{where}: a quoted field starts here and is still open at the end (line {last}):"
-                ' check the quotes; close the field, or write each " inside it as ""'
-            )
+            return self._error(line, f": a quoted field starts here and is still open at the end (line {last})", advice)
         if "expected after" in reason:
-            return (
-                f"{where}: a quoted field that starts here ends in the middle of a field (line {last}):"
-                ' check the quotes; write each " inside a quoted field as ""'
-            )
-        return f"{where}: {reason}: check the quotes"
+            where = "" if last == line else f" (line {last})"
+            return self._error(line, f": a quoted field ends in the middle of a field{where}", advice)
+        return self._error(line, f": {reason}", advice)
 
-    def _wrong_width(self, line: int, width: int) -> str:
-        delimiter = _NAMES.get(self.delimiter, repr(self.delimiter))
-        if width > len(self.columns):
-            hint = f'a {delimiter} inside a text? Put the text in "quotes"'
-        else:
-            hint = "a field is missing, or the line was cut: complete it"
+    def _wrong_width(self, line: int, fields: Sequence[str]) -> RowError:
+        separator = DELIMITERS.get(self.delimiter, repr(self.delimiter))
         expected = len(self.columns)
-        return f"{self._where(line)} has {_fields(width)}, the header has {expected}: {hint}"
+        if any("\r" in field for field in fields):
+            advice = "remove the carriage return inside the line"
+        elif len(fields) > expected and not any(field.strip() for field in fields[expected:]):
+            advice = f"remove the {separator} at its end"
+        elif len(fields) > expected:
+            advice = f'a {separator} inside a text? Put the text in "quotes"'
+        else:
+            advice = "a field is missing, or the line was cut: complete it"
+        return self._error(line, f" has {fields_of(len(fields))}, the header has {expected}", advice)
+
+    def _error(self, line: int, problem: str, advice: str) -> RowError:
+        where = located(self._row + 1, line) if self.columns else "header"
+        return RowError.of(self.name, where, problem, advice)
 
 
-def _through_header(lines: Iterator[str]) -> list[str]:
-    """Return the lines through the first that is not blank."""
-    taken = []
-    for line in lines:
-        taken.append(line)
-        if line.strip():
-            break
-    return taken
+class _Lines:
+    """Lines that can be read again after a broken row; iterating yields them protected."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._source = lines
+        self._ahead: list[str] = []
+        self.number = 0
+        self.row: list[str] = []
+        self.protected = False
+        self.protect: Callable[[str], str] = str
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._ahead.pop() if self._ahead else next(self._source)
+        self.number += 1
+        self.row.append(line)
+        safe = self.protect(line)
+        if safe is not line:
+            self.protected = True
+        return safe
+
+    def begin_row(self) -> None:
+        """Forget the lines of the row before."""
+        self.row.clear()
+        self.protected = False
+
+    def back(self) -> None:
+        """Return all lines of the row but its first."""
+        again = self.row[1:]
+        self._ahead += reversed(again)
+        self.number -= len(again)
+
+    def through_first(self) -> list[str]:
+        """Return the next lines through the first that is not blank; they are read again."""
+        taken: list[str] = []
+        for line in self._source:
+            taken.append(line)
+            if line.strip():
+                break
+        self._ahead += reversed(taken)
+        return taken
+
+    def skip(self, lines: int) -> None:
+        """Skip lines that were looked at."""
+        del self._ahead[-lines:]
+        self.number += lines
+
+
+def _dialect_notes(name: str, sniffed: Sniffed, format: str, lines: Sequence[str], before: int) -> Iterator[str]:
+    """Yield what was decided about the way in which the lines are written."""
+    dialect = sniffed.dialect
+    if dialect.delimiter != ("\t" if format == "tsv" else ",") and dialect.delimiter in DELIMITERS:
+        yield f"{name}: read as {DELIMITERS[dialect.delimiter]}-separated"
+    if sniffed.literal:
+        border = f'{dialect.delimiter}"'
+        first = next(n for n, line in enumerate(lines, before + 1) if line.startswith('"') or border in line)
+        yield (
+            f"{name}: quotes are read as plain characters, because no other reading gives all lines the same number of"
+            f" fields (first in line {first}); --quoting double reads them as in CSV"
+        )
+    elif dialect.quoting in _QUOTING_NOTES:
+        yield f"{name}: {_QUOTING_NOTES[dialect.quoting]}; --quoting double reads quotes as in CSV"
+    lone = [n for n, line in enumerate(lines, before + 1) if dialect.has_bare_return(line)]
+    if lone:
+        yield (
+            f"{name}: carriage returns inside {len(lone)} lines, the first in line {lone[0]}, are part of the text:"
+            " only line feeds end rows here"
+        )
 
 
 def _parse_delimiter(given: str | None) -> str | None:
@@ -155,7 +258,3 @@ def _parse_delimiter(given: str | None) -> str | None:
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise ConfigError(f"delimiter {given!r} cannot be used: pass one character, or tab")
     return delimiter
-
-
-def _fields(count: int) -> str:
-    return "1 field" if count == 1 else f"{count} fields"

@@ -3,7 +3,6 @@
 This is where a file becomes rows: ``open_records`` picks the parser, ``delimited`` for CSV.
 """
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,15 +12,20 @@ from typing import Any, BinaryIO, NamedTuple
 from emoclass.data.columns.naming import listed
 from emoclass.data.tables.decoding import TextLines
 from emoclass.data.tables.delimited import DelimitedRows
-from emoclass.data.tables.formats import LINES
+from emoclass.data.tables.excel import ExcelRows
+from emoclass.data.tables.fasttext import FastTextRows
+from emoclass.data.tables.formats import EXCEL, FASTTEXT, LINES
 from emoclass.data.tables.jsonlines import JsonRows
+from emoclass.data.tables.options import ReadOptions
 from emoclass.data.tables.parquet import ParquetRows
 from emoclass.data.tables.plain import PlainRows
+from emoclass.data.tables.sniffing import Identified, identify
 from emoclass.data.tables.sources import Source, open_source
+from emoclass.data.tables.writing import ABSENT
 from emoclass.errors import DataError, raise_error
 from emoclass.fingerprint import stream_sha256
 
-_Rows = DelimitedRows | JsonRows | ParquetRows | PlainRows
+_Rows = DelimitedRows | JsonRows | ParquetRows | PlainRows | FastTextRows | ExcelRows
 
 
 class Record(NamedTuple):
@@ -53,15 +57,17 @@ class RecordReader:
         notes: What was recognized without an option: delimiter, byte order mark, gzip.
     """
 
-    def __init__(self, source: Source, rows: _Rows, lines: TextLines | None, stack: ExitStack) -> None:
+    def __init__(
+        self, source: Source, found: Identified, rows: _Rows, lines: TextLines | None, stack: ExitStack
+    ) -> None:
         self.name = source.name
-        self.format = source.format
+        self.format = found.format
         self.encoding = None if lines is None else lines.encoding
         self.delimiter: str | None = getattr(rows, "delimiter", None)
         self.schema: Any = getattr(rows, "schema", None)
         self.total_rows: int | None = getattr(rows, "total_rows", None)
         self.columns = rows.columns
-        self.notes = [*source.notes, *rows.notes, *(() if lines is None else lines.notes)]
+        self.notes = [*source.notes, *found.notes, *rows.notes, *(() if lines is None else lines.notes)]
         self._lines = lines
         self._source = source
         self._rows = rows
@@ -92,7 +98,7 @@ class RecordReader:
 
     def sha256(self) -> str:
         """Return the hex digest of the stored bytes; call it after the last record."""
-        if self.format == "parquet" and self._source.file.seekable():
+        if self.format in ("parquet", EXCEL) and self._source.file.seekable():
             self._source.file.seek(0)
             return stream_sha256(self._source.file)
         return self._source.raw.sha256()
@@ -104,68 +110,83 @@ class RecordReader:
 
 def open_records(
     source: str | Path,
+    options: ReadOptions | None = None,
     *,
-    format: str | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
     stdin: BinaryIO | None = None,
-    allow_lines: bool = False,
-    replace_invalid: bool = False,
-    absent: object = None,
+    prediction: bool = False,
+    wait: bool = False,
     on_error: Callable[[DataError], None] = raise_error,
 ) -> RecordReader:
-    """Open an input and read its header.
+    """Open an input, decide how it is written, and read its header.
 
     Args:
-        source: A .csv, .tsv, .jsonl, .ndjson or .parquet file, text formats also with .gz, or ``-`` for CSV on standard
-            input.
-        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; by the suffix if ``None``.
-        encoding: Encoding of text formats; that of a byte order mark or UTF-8 if ``None``.
-        delimiter: Delimiter of csv and tsv, one character or ``tab``; found in the header if ``None``.
+        source: A file of one of the formats, text also with .gz, or ``-`` for CSV on standard input.
+        options: How it is written, as far as that is known.
         stdin: The stream that ``-`` stands for, or the bytes of a path that Python cannot open.
-        allow_lines: Whether plain text is allowed, one record per line; standard input and .txt files are then read as
-            such.
-        replace_invalid: Whether bytes that cannot be decoded become replacement characters, counted by the reader.
-        absent: Value of a column that a JSON object lacks.
+        prediction: Whether the records are to be predicted: plain text is allowed, one record per line; bytes that
+            cannot be decoded become replacement characters, counted by the reader; fields that a JSON object lacks are
+            ``ABSENT``.
+        wait: Whether to wait for the first part of a pipe, which shows more than its header.
         on_error: Called with the error of a csv, tsv or jsonl record, which is then skipped. Raises it by default.
 
     Raises:
         ConfigError: The format or encoding is unknown, or the delimiter cannot be used.
         DataError: The input cannot be read, also while iterating; the message names input, row and line.
     """
+    options = options or ReadOptions()
     with ExitStack() as stack:
-        opened = open_source(source, stack, format=format, allow_lines=allow_lines, stdin=stdin)
-        _check_options(opened, encoding, delimiter)
+        opened = open_source(source, stack, stdin=stdin)
+        found = identify(opened, source, options, prediction=prediction, wait=wait)
+        _check_options(opened.name, found.format, options)
         lines: TextLines | None = None
         rows: _Rows
-        if opened.format == "parquet":
-            rows = ParquetRows(_seekable(opened), name=opened.name)
+        if found.format in ("parquet", EXCEL):
+            kind = ParquetRows if found.format == "parquet" else ExcelRows
+            rows = kind(opened.seekable(), name=opened.name)
         else:
             lines = TextLines(
                 opened.content,
-                encoding=encoding,
-                newline="\n" if opened.format in ("jsonl", LINES) else "",
-                replace=replace_invalid,
-                binary=opened.format == LINES,
+                encoding=options.encoding,
+                newline=found.newline,
+                replace=prediction,
+                binary=found.format == LINES,
             )
             stack.callback(lines.close)
-            if opened.format == LINES:
-                rows = PlainRows(lines)
-            elif opened.format == "jsonl":
-                rows = JsonRows(lines, name=opened.name, absent=absent, on_error=on_error)
-            else:
-                rows = DelimitedRows(
-                    lines, name=opened.name, format=opened.format, delimiter=delimiter, on_error=on_error
-                )
+            rows = _text_rows(lines, found, options, absent=ABSENT if prediction else None, on_error=on_error)
         _check_names(opened.name, rows.columns)
-        return RecordReader(opened, rows, lines, stack.pop_all())
+        return RecordReader(opened, found, rows, lines, stack.pop_all())
 
 
-def _check_options(source: Source, encoding: str | None, delimiter: str | None) -> None:
-    if delimiter is not None and source.format not in ("csv", "tsv"):
-        raise DataError(f"{source.name}: {source.format} has no delimiter: drop --delimiter")
-    if encoding is not None and source.format == "parquet":
-        raise DataError(f"{source.name}: parquet has no text encoding: drop --encoding")
+def _text_rows(
+    lines: TextLines,
+    found: Identified,
+    options: ReadOptions,
+    *,
+    absent: object,
+    on_error: Callable[[DataError], None],
+) -> "DelimitedRows | JsonRows | PlainRows | FastTextRows":
+    name = lines.name
+    if found.format == LINES:
+        return PlainRows(lines)
+    if found.format == FASTTEXT:
+        return FastTextRows(lines)
+    if found.format == "jsonl":
+        return JsonRows(lines, name=name, absent=absent, on_error=on_error)
+    return DelimitedRows(lines, found.sample, options, name=name, format=found.format, on_error=on_error)
+
+
+def _check_options(name: str, format: str, options: ReadOptions) -> None:
+    if format not in ("csv", "tsv"):
+        given = {
+            "--delimiter": options.delimiter is not None,
+            "--quoting": options.quoting is not None,
+            "--header" if options.header else "--no-header": options.header is not None,
+        }
+        for option, is_given in given.items():
+            if is_given:
+                raise DataError(f"{name}: {format} has no such thing: drop {option}")
+    if options.encoding is not None and format in ("parquet", EXCEL):
+        raise DataError(f"{name}: {format} has no text encoding: drop --encoding")
 
 
 def _check_names(name: str, columns: list[str]) -> None:
@@ -174,11 +195,3 @@ def _check_names(name: str, columns: list[str]) -> None:
     repeated = sorted({column for column in columns if columns.count(column) > 1})
     if repeated:
         raise DataError(f"{name}: more than one column is named {listed(repeated)}: rename or remove the others")
-
-
-def _seekable(source: Source) -> BinaryIO:
-    """Return a seekable file: Parquet is read from its end, so that a pipe has to be held in memory."""
-    if source.file.seekable():
-        source.file.seek(0)
-        return source.file
-    return io.BytesIO(source.content.read())

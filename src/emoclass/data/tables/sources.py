@@ -3,7 +3,9 @@
 import gzip
 import hashlib
 import io
+import os
 import select
+import stat
 import sys
 import zlib
 from contextlib import ExitStack
@@ -11,22 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from emoclass.data.tables.formats import FORMATS, LINES, STDIN, SUFFIXES, format_of
-from emoclass.errors import ConfigError, DataError
+from emoclass.data.tables.formats import STDIN
+from emoclass.errors import DataError
 
 _CHUNK_BYTES = 1 << 16
 # Longest byte order mark or magic number. Reading more would block while a user types on stdin.
 _HEAD_BYTES = 4
 _GZIP_MAGIC = b"\x1f\x8b"
-_PARQUET_MAGIC = b"PAR1"
-_FOREIGN = (
-    (b"PK\x03\x04", "an Excel or zip file", "save the table as CSV and pass that"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel file", "save the table as CSV and pass that"),
-    (b"%PDF", "a PDF file", "pass a table as CSV instead"),
-    (b"\xfd7zX", "an xz-compressed file", "decompress it first, or compress it with gzip"),
-    (b"\x28\xb5\x2f\xfd", "a zstd-compressed file", "decompress it first, or compress it with gzip"),
-    (b"BZh9", "a bzip2-compressed file", "decompress it first, or compress it with gzip"),
-)
 
 
 class ByteReader(io.BufferedIOBase):
@@ -53,6 +46,15 @@ class ByteReader(io.BufferedIOBase):
         while len(self.head) < _HEAD_BYTES and b"\n" not in self.head and (chunk := self._pull_chunk(_CHUNK_BYTES)):
             self.head += chunk
         self._pending = self.head
+        self.at_end = False
+
+    def peek(self, size: int) -> bytes:
+        """Return about the first ``size`` bytes that are not read yet, or all; reading returns them again."""
+        while len(self._pending) < size and not self.at_end:
+            chunk = self._pull_chunk(_CHUNK_BYTES)
+            self._pending += chunk
+            self.at_end = not chunk
+        return self._pending
 
     def readable(self) -> bool:
         """Return ``True``."""
@@ -68,7 +70,8 @@ class ByteReader(io.BufferedIOBase):
         if self._pending:
             chunk, self._pending = self._pending[:size], self._pending[size:]
             return chunk
-        return self._pull_chunk(size)
+        # Reading a terminal again after its end would wait for another Ctrl-D.
+        return b"" if self.at_end else self._pull_chunk(size)
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return at most ``size`` bytes, or all that remain."""
@@ -101,73 +104,66 @@ class Source:
 
     Attributes:
         name: What messages call the input.
-        format: ``csv``, ``tsv``, ``jsonl``, ``parquet`` or ``text``.
         file: The stored bytes.
         raw: The stored bytes, hashed as they are read.
         content: The decompressed bytes.
+        compressed: Whether the stored bytes are gzip data.
         notes: What was recognized without an option.
     """
 
     name: str
-    format: str
     file: BinaryIO
     raw: ByteReader
     content: ByteReader
+    compressed: bool
     notes: tuple[str, ...]
 
+    def is_regular(self) -> bool:
+        """Return whether the input is a file on disk, which can be looked at without waiting."""
+        try:
+            return stat.S_ISREG(os.fstat(self.file.fileno()).st_mode)
+        except (OSError, AttributeError, ValueError):
+            return False
 
-def open_source(
-    source: str | Path,
-    stack: ExitStack,
-    *,
-    format: str | None = None,
-    allow_lines: bool = False,
-    stdin: BinaryIO | None = None,
-) -> Source:
+    def seekable(self) -> BinaryIO:
+        """Return a seekable file at its start: what cannot be read twice is held in memory."""
+        if self.file.seekable():
+            self.file.seek(0)
+            return self.file
+        return io.BytesIO(self.content.read())
+
+
+def open_source(source: str | Path, stack: ExitStack, *, stdin: BinaryIO | None = None) -> Source:
     """Open a path, or standard input for ``-``.
 
     Args:
         source: The path, or ``-``.
         stack: Closes what is opened.
-        format: The format; by the suffix if ``None``.
-        allow_lines: Whether plain text is allowed; standard input, .txt and .log are then read as such.
         stdin: A stream to read instead; the path is then only a name.
 
     Raises:
-        ConfigError: The format is unknown.
-        DataError: The input does not exist, cannot be read, or has an unknown or foreign format.
+        DataError: The input does not exist or cannot be read.
     """
-    known = (LINES, *FORMATS) if allow_lines else FORMATS
-    if format is not None and format not in known:
-        raise ConfigError(f"unknown format {format!r}: choose one of {', '.join(known)}")
-    suffix_format, compressed = format_of(str(source))
-    if allow_lines and suffix_format is None and _is_plain(str(source)):
-        suffix_format = LINES
-    if str(source) == STDIN:
-        name, suffix_format = "standard input", LINES if allow_lines else "csv"
-        if stdin is None and sys.stdin is None:
-            raise DataError("standard input: is closed: pass a file, or pipe a table in")
-        # Without its buffer: a thread that waits for input would hold the buffer's lock while Python exits.
-        file = stdin or cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
+    name = "standard input" if str(source) == STDIN else str(source)
+    if stdin is not None:
+        file = stdin
+    elif str(source) != STDIN:
+        file = stack.enter_context(_open_file(name))
+    elif sys.stdin is None:
+        raise DataError("standard input: is closed: pass a file, or pipe a table in")
     else:
-        name = str(source)
-        file = stdin or stack.enter_context(_open_file(name))
+        # Without its buffer: a thread that waits for input would hold the buffer's lock while Python exits.
+        file = cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
     raw = ByteReader(file, name)
-    kind = format or suffix_format
-    if kind == "parquet" and (compressed or raw.head.startswith(_GZIP_MAGIC)):
-        raise DataError(f"{name}: gzipped parquet is not supported: decompress it and pass the .parquet file")
-    content, notes = _decompressed(raw, compressed, stack)
-    _reject_foreign(content, kind)
-    if kind is None:
-        raise DataError(
-            f"{name}: the name does not tell the format: known are {', '.join(SUFFIXES)} (csv, tsv and jsonl"
-            f" also with .gz); pass --format {'|'.join(known)} for other names"
-        )
-    return Source(name, kind, file, raw, content, notes)
-
-
-def _is_plain(name: str) -> bool:
-    return Path(name.lower().removesuffix(".gz")).suffix in (".txt", ".text", ".log")
+    compressed = raw.head.startswith(_GZIP_MAGIC)
+    named = str(source).lower().endswith(".gz")
+    if named and raw.head and not compressed:
+        raise DataError(f"{name}: is not gzip data despite its name: remove the .gz")
+    if not compressed:
+        return Source(name, file, raw, raw, compressed, ())
+    unzipped = stack.enter_context(gzip.GzipFile(fileobj=raw, mode="rb"))
+    content = ByteReader(cast(BinaryIO, unzipped), name)
+    return Source(name, file, raw, content, compressed, () if named else (f"{name}: gzip data, decompressed",))
 
 
 def _open_file(name: str) -> BinaryIO:
@@ -184,24 +180,3 @@ def _open_file(name: str) -> BinaryIO:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{name!r} cannot be opened: {reason}: check the path") from error
-
-
-def _decompressed(raw: ByteReader, compressed: bool, stack: ExitStack) -> tuple[ByteReader, tuple[str, ...]]:
-    if not raw.head.startswith(_GZIP_MAGIC):
-        if compressed and raw.head:
-            raise DataError(f"{raw.name}: is not gzip data despite its name: remove the .gz")
-        return raw, ()
-    unzipped = stack.enter_context(gzip.GzipFile(fileobj=raw, mode="rb"))
-    content = ByteReader(cast(BinaryIO, unzipped), raw.name)
-    return content, () if compressed else (f"{raw.name}: gzip data, decompressed",)
-
-
-def _reject_foreign(content: ByteReader, kind: str | None) -> None:
-    for magic, what, advice in _FOREIGN:
-        if content.head.startswith(magic):
-            raise DataError(f"{content.name}: looks like {what}: {advice}")
-    is_parquet = content.head.startswith(_PARQUET_MAGIC)
-    if is_parquet and kind != "parquet":
-        raise DataError(f"{content.name}: looks like a parquet file: pass --format parquet")
-    if kind == "parquet" and content.head and not is_parquet:
-        raise DataError(f"{content.name}: is not a parquet file: check it, or pass its --format")

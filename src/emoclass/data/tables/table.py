@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoclass.data.columns.choosing import SAMPLE_ROWS, Columns, choose_columns
 from emoclass.data.tables.records import Record, RecordReader
+from emoclass.data.tables.row_errors import RowErrors
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
@@ -64,11 +65,14 @@ class Table:
         )
 
 
-def read_table(reader: RecordReader, *, on_rows: Callable[[int], None] = lambda rows: None) -> Table:
+def read_table(
+    reader: RecordReader, *, errors: RowErrors | None = None, on_rows: Callable[[int], None] = lambda rows: None
+) -> Table:
     """Read all records of an input and close it.
 
     Args:
         reader: The opened input.
+        errors: What the reader gives the errors of rows to.
         on_rows: Called with the number of rows just read.
 
     Raises:
@@ -79,6 +83,8 @@ def read_table(reader: RecordReader, *, on_rows: Callable[[int], None] = lambda 
 
     with reader:
         columns, lines = _collect(reader, on_rows)
+        if errors is not None:
+            errors.check()
         if not lines:
             raise DataError(f"{reader.name}: {NO_ROWS}")
         return Table(
@@ -89,7 +95,7 @@ def read_table(reader: RecordReader, *, on_rows: Callable[[int], None] = lambda 
             encoding=reader.encoding,
             sha256=reader.sha256(),
             schema=reader.schema,
-            notes=tuple(reader.notes),
+            notes=(*reader.notes, *(() if errors is None else errors.notes())),
         )
 
 

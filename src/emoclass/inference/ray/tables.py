@@ -90,7 +90,7 @@ def _opened(files: TableFiles, path: str, options: DataOptions) -> Iterator[Reco
     reading = replace(options, format=files.format)
     with (
         _file(files, path) as file,
-        reading.open(path, stdin=file, replace_invalid=True, absent=ABSENT) as reader,
+        reading.open(path, stdin=file, prediction=True) as reader,
     ):
         yield reader
 

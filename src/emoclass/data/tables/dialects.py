@@ -1,0 +1,257 @@
+"""Decide how a delimited text is written: separator, quotes, header.
+
+The decision is made by the first part of an input. A strict reader follows, so that a later row of another kind is an
+error, never other rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
+
+# The csv module has one limit per process, so it is only ever raised. Without a limit, a quote that never closes would
+# read the rest of the input into memory.
+_FIELD_LIMIT = 1 << 28
+# Halves of surrogate pairs, which no text has, stand for characters that the csv module would take for syntax.
+_QUOTE, _BACKSLASH, _RETURN = "\udc22", "\udc5c", "\udc0d"
+_PROTECTED = {_QUOTE: '"', _BACKSLASH: "\\", _RETURN: "\r"}
+_ESCAPED = re.compile(r'\\(["\\])')
+_LONE_RETURN = re.compile(r"\r(?!\n?\Z)")
+_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
+_VALUE_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How rows are written.
+
+    Attributes:
+        delimiter: The separator of fields.
+        quoting: As in ``ReadOptions``.
+        skip_space: Whether a space after a separator is not part of the field, as in ``joy, "well, yes"``.
+    """
+
+    delimiter: str
+    quoting: str = "double"
+    skip_space: bool = False
+
+    def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        """Return a strict reader of protected lines; see ``protect`` and ``restore``.
+
+        Raises:
+            TypeError: The delimiter cannot be used.
+            ValueError: Likewise.
+        """
+        csv.field_size_limit(max(csv.field_size_limit(), _FIELD_LIMIT))
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            quotechar="'" if self.quoting == "single" else '"',
+            quoting=csv.QUOTE_NONE if self.quoting == "none" else csv.QUOTE_MINIMAL,
+            skipinitialspace=self.skip_space,
+            strict=True,
+        )
+
+    def protect(self, line: str) -> str:
+        """Replace what the csv module would take for syntax: escaped quotes, carriage returns inside a line."""
+        place = line.find("\r")
+        if 0 <= place < len(line) - 1 - line.endswith("\n"):
+            line = _LONE_RETURN.sub(_RETURN, line)
+        if self.quoting == "backslash" and "\\" in line:
+            line = _ESCAPED.sub(lambda match: _QUOTE if match[1] == '"' else _BACKSLASH, line)
+        return line
+
+    def has_bare_return(self, line: str) -> bool:
+        """Return whether a carriage return stands inside a line, but not inside quotes."""
+        if _LONE_RETURN.search(line) is None:
+            return False
+        try:
+            list(self.reader([line]))
+        except csv.Error as error:
+            return "new-line" in str(error)
+        return False
+
+
+def restore(fields: list[str]) -> list[str]:
+    """Undo ``Dialect.protect`` in fields."""
+    if all(character not in field for field in fields for character in _PROTECTED):
+        return fields
+    table = str.maketrans(_PROTECTED)
+    return [field.translate(table) for field in fields]
+
+
+class KnownValues:
+    """Values that columns repeat, such as labels, and columns of numbers: how rows are told from lines of a text."""
+
+    def __init__(self, rows: Iterable[Sequence[str]] = ()) -> None:
+        self._values: list[Counter[str]] = []
+        self._numeric: list[int] = []
+        self._rows = 0
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: Sequence[str]) -> None:
+        """Learn from a row."""
+        if not self._values:
+            self._values = [Counter() for _ in row]
+            self._numeric = [0] * len(row)
+        if len(row) != len(self._values) or self._rows >= 1000:
+            return
+        self._rows += 1
+        for column, value in enumerate(row):
+            if len(value) <= _VALUE_CHARACTERS:
+                self._values[column][value] += 1
+                self._numeric[column] += _NUMBER.fullmatch(value) is not None
+
+    def swallowed(self, lines: Sequence[str], delimiter: str) -> bool:
+        """Return whether the lines of one row look like rows of their own, which a quote has joined.
+
+        Split at every separator, each must have the fields of a row, and most must have a known value in a field that
+        does not belong to the row anyway: those before the quote in its first line, those behind it in the last one.
+        """
+        split = [line.rstrip("\r\n").split(delimiter) for line in lines]
+        width = len(self._values)
+        if width < 2 or any(len(fields) != width for fields in split):
+            return False
+        opening = next((number for number, field in enumerate(split[0]) if field.lstrip().startswith('"')), width)
+        evidence = [[*fields[:opening], "", *fields[opening + 1 :]] for fields in split]
+        evidence[0][:opening] = [""] * opening
+        evidence[-1][opening:] = [""] * (width - opening)
+        telling = [fields for fields in evidence if any(field.strip() for field in fields)]
+        return 2 * sum(map(self._match, telling)) > len(telling) > 0
+
+    def _match(self, fields: Sequence[str]) -> bool:
+        return any(
+            bool(value.strip())
+            and (
+                self._values[column][value] > 1
+                or (self._numeric[column] == self._rows > 1 and _NUMBER.fullmatch(value) is not None)
+            )
+            for column, value in enumerate(fields)
+        )
+
+
+@dataclass(frozen=True)
+class Sniffed:
+    """What the first part of a delimited text shows.
+
+    Attributes:
+        dialect: How rows are written.
+        rows: Its rows without blank ones, the header included; without those that span lines if quotes are broken.
+        literal: Whether quotes are read as characters because no other reading gives every line the same fields.
+    """
+
+    dialect: Dialect
+    rows: list[list[str]]
+    literal: bool = False
+
+    @property
+    def width(self) -> int:
+        """Number of fields that nearly all rows below the first have; 0 if there is no such number."""
+        widths = Counter(map(len, self.rows[1:]))
+        width, rows = widths.most_common(1)[0] if widths else (0, 0)
+        return width if rows * 10 >= 9 * len(self.rows[1:]) else 0
+
+
+def sniff(
+    lines: Sequence[str], *, default: str = ",", delimiter: str | None = None, quoting: str | None = None, whole: bool
+) -> Sniffed:
+    """Decide how lines are written.
+
+    Args:
+        lines: The first lines of a text, with their ends.
+        default: The separator if nothing speaks for another one.
+        delimiter: The separator, if it is known.
+        quoting: As in ``ReadOptions``, if it is known.
+        whole: Whether these are all lines: a quote that is open at the end is then broken.
+    """
+    first = next((line for line in lines if line.strip()), "")
+    delimiters = [delimiter] if delimiter else [each for each in DELIMITERS if each in first]
+    if default not in delimiters and not delimiter:
+        delimiters.append(default)
+    readings = [_best_quoting(lines, each, quoting, whole) for each in delimiters]
+    return max(readings, key=lambda reading: (*_score(reading, lines), reading.dialect.delimiter == default))
+
+
+def _score(reading: Sniffed, lines: Sequence[str]) -> tuple[bool, bool, bool, bool]:
+    """Return how well a separator fits: several fields, the same in all rows, not a mark of prose, in the header."""
+    widths = Counter(map(len, reading.rows[1:] or reading.rows))
+    width, same = widths.most_common(1)[0] if widths else (0, 0)
+    delimiter = reading.dialect.delimiter
+    count = sum(line.count(delimiter) for line in lines)
+    prose = 2 * sum(line.count(f"{delimiter} ") for line in lines) > count
+    header = bool(reading.rows) and len(reading.rows[0]) == width
+    return width > 1, same == sum(widths.values()), not prose, header
+
+
+def _best_quoting(lines: Sequence[str], delimiter: str, quoting: str | None, whole: bool) -> Sniffed:
+    """Return the first reading in which all rows have the fields of the header, else the usual one."""
+    usual = None
+    for dialect in _dialects(lines, delimiter, quoting):
+        reading, fits = _read(lines, dialect, whole)
+        if fits:
+            return replace(reading, literal=dialect.quoting == "none" != quoting)
+        usual = usual or reading
+    return usual or Sniffed(Dialect(delimiter), [])
+
+
+def _dialects(lines: Sequence[str], delimiter: str, quoting: str | None) -> Iterator[Dialect]:
+    """Yield what the lines may be written in, the most common first."""
+    usual = Dialect(delimiter, quoting or "double")
+    if quoting is None and _is_single_quoted(lines, delimiter):
+        yield replace(usual, quoting="single")
+    yield usual
+    if usual.quoting == "double" and any(f'{delimiter} "' in line for line in lines):
+        yield replace(usual, skip_space=True)
+    if quoting is None and any('\\"' in line for line in lines):
+        yield replace(usual, quoting="backslash")
+    if quoting is None and any('"' in line for line in lines):
+        yield replace(usual, quoting="none")
+
+
+def _is_single_quoted(lines: Sequence[str], delimiter: str) -> bool:
+    """Return whether all lines have an apostrophe at a border of the line and at one of a field."""
+    stripped = [line.strip("\r\n") for line in lines if line.strip()]
+    return all(
+        (line[0] == "'" or line[-1] == "'") and (f"'{delimiter}" in line or f"{delimiter}'" in line)
+        for line in stripped
+    )
+
+
+def _read(lines: Sequence[str], dialect: Dialect, whole: bool) -> tuple[Sniffed, bool]:
+    """Return the rows in a dialect, and whether all have the fields of the header and no quote is broken."""
+    rows: list[list[str]] = []
+    spans: list[list[str]] = []
+    fits = True
+    taken: list[str] = []
+
+    def protected() -> Iterator[str]:
+        for line in lines:
+            taken.append(line)
+            yield dialect.protect(line)
+
+    reader = dialect.reader(protected())
+    while True:
+        taken.clear()
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            cut = not whole and "end of data" in str(error)
+            fits = fits and cut
+            if len(taken) > 1:
+                spans.append(list(taken))
+            continue
+        if fields is None:
+            break
+        if len(taken) > 1:
+            spans.append(list(taken))
+        if len(fields) > 1 or (fields and fields[0].strip()):
+            rows.append(restore(fields))
+    known = KnownValues(rows[1:])
+    swallowed = any(known.swallowed(span, dialect.delimiter) for span in spans)
+    return Sniffed(dialect, rows), fits and len(set(map(len, rows))) <= 1 and not swallowed
