@@ -161,7 +161,7 @@ def test_formats_destinations_and_errors(emoclass: Callable[..., subprocess.Pope
     ]  # fmt: skip
     assert by_id(tmp_path / "none")[0].names == ["id", "text", "label", "confidence"]
     bad, *refused = told[-4:]
-    assert bad.startswith("DataError: ")
+    assert bad.startswith(("DataError: ", "RowError: "))
     assert "b.jsonl" in bad
     assert "line 2" in bad
     assert [message.split(":")[0] for message in refused] == ["ConfigError", "DeviceError", "ConfigError"]

@@ -165,7 +165,7 @@ class DelimitedRows:
         separator = DELIMITERS.get(self.delimiter, repr(self.delimiter))
         expected = len(self.columns)
         if any("\r" in field for field in fields):
-            advice = "remove the carriage return inside the line"
+            advice = 'the line has a carriage return inside, which ends no row: put the text around it in "quotes"'
         elif len(fields) > expected and not any(field.strip() for field in fields[expected:]):
             advice = f"remove the {separator} at its end"
         elif len(fields) > expected:
@@ -190,17 +190,23 @@ class _Lines:
         self.protected = False
         self.protect: Callable[[str], str] = str
 
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        line = self._ahead.pop() if self._ahead else next(self._source)
-        self.number += 1
-        self.row.append(line)
-        safe = self.protect(line)
-        if safe is not line:
-            self.protected = True
-        return safe
+    def __iter__(self) -> Iterator[str]:
+        # Called for every line of the input: names are looked up once.
+        source, ahead, row, protect = self._source, self._ahead, self.row, self.protect
+        while True:
+            if ahead:
+                line = ahead.pop()
+            elif (following := next(source, None)) is not None:
+                line = following
+            else:
+                return
+            self.number += 1
+            row.append(line)
+            if "\r" in line or "\\" in line:
+                safe = protect(line)
+                self.protected = self.protected or safe is not line
+                line = safe
+            yield line
 
     def begin_row(self) -> None:
         """Forget the lines of the row before."""
