@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from emoclass.data.columns.choosing import Columns
+from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.records import RecordReader, open_records
-from emoclass.data.tables.split_directories import SPLITS, split_paths
+from emoclass.data.tables.split_directories import SPLITS, SplitFiles, split_paths
 from emoclass.data.tables.table import Table, read_table
 
 
@@ -37,13 +38,24 @@ class DataOptions:
         """Open one table; further options are those of ``open_records``."""
         return open_records(source, format=self.format, encoding=self.encoding, delimiter=self.delimiter, **more)
 
+    def open_split(self, files: SplitFiles) -> RecordReader | JoinedReader:
+        """Open the file of a split, or its shards as one table."""
+        if len(files.paths) == 1:
+            reader = self.open(files.paths[0])
+            reader.notes[:0] = files.notes
+            return reader
+        joined = JoinedReader(files.name, files.paths, self.open)
+        joined.notes[:0] = files.notes
+        return joined
+
     def read(self, source: str | Path) -> Table:
         """Read one table."""
         return read_table(self.open(source), on_rows=self.on_rows)
 
     def read_splits(self, source: str | Path, only: tuple[str, ...] = SPLITS) -> dict[str, Table]:
-        """Read a file as ``{"all": table}``, or the given splits of a split directory by name."""
-        return {part: self.read(path) for part, path in split_paths(source, only).items()}
+        """Read a file as ``{"all": table}``, or the given splits of a directory by name; see ``split_paths``."""
+        splits = split_paths(source, only)
+        return {split: read_table(self.open_split(files), on_rows=self.on_rows) for split, files in splits.items()}
 
     def choose_columns(self, table: Table) -> Columns:
         """Choose the text and the label column of a table."""

@@ -18,7 +18,9 @@ from emoclass.data.columns.choosing import SAMPLE_ROWS, Columns, choose_columns
 from emoclass.data.columns.naming import located
 from emoclass.data.similarity.folding import HashSet, hashes_of
 from emoclass.data.tables.formats import STDIN
+from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.records import Record
+from emoclass.data.tables.split_directories import SplitFiles
 from emoclass.data.tables.table import NO_ROWS
 from emoclass.errors import DataError
 
@@ -38,7 +40,7 @@ class LabelledReader:
     pipe only the first rows are sampled.
 
     Args:
-        source: A file, or ``-`` for standard input.
+        source: A file, ``-`` for standard input, or the files of a split.
         options: Options of reading.
 
     Attributes:
@@ -51,9 +53,10 @@ class LabelledReader:
             iterating.
     """
 
-    def __init__(self, source: str | Path, options: DataOptions) -> None:
-        self._source, self._options = source, options
-        self._reader = options.open(source)
+    def __init__(self, source: str | Path | SplitFiles, options: DataOptions) -> None:
+        self._files = source if isinstance(source, SplitFiles) else SplitFiles(str(source), (source,))
+        self._options = options
+        self._reader = options.open_split(self._files)
         self._ahead: list[Record] = []
         self._removed: Counter[str] = Counter()
         self._known = HashSet()
@@ -121,7 +124,8 @@ class LabelledReader:
         try:
             return cell_text(_value(record, self._text)), cell_label(_value(record, self._label))
         except DataError as error:
-            raise DataError(f"{self.name}: {located(record.number, record.line)}: {error}") from error
+            files = self._reader.files if isinstance(self._reader, JoinedReader) else ()
+            raise DataError(f"{self.name}: {located(record.number, record.line, files)}: {error}") from error
 
     def _choose_columns(self) -> tuple[Columns, list[str]]:
         """Return the chosen columns and the names of all."""
@@ -154,11 +158,11 @@ class LabelledReader:
 
     def _sample(self) -> tuple[list[str], list[Record]]:
         """Return all names, and records sampled from a whole file or from the start of a pipe."""
-        if str(self._source) == STDIN or not Path(self._source).is_file():
+        if any(str(path) == STDIN or not Path(path).is_file() for path in self._files.paths):
             self._look_ahead(SAMPLE_ROWS)
             return list(self._reader.columns), self._ahead
         sample, step = list[Record](), 1
-        with self._options.open(self._source) as again:
+        with self._options.open_split(self._files) as again:
             for record in again:
                 if (record.number - 1) % step == 0:
                     sample.append(record)

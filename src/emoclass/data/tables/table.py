@@ -7,6 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from emoclass.data.columns.choosing import SAMPLE_ROWS, Columns, choose_columns
+from emoclass.data.columns.naming import FileRows, located
+from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.records import Record, RecordReader
 from emoclass.errors import DataError
 
@@ -36,6 +38,7 @@ class Table:
         sha256: Hex digest of the stored bytes.
         schema: The ``pyarrow.Schema`` of parquet; ``None`` for other formats.
         notes: What was recognized without an option.
+        files: Where the rows of each file start, if the table was read from several.
     """
 
     name: str
@@ -46,6 +49,11 @@ class Table:
     sha256: str = ""
     schema: Any = None
     notes: tuple[str, ...] = ()
+    files: tuple[FileRows, ...] = ()
+
+    def located(self, row: int) -> str:
+        """Return the name of a 1-based data row for messages."""
+        return located(row, int(self.lines[row - 1]), self.files)
 
     def choose_columns(self, *, text_column: str | None = None, label_column: str | None = None) -> Columns:
         """Choose the text and the label column; see ``emoclass.data.columns.choosing.choose_columns``.
@@ -64,7 +72,7 @@ class Table:
         )
 
 
-def read_table(reader: RecordReader, *, on_rows: Callable[[int], None] = lambda rows: None) -> Table:
+def read_table(reader: RecordReader | JoinedReader, *, on_rows: Callable[[int], None] = lambda rows: None) -> Table:
     """Read all records of an input and close it.
 
     Args:
@@ -90,10 +98,13 @@ def read_table(reader: RecordReader, *, on_rows: Callable[[int], None] = lambda 
             sha256=reader.sha256(),
             schema=reader.schema,
             notes=tuple(reader.notes),
+            files=tuple(reader.files) if isinstance(reader, JoinedReader) else (),
         )
 
 
-def _collect(reader: RecordReader, on_rows: Callable[[int], None]) -> "tuple[list[list[object]], array[int]]":
+def _collect(
+    reader: RecordReader | JoinedReader, on_rows: Callable[[int], None]
+) -> "tuple[list[list[object]], array[int]]":
     """Transpose records to columns batch by batch, so that no row outlives its batch."""
     columns: list[list[object]] = []
     lines = array("q")
