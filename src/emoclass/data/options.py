@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +39,15 @@ class DataOptions:
         """Open one table; further options are those of ``open_records``."""
         return open_records(source, format=self.format, encoding=self.encoding, delimiter=self.delimiter, **more)
 
-    def open_split(self, files: SplitFiles) -> RecordReader | JoinedReader:
-        """Open the file of a split, or its shards as one table."""
+    def open_split(self, files: SplitFiles, **more: Any) -> RecordReader | JoinedReader:
+        """Open the file of a split, or its shards as one table; further options are those of ``open_records``."""
+        reader: RecordReader | JoinedReader
         if len(files.paths) == 1:
-            reader = self.open(files.paths[0])
-            reader.notes[:0] = files.notes
-            return reader
-        joined = JoinedReader(files.name, files.paths, self.open)
-        joined.notes[:0] = files.notes
-        return joined
+            reader = self.open(files.paths[0], **more)
+        else:
+            reader = JoinedReader(files.name, files.paths, partial(self.open, **more))
+        reader.notes[:0] = files.notes
+        return reader
 
     def read(self, source: str | Path) -> Table:
         """Read one table."""

@@ -131,11 +131,10 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
     """
     import numpy as np
 
-    frame = table.frame
-    texts = frame[columns.text].tolist()
+    texts, labels = table.frame[columns.text].tolist(), table.labels(columns)
     sieve = _Sieve(keep_duplicates=keep_duplicates)
     try:
-        sieve.run(texts, frame[columns.label].tolist())
+        sieve.run(texts, labels)
     except DataError as error:
         raise DataError(f"{table.name}: {table.located(sieve.row)}: {error}") from error
     if not sieve.rows:

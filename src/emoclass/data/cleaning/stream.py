@@ -15,8 +15,10 @@ import numpy as np
 from emoclass.data.cleaning.cleaning import BLOCK_ROWS, REASONS, Block, nothing_left, removal_reason
 from emoclass.data.columns.cells import cell_label, cell_text
 from emoclass.data.columns.choosing import SAMPLE_ROWS, Columns, choose_columns
+from emoclass.data.columns.class_names import name_of
 from emoclass.data.columns.naming import located
 from emoclass.data.similarity.folding import HashSet, hashes_of
+from emoclass.data.tables.features import class_names
 from emoclass.data.tables.formats import STDIN
 from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.records import Record
@@ -122,7 +124,8 @@ class LabelledReader:
 
     def _cells(self, record: Record) -> tuple[str | None, str | None]:
         try:
-            return cell_text(_value(record, self._text)), cell_label(_value(record, self._label))
+            label = name_of(_value(record, self._label), self._columns.class_names)
+            return cell_text(_value(record, self._text)), cell_label(label)
         except DataError as error:
             files = self._reader.files if isinstance(self._reader, JoinedReader) else ()
             raise DataError(f"{self.name}: {located(record.number, record.line, files)}: {error}") from error
@@ -141,13 +144,15 @@ class LabelledReader:
         return self._choose(names, sample), names
 
     def _choose(self, names: list[str], records: list[Record] | None) -> Columns:
+        known = class_names(self._reader.schema)
+
         def sample(column: str) -> Iterable[object]:
             if records is None:
                 raise DataError(f"{self.name}: no sample of {column!r}")
             position = names.index(column)
-            return [_value(record, position) for record in records]
+            return [name_of(_value(record, position), known.get(column, ()), strict=False) for record in records]
 
-        return choose_columns(
+        chosen = choose_columns(
             self.name,
             names,
             sample,
@@ -155,6 +160,7 @@ class LabelledReader:
             label_column=self._options.label_column,
             has_header_line=self._reader.format in ("csv", "tsv"),
         )
+        return chosen.with_class_names(self.name, known)
 
     def _sample(self) -> tuple[list[str], list[Record]]:
         """Return all names, and records sampled from a whole file or from the start of a pipe."""

@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import Any
 
 from emoclass.data.columns.naming import FileRows, listed
+from emoclass.data.tables.features import class_names
 from emoclass.data.tables.records import Record, RecordReader
-from emoclass.errors import DataError
+from emoclass.errors import DataError, one_line
 
 
 class JoinedReader:
@@ -36,16 +37,14 @@ class JoinedReader:
         self.files: list[FileRows] = []
         self.notes: list[str] = []
         self.columns: list[str] = []
-        schemas, totals = list[Any](), list[int | None]()
+        self.schema: Any = None
+        totals = list[int | None]()
         for path in paths:
             with open(path) as reader:
                 self._check(reader)
                 self._note(reader)
-                schemas.append(reader.schema)
                 totals.append(reader.total_rows)
         self.format, self.encoding, self.delimiter = reader.format, reader.encoding, reader.delimiter
-        # Types that differ are inferred from all values when they are written.
-        self.schema = schemas[0] if all(schema == schemas[0] for schema in schemas) else None
         known = [total for total in totals if total is not None]
         self.total_rows = sum(known) if len(known) == len(totals) else None
         self._current: RecordReader | None = None
@@ -97,6 +96,27 @@ class JoinedReader:
                 f"{reader.name}: has the columns {listed(reader.columns)}, the first file of {self.name} has"
                 f" {listed(self.columns)}: give all the same, or pass one file"
             )
+
+        if reader.schema is not None:
+            self.schema = reader.schema if self.schema is None else self._unified(reader)
+
+    def _unified(self, reader: RecordReader) -> Any:
+        """Return a schema for the files so far and another one, with the metadata of the first."""
+        import pyarrow as pa
+
+        if class_names(reader.schema) != class_names(self.schema):
+            raise DataError(
+                f"{reader.name}: has other class names in its metadata than the first file of {self.name}: get files of"
+                " one data set"
+            )
+        try:
+            schema = pa.unify_schemas([self.schema, reader.schema], promote_options="permissive")
+        except pa.ArrowException as error:
+            raise DataError(
+                f"{reader.name}: has other types than the first file of {self.name}: {one_line(error)}: get files of"
+                " one data set"
+            ) from error
+        return schema.with_metadata(self.schema.metadata)
 
     def _note(self, reader: RecordReader) -> None:
         """Keep what was recognized in the first file, and in others only what was not in that one."""
