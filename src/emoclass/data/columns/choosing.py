@@ -1,5 +1,6 @@
 """Choose the text and the label column: by option, by name, or by content."""
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -122,7 +123,7 @@ class _Chooser:
             return label
         self._notes.append(
             f"{self.name}: column {quoted(names[0])} names the classes of {quoted(label)} and is taken as the label;"
-            f" --label-column {label} takes the numbers"
+            f" --label-column {shlex.quote(label)} takes the numbers"
         )
         return names[0]
 
