@@ -78,8 +78,23 @@ def test_the_only_data_set_below_is_read_with_a_note(folder):
 def test_several_data_sets_are_named(folder, error_of):
     path = folder("raw/train.csv", "simplified/train.csv", "simplified/test.csv", "scripts/a.py")
     message = error_of(find_splits, path)
-    assert f"pass one of {path}/raw, {path}/simplified" in message
+    assert f"several data sets could be meant: pass one of {path}/raw, {path}/simplified" in message
     assert found(path / "raw") == {"train": ["train.csv"]}
+
+
+def test_a_part_of_a_name_does_not_count_beside_the_splits_of_a_folder(folder, error_of):
+    path = folder("data/train.csv", "results/train_scores.csv")
+    assert found(path) == {"train": ["data/train.csv"]}
+    message = error_of(find_splits, folder("train_log.csv"))
+    assert f"pass one of {path}/data, {path}/train_log.csv" in message
+
+
+def test_one_of_several_shards_is_read_with_a_note(folder):
+    path = folder("train-00000-of-00002.csv", "train-00001-of-00002.csv", "test-00000-of-00001.csv")
+    table = DataOptions().read_splits(path / "train-00000-of-00002.csv")["all"]
+    assert len(table.frame) == 1
+    assert f"one of 2 files of a table; pass {path} to read all" in table.notes[0]
+    assert DataOptions().read_splits(path / "test-00000-of-00001.csv")["all"].notes == ()
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ _NUMBERED = re.compile(r"(?P<stem>.*?)(?:^|[-_.])(?P<number>\d+)(?:[-_]of[-_](?P
 _LONG_NUMBER = re.compile(r"0\d{3,}|\d{5,}")
 _SHOWN_MISSING = 5
 
+KEEP_ONE = "keep one of them, or join them"
+
 
 class Shard(NamedTuple):
     """The place of a file among the shards of a table.
@@ -109,7 +111,7 @@ def _common_start(names: Sequence[str]) -> str:
 def _require_one_table(ordered: Sequence[Path], shards: Mapping[Path, Shard | None], *, where: str, split: str) -> None:
     for other, path in pairwise(ordered):
         if not _continues(shards[path], shards[other]) or format_of(path.name)[0] != format_of(other.name)[0]:
-            raise DataError(f"{where}: both {other.name} and {path.name} could be the {split} set: keep one of them")
+            raise DataError(f"{where}: both {other.name} and {path.name} could be the {split} set: {KEEP_ONE}")
 
 
 def _continues(shard: Shard | None, before: Shard | None) -> bool:

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from emoclass.data.tables.formats import SUFFIXES, format_of
-from emoclass.data.tables.shards import in_order, loose_split_of, pattern_of, split_of
+from emoclass.data.tables.shards import KEEP_ONE, in_order, loose_split_of, pattern_of, shard_of, split_of
 from emoclass.errors import DataError
 
 SPLITS = ("train", "val", "test")
@@ -48,21 +48,7 @@ def find_splits(directory: str | Path) -> dict[str, SplitFiles]:
     Raises:
         DataError: The directory cannot be read, shards are missing, or several files or folders could be meant.
     """
-    root = Path(directory)
-    try:
-        home = _Home(root)
-    except OSError as error:
-        raise DataError(f"{directory}: cannot be read as a directory: {error.strerror or error}") from error
-    notes: tuple[str, ...] = ()
-    if not home.has_splits:
-        below = list(_homes_below(root, _DEPTH))
-        if len(below) > 1:
-            names = _listed([str(each.path) for each in below])
-            raise DataError(f"{directory}: holds several data sets, each with splits of its own: pass one of {names}")
-        if below:
-            (home,) = below
-            if home.path.name != "data":
-                notes = (f"{directory}: the only splits are those of {home.path}, which are read",)
+    home, notes = _find_home(Path(directory))
     found = home.splits()
     return {split: replace(found[split], notes=(*notes, *found[split].notes)) for split in SPLITS if split in found}
 
@@ -78,11 +64,29 @@ def split_paths(source: str | Path, only: tuple[str, ...] = SPLITS) -> dict[str,
         DataError: The directory lacks the first split, or several files could be meant; see ``find_splits``.
     """
     if not Path(source).is_dir():
-        return {WHOLE: SplitFiles(str(source), (source,))}
+        return {WHOLE: SplitFiles(str(source), (source,), _other_shards(Path(source)))}
     found = find_splits(source)
     if only[0] not in found:
         raise DataError(_advice(Path(source), only[0]))
     return {split: files for split, files in found.items() if split in only}
+
+
+def _find_home(directory: Path) -> tuple["_Home", tuple[str, ...]]:
+    """Return the directory, or the only one below it, that holds splits, and what to say about that."""
+    try:
+        home = _Home(directory)
+    except OSError as error:
+        raise DataError(f"{directory}: cannot be read as a directory: {error.strerror or error}") from error
+    below = [] if home.is_named else list(_homes_below(directory, _DEPTH))
+    below = [each for each in below if each.is_named] or ([] if home.has_splits else below)
+    places = [str(each.path) for each in below] + home.loose_names()
+    if len(places) > 1 and below:
+        raise DataError(f"{directory}: several data sets could be meant: pass one of {_listed(places)}")
+    if not below:
+        return home, ()
+    (only,) = below
+    notes = (f"{directory}: the only splits are those of {only.path}, which are read",)
+    return only, () if only.path.name == "data" else notes
 
 
 class _Home:
@@ -112,9 +116,18 @@ class _Home:
                     self._loose[loose].append(entry)
 
     @property
-    def has_splits(self) -> bool:
+    def is_named(self) -> bool:
         """Return whether a file or folder is named like a split."""
-        return bool(self._named or self._in_folders or self._loose)
+        return bool(self._named or self._in_folders)
+
+    @property
+    def has_splits(self) -> bool:
+        """Return whether a file or folder is named like a split, or a file has its word in the name."""
+        return self.is_named or bool(self._loose)
+
+    def loose_names(self) -> list[str]:
+        """Return the paths of the files that only have the word of a split in their names."""
+        return [str(path) for paths in self._loose.values() for path in paths]
 
     def splits(self) -> dict[str, SplitFiles]:
         """Return the files of each split.
@@ -130,7 +143,7 @@ class _Home:
         places = [path.name for path in self._named[split][:1]] + [f"{path.name}/" for path in folders]
         if len(places) > 1:
             both = " and ".join(places[:2])
-            raise DataError(f"{self.path}: both {both} could be the {split} set: keep one of them")
+            raise DataError(f"{self.path}: both {both} could be the {split} set: {KEEP_ONE}")
         if folders:
             (folder,) = folders
             return _joined(in_order(self._in_folders[split], where=str(folder), split=split, long_number=False))
@@ -140,6 +153,13 @@ class _Home:
             return replace(files, notes=(*files.notes, *unread))
         files = _joined(in_order(self._loose[split], where=str(self.path), split=split))
         return replace(files, notes=(*files.notes, f"{files.name}: taken as the {split} set, by its name"))
+
+
+def _other_shards(path: Path) -> tuple[str, ...]:
+    shard = shard_of(path.name, long_number=True)
+    if split_of(path.name) is None or shard is None or (shard.total or 1) == 1:
+        return ()
+    return (f"{path}: one of {shard.total} files of a table; pass {path.parent} to read all",)
 
 
 def is_table(path: Path) -> bool:
