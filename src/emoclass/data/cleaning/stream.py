@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ import numpy as np
 from emoclass.data.cleaning.cleaning import BLOCK_ROWS, REASONS, Block, nothing_left, removal_reason
 from emoclass.data.columns.cells import cell_label, cell_text
 from emoclass.data.columns.choosing import SAMPLE_ROWS, Columns, choose_columns
-from emoclass.data.columns.class_names import name_of
+from emoclass.data.columns.class_names import are_integers, name_of
 from emoclass.data.columns.naming import located
 from emoclass.data.similarity.folding import HashSet, hashes_of
 from emoclass.data.tables.features import class_names
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Characters after which a block ends before it has all its rows.
 _BLOCK_CHARACTERS = 1 << 24
-# JSON objects that are read ahead to know their keys.
+# Records that are read ahead to know the keys of JSON objects, and whether labels are words.
 _HEAD_RECORDS = 256
 
 
@@ -132,27 +132,34 @@ class LabelledReader:
 
     def _choose_columns(self) -> tuple[Columns, list[str]]:
         """Return the chosen columns and the names of all."""
-        if self._reader.format == "jsonl":
-            self._look_ahead(_HEAD_RECORDS)
+        self._look_ahead(_HEAD_RECORDS)
         names = list(self._reader.columns)
-        try:
-            return self._choose(names, None), names
-        except DataError:  # names are not enough
-            names, sample = self._sample()
+        known = class_names(self._reader.schema)
+        with suppress(DataError):
+            chosen = self._choose(names, known, self._ahead, only_words=True)
+            if not chosen.notes:
+                return chosen.with_class_names(self.name, known), names
+        names, sample = self._sample()
         if not sample:
             raise DataError(f"{self.name}: {NO_ROWS}")
-        return self._choose(names, sample), names
+        return self._choose(names, known, sample).with_class_names(self.name, known), names
 
-    def _choose(self, names: list[str], records: list[Record] | None) -> Columns:
-        known = class_names(self._reader.schema)
+    def _choose(
+        self, names: list[str], known: Mapping[str, Sequence[str]], records: list[Record], *, only_words: bool = False
+    ) -> Columns:
+        """Choose by names, and by records where names are not enough.
+
+        With ``only_words`` these are the first ones: they can only say that a label column does not hold integers.
+        """
 
         def sample(column: str) -> Iterable[object]:
-            if records is None:
-                raise DataError(f"{self.name}: no sample of {column!r}")
             position = names.index(column)
-            return [name_of(_value(record, position), known.get(column, ()), strict=False) for record in records]
+            values = [name_of(_value(record, position), known.get(column, ()), strict=False) for record in records]
+            if only_words and are_integers(values):
+                raise DataError(f"{self.name}: the first rows of {column!r} may be ids")
+            return values
 
-        chosen = choose_columns(
+        return choose_columns(
             self.name,
             names,
             sample,
@@ -160,7 +167,6 @@ class LabelledReader:
             label_column=self._options.label_column,
             has_header_line=self._reader.format in ("csv", "tsv"),
         )
-        return chosen.with_class_names(self.name, known)
 
     def _sample(self) -> tuple[list[str], list[Record]]:
         """Return all names, and records sampled from a whole file or from the start of a pipe."""

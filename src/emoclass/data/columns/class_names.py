@@ -58,10 +58,17 @@ def names_beside(label: str, others: Iterable[str], sample: Callable[[str], Iter
     others = list(others)
     if not others:
         return ()
-    ids = [_label(value) for value in sample(label)]
-    if not all(id_ is None or _INTEGER.fullmatch(id_) for id_ in ids) or len({*ids} - {None}) < 2:
+    cells = list(sample(label))
+    if not are_integers(cells):
         return ()
+    ids = [_label(cell) for cell in cells]
     return tuple(other for other in others if _is_named_by(ids, list(sample(other))))
+
+
+def are_integers(cells: Iterable[object]) -> bool:
+    """Return whether all cells that are not empty are integers."""
+    labels = map(_label, cells)
+    return all(label is None or _INTEGER.fullmatch(label) for label in labels)
 
 
 def without_index(columns: Iterable[str]) -> list[str]:
