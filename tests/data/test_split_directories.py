@@ -89,6 +89,21 @@ def test_a_part_of_a_name_does_not_count_beside_the_splits_of_a_folder(folder, e
     assert f"pass one of {path}/data, {path}/train_log.csv" in message
 
 
+def test_only_the_splits_that_are_needed_must_be_complete(folder, error_of):
+    path = folder("train-00001-of-00002.csv", "test.csv")
+    assert list(split_paths(path, ("test",))) == ["test"]
+    assert "missing" in error_of(split_paths, path)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_shards_without_the_name_of_a_split_are_the_first_that_is_needed(folder, error_of, split):
+    path = folder("0000.csv", "0001.csv", "README.md")
+    ((name, files),) = split_paths(path, (split,)).items()
+    assert (name, [path.name for path in files.paths]) == (split, ["0000.csv", "0001.csv"])
+    assert f"{path}/*.csv: taken as the {split} set" in files.notes
+    assert "0002.csv is missing" in error_of(split_paths, folder("0003.csv"))
+
+
 def test_one_of_several_shards_is_read_with_a_note(folder):
     path = folder("train-00000-of-00002.csv", "train-00001-of-00002.csv", "test-00000-of-00001.csv")
     table = DataOptions().read_splits(path / "train-00000-of-00002.csv")["all"]

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import defaultdict
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -38,8 +38,8 @@ class SplitFiles:
     notes: tuple[str, ...] = ()
 
 
-def find_splits(directory: str | Path) -> dict[str, SplitFiles]:
-    """Return the files of train, val and test in a directory or its only folder with such files, as far as they exist.
+def find_splits(directory: str | Path, only: tuple[str, ...] = SPLITS) -> dict[str, SplitFiles]:
+    """Return the files of the given splits in a directory or its only folder with such files, as far as they exist.
 
     Files are named like their split, ``train.csv``; numbered shards of it, ``train-00000-of-00002.parquet``, are one
     table, as are those in a folder with the name, ``train/0000.parquet``. Where no name is that of a split, the only
@@ -49,8 +49,8 @@ def find_splits(directory: str | Path) -> dict[str, SplitFiles]:
         DataError: The directory cannot be read, shards are missing, or several files or folders could be meant.
     """
     home, notes = _find_home(Path(directory))
-    found = home.splits()
-    return {split: replace(found[split], notes=(*notes, *found[split].notes)) for split in SPLITS if split in found}
+    found = home.splits(only)
+    return {split: replace(files, notes=(*notes, *files.notes)) for split, files in found.items()}
 
 
 def split_paths(source: str | Path, only: tuple[str, ...] = SPLITS) -> dict[str, SplitFiles]:
@@ -58,17 +58,29 @@ def split_paths(source: str | Path, only: tuple[str, ...] = SPLITS) -> dict[str,
 
     Args:
         source: A file, ``-``, or a directory.
-        only: The splits to return of a directory; the first of them must exist.
+        only: The splits to return of a directory; the first of them must exist, and is what shards are whose names say
+            no split.
 
     Raises:
         DataError: The directory lacks the first split, or several files could be meant; see ``find_splits``.
     """
     if not Path(source).is_dir():
         return {WHOLE: SplitFiles(str(source), (source,), _other_shards(Path(source)))}
-    found = find_splits(source)
+    found = find_splits(source, only)
+    if not found and (files := _only_shards(Path(source), only[0])):
+        return {only[0]: files}
     if only[0] not in found:
         raise DataError(_advice(Path(source), only[0]))
-    return {split: files for split, files in found.items() if split in only}
+    return found
+
+
+def _only_shards(directory: Path, split: str) -> SplitFiles | None:
+    """Return the tables of a directory if these are shards whose names say no split."""
+    tables = _tables_in(directory)
+    if len(tables) < 2 or not all(shard_of(path.name, long_number=True) for path in tables):
+        return None
+    files = _joined(in_order(tables, where=str(directory), split=split))
+    return replace(files, notes=(*files.notes, f"{files.name}: taken as the {split} set"))
 
 
 def _find_home(directory: Path) -> tuple["_Home", tuple[str, ...]]:
@@ -77,7 +89,7 @@ def _find_home(directory: Path) -> tuple["_Home", tuple[str, ...]]:
         home = _Home(directory)
     except OSError as error:
         raise DataError(f"{directory}: cannot be read as a directory: {error.strerror or error}") from error
-    below = [] if home.is_named else list(_homes_below(directory, _DEPTH))
+    below = [] if home.is_named else _homes_below(directory)
     below = [each for each in below if each.is_named] or ([] if home.has_splits else below)
     places = [str(each.path) for each in below] + home.loose_names()
     if len(places) > 1 and below:
@@ -98,7 +110,6 @@ class _Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.folders: list[Path] = []
         self._named: defaultdict[str, list[Path]] = defaultdict(list)
         self._loose: defaultdict[str, list[Path]] = defaultdict(list)
         self._in_folders: defaultdict[str, list[Path]] = defaultdict(list)
@@ -107,8 +118,6 @@ class _Home:
             if entry.is_dir():
                 if split is not None and (tables := _tables_in(entry)):
                     self._in_folders[split] += tables
-                else:
-                    self.folders.append(entry)
             elif is_table(entry):
                 if split is not None:
                     self._named[split].append(entry)
@@ -129,14 +138,14 @@ class _Home:
         """Return the paths of the files that only have the word of a split in their names."""
         return [str(path) for paths in self._loose.values() for path in paths]
 
-    def splits(self) -> dict[str, SplitFiles]:
-        """Return the files of each split.
+    def splits(self, only: tuple[str, ...]) -> dict[str, SplitFiles]:
+        """Return the files of the given splits, as far as they exist.
 
         Raises:
             DataError: Several files could be meant, or shards are missing.
         """
-        splits = {*self._named, *self._in_folders, *self._loose}
-        return {split: self._files_of(split) for split in splits}
+        known = {*self._named, *self._in_folders, *self._loose}
+        return {split: self._files_of(split) for split in only if split in known}
 
     def _files_of(self, split: str) -> SplitFiles:
         folders = {path.parent: None for path in self._in_folders[split]}
@@ -179,30 +188,43 @@ def _visible(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if not path.name.startswith((".", "_")))
 
 
-def _tables_in(directory: Path) -> list[Path]:
+def _entries(directory: Path) -> list[Path]:
+    """Return the visible entries of a directory, none if it cannot be read."""
     try:
-        return [path for path in _visible(directory) if is_table(path) and not path.is_dir()]
+        return _visible(directory)
     except OSError:
         return []
 
 
-def _homes_below(directory: Path, depth: int) -> Iterator[_Home]:
-    """Yield the directories that hold splits, without what is below them."""
-    folders = (path for path in _visible(directory) if path.is_dir())
-    for folder in islice(folders, _MOST_FOLDERS):
-        try:
-            home = _Home(folder)
-        except OSError:
-            continue
-        if home.has_splits:
-            yield home
-        elif depth > 1:
-            yield from _homes_below(folder, depth - 1)
+def _tables_in(directory: Path) -> list[Path]:
+    return [path for path in _entries(directory) if is_table(path) and not path.is_dir()]
+
+
+def _folders_below(directory: Path) -> list[Path]:
+    """Return the folders below a directory, not too deep and not too many, those of a level before those below them."""
+    found: list[Path] = []
+    level = [directory]
+    for _ in range(_DEPTH):
+        inner = (path for folder in level for path in _entries(folder) if path.is_dir())
+        level = list(islice(inner, _MOST_FOLDERS - len(found)))
+        found += level
+    return found
+
+
+def _homes_below(directory: Path) -> list[_Home]:
+    """Return the directories below one that hold splits, without those below them."""
+    homes: list[_Home] = []
+    for folder in _folders_below(directory):
+        if not any(home.path in folder.parents for home in homes):
+            with suppress(OSError):
+                home = _Home(folder)
+                homes += [home] if home.has_splits else []
+    return homes
 
 
 def _advice(directory: Path, split: str) -> str:
     """Return the message for a directory without a split: what it has, and a command that works."""
-    files = list(islice(_files_below(directory, _DEPTH), _MOST_FOLDERS))
+    files = [path for folder in (directory, *_folders_below(directory)) for path in _entries(folder) if path.is_file()]
     tables = [path for path in files if is_table(path)]
     texts = [path for path in files if path.suffix.lower() == ".txt" and split_of(path.name)]
     problem = f"{directory}: has no {split} file ({', '.join(SUFFIXES)})"
@@ -231,17 +253,6 @@ def _arguments(files: list[Path], split: str) -> str:
         chosen["val"] = rest[0]
     options = [f"--{each} {shlex.quote(str(chosen[each]))}" for each in ("val", "test") if each in chosen]
     return " ".join([shlex.quote(str(chosen["train"])), *options])
-
-
-def _files_below(directory: Path, depth: int) -> Iterator[Path]:
-    try:
-        entries = _visible(directory)
-    except OSError:
-        return
-    yield from (path for path in entries if not path.is_dir())
-    if depth > 0:
-        for folder in (path for path in entries if path.is_dir()):
-            yield from _files_below(folder, depth - 1)
 
 
 def _size(path: Path) -> int:
