@@ -3,11 +3,13 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from emoclass.data.cleaning.cleaning import clean
+from emoclass.data.cleaning.fixing import fix_table
 from emoclass.data.options import DataOptions
 from emoclass.data.split import writing as split_writing
 from emoclass.data.split.writing import SplitOptions, write_split
@@ -222,3 +224,59 @@ def test_a_split_can_be_moved(write):
     split(write(CSV))
     shutil.move("out", "moved")
     assert list(DataOptions().read_splits("moved")) == ["train", "val", "test"]
+
+
+NAMES = ["sadness", "joy"]
+HUB = {"info": {"features": {"label": {"names": NAMES, "_type": "ClassLabel"}}}}
+
+
+def write_hub(path="data.parquet"):
+    """Write a table of 40 rows with class ids, as the datasets library does."""
+    columns = {"text": [text for text, _, _ in ROWS], "label": [number % 2 for number in range(40)]}
+    pq.write_table(pa.table(columns).replace_schema_metadata({"huggingface": json.dumps(HUB)}), path)
+    return path
+
+
+def test_parquet_splits_keep_ids_and_the_names_in_the_metadata(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    record = split(write_hub())
+    assert record["parts"]["val"]["classes"] == {"joy": 2, "sadness": 2}
+    for part in ("train", "val", "test"):
+        table = pq.read_table(f"out/{part}.parquet")
+        assert table.schema.field("label").type == pa.int64()
+        assert json.loads(table.schema.metadata[b"huggingface"]) == HUB
+        assert set(table["label"].to_pylist()) == {0, 1}
+
+
+@pytest.mark.parametrize("format", ["csv", "tsv", "jsonl"])
+def test_splits_of_other_formats_get_the_names(tmp_path, monkeypatch, format):
+    monkeypatch.chdir(tmp_path)
+    split(write_hub(), format=format)
+    assert set(read_table(f"out/test.{format}").frame["label"]) == {"sadness", "joy"}
+
+
+@pytest.mark.parametrize("index", [None, list(range(100, 140)), [f"row {i}" for i in range(40)]])
+def test_pandas_reads_parquet_splits_with_their_index(tmp_path, monkeypatch, index):
+    monkeypatch.chdir(tmp_path)
+    columns = {"text": [text for text, _, _ in ROWS], "label": [label for _, label, _ in ROWS]}
+    frame = pd.DataFrame(columns, index=index).astype({"label": "category"})
+    frame.to_parquet("data.parquet")
+    split("data.parquet")
+    parts = [pd.read_parquet(f"out/{part}.parquet") for part in ("train", "val", "test")]
+    for part in parts:
+        assert part.columns.tolist() == ["text", "label"]
+        assert part["label"].dtype == "category"
+        if index is None:
+            assert part.index.equals(pd.RangeIndex(len(part)))
+        else:
+            assert part["text"].equals(frame.loc[part.index, "text"])
+
+
+def test_a_fixed_table_keeps_the_metadata(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = read_table(write_hub())
+    data = clean(table, table.choose_columns())
+    fix_table(table, data, "fixed.parquet")
+    assert json.loads(pq.read_schema("fixed.parquet").metadata[b"huggingface"]) == HUB
+    fix_table(table, data, "named.csv")
+    assert set(read_table("named.csv").frame["label"]) == {"sadness", "joy"}

@@ -94,9 +94,8 @@ def test_a_killed_worker_changes_nothing(
     for part in range(8):
         ids = range(part, 16_000, 8)
         columns = {"id": ids, "label": ["x"] * len(ids), "text": [TEXTS[i % len(TEXTS)] for i in ids]}
-        pq.write_table(
-            pa.table({name: list(values) for name, values in columns.items()}), tmp_path / f"in/{part}.parquet"
-        )
+        table = pa.table({name: list(values) for name, values in columns.items()})
+        pq.write_table(table.replace_schema_metadata({"about": "rows"}), tmp_path / f"in/{part}.parquet")
     how = ["--top-k", "2", "--probabilities", "--min-confidence", "0.6", "--precision", "fp32"]
     ray = emoclass("predict", "--engine", "ray", "--input", "in", "--output", "out", "--workers", WORKERS, *how)
     worker = busy_worker(str(tmp_path), ray)
@@ -104,7 +103,9 @@ def test_a_killed_worker_changes_nothing(
     summary = done(ray)
     inputs = [argument for path in sorted((tmp_path / "in").iterdir()) for argument in ("--input", path)]
     local = cli("predict", *inputs, "--output", tmp_path / "local.parquet", *how).stderr
-    assert by_id(tmp_path / "out")[0] == by_id(tmp_path / "local.parquet")[0]
+    schema, expected = by_id(tmp_path / "out")[0], by_id(tmp_path / "local.parquet")[0]
+    assert schema.equals(expected, check_metadata=True)
+    assert schema.metadata == {b"about": b"rows"}
     assert same(by_id(tmp_path / "out")[1], by_id(tmp_path / "local.parquet")[1])
     counts = [line.split(", ")[2:] for line in (summary + local).splitlines() if "16,000 records" in line]
     assert len(counts) == 2

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emoclass.cli import _console as console
+from emoclass.data.columns.naming import place_in
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from emoclass.data.columns.naming import FileRows
     from emoclass.data.inspection.label_noise import Suspect
     from emoclass.data.inspection.results import Inspection, Leak, LengthStats, PartInspection, Repetition
 
@@ -30,9 +32,9 @@ def print_inspection(inspection: Inspection, suspects: dict[str, list[Suspect]] 
             ("Near duplicates with conflicting labels", part.duplicates.near_conflict_examples),
         ):
             if repetitions:
-                console.print_table(out, _repetitions(title, repetitions))
+                console.print_table(out, _repetitions(title, repetitions, part.files))
         if suspects is not None:
-            console.print_table(out, _suspects(suspects[part.part]))
+            console.print_table(out, _suspects(suspects[part.part], part.files))
     for leak in inspection.leaks:
         console.print_table(out, _leak(leak))
     if not inspection.findings:
@@ -60,15 +62,19 @@ def _histogram(stats: LengthStats, unit: str) -> Table:
     return console.table(f"Texts by {unit}", [unit, "", "texts"], rows, text_columns=2)
 
 
-def _repetitions(title: str, repetitions: tuple[Repetition, ...]) -> Table:
+def _repetitions(title: str, repetitions: tuple[Repetition, ...], files: tuple[FileRows, ...]) -> Table:
     rows = [
-        [row, line, label, _short(text)]
+        [row, _line(row, line, files), label, _short(text)]
         for each in repetitions
         for row, line, label, text in zip(
-            each.rows, each.lines or [""] * len(each.rows), each.labels, each.texts, strict=True
+            each.rows, each.lines or [None] * len(each.rows), each.labels, each.texts, strict=True
         )
     ]
     return console.table(title, ["row", "line", "label", "text"], rows, text_columns=4)
+
+
+def _line(row: int, line: int | None, files: tuple[FileRows, ...]) -> object:
+    return place_in(files, row, line) if files else line or ""
 
 
 def _leak(leak: Leak) -> Table:
@@ -81,12 +87,12 @@ def _leak(leak: Leak) -> Table:
     )
 
 
-def _suspects(suspects: list[Suspect]) -> Table:
+def _suspects(suspects: list[Suspect], files: tuple[FileRows, ...]) -> Table:
     return console.table(
         f"{len(suspects)} labels are probably wrong, the most suspicious first (all with --json)",
         ["row", "line", "label", "suggestion", "text"],
         [
-            [each.row, each.line or "", each.label, each.suggestion, _short(each.text)]
+            [each.row, _line(each.row, each.line, files), each.label, each.suggestion, _short(each.text)]
             for each in suspects[:_SHOWN_SUSPECTS]
         ],
         text_columns=5,

@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from emoclass.data.options import DataOptions
 
-DATA_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), '-' for CSV on stdin, or a directory written by split."
+DATA_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), '-' for CSV on stdin, or a directory with a train file."
 _TABLE_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), or '-' for CSV on stdin."
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]

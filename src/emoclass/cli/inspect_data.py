@@ -117,7 +117,8 @@ def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], di
     """Return tables and their kept rows by split, or by path where file names say no split or the same one."""
     from emoclass.cli import _console as console
     from emoclass.data.cleaning.cleaning import clean
-    from emoclass.data.tables.split_directories import WHOLE, split_of
+    from emoclass.data.tables.shards import split_of
+    from emoclass.data.tables.split_directories import WHOLE
 
     read = [
         (split_of(table.name) if split == WHOLE and len(sources) > 1 else split, table)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from emoclass.data.columns.choosing import Columns
+from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.options import ReadOptions
 from emoclass.data.tables.records import RecordReader, open_records
 from emoclass.data.tables.row_errors import RowErrors
-from emoclass.data.tables.split_directories import SPLITS, split_paths
+from emoclass.data.tables.split_directories import SPLITS, SplitFiles, split_paths
 from emoclass.data.tables.table import Table, read_table
 
 
@@ -35,14 +37,27 @@ class DataOptions(ReadOptions):
         """Open one table; further options are those of ``open_records``."""
         return open_records(source, self, wait=True, **more)
 
+    def open_split(self, files: SplitFiles, **more: Any) -> RecordReader | JoinedReader:
+        """Open the file of a split, or its shards as one table; further options are those of ``open_records``."""
+        reader: RecordReader | JoinedReader
+        if len(files.paths) == 1:
+            reader = self.open(files.paths[0], **more)
+        else:
+            reader = JoinedReader(files.name, files.paths, partial(self.open, **more))
+        reader.notes[:0] = files.notes
+        return reader
+
     def read(self, source: str | Path) -> Table:
         """Read one table."""
-        errors = RowErrors(skip=self.skip_errors)
-        return read_table(self.open(source, on_error=errors), errors=errors, on_rows=self.on_rows)
+        return self._read(SplitFiles(str(source), (source,)))
 
     def read_splits(self, source: str | Path, only: tuple[str, ...] = SPLITS) -> dict[str, Table]:
-        """Read a file as ``{"all": table}``, or the given splits of a split directory by name."""
-        return {part: self.read(path) for part, path in split_paths(source, only).items()}
+        """Read a file as ``{"all": table}``, or the given splits of a directory by name; see ``split_paths``."""
+        return {split: self._read(files) for split, files in split_paths(source, only).items()}
+
+    def _read(self, files: SplitFiles) -> Table:
+        errors = RowErrors(skip=self.skip_errors)
+        return read_table(self.open_split(files, on_error=errors), errors=errors, on_rows=self.on_rows)
 
     def choose_columns(self, table: Table) -> Columns:
         """Choose the text and the label column of a table."""

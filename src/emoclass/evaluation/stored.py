@@ -138,5 +138,5 @@ def _prediction_writer(path: str | Path, labels: Sequence[str]) -> Iterator[Call
 
 def open_evaluation_data(data: str | Path, options: DataOptions) -> LabelledReader:
     """Open a file, or the test set of a split directory, to read and clean it block by block."""
-    (path,) = split_paths(data, ("test",)).values()
-    return LabelledReader(path, options)
+    (files,) = split_paths(data, ("test",)).values()
+    return LabelledReader(files, options)

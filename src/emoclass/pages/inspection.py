@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from emoclass.data.columns.naming import FileRows, place_in
 from emoclass.data.inspection.label_noise import Suspect
 from emoclass.data.inspection.results import Inspection, PartInspection
 from emoclass.pages.rendering import BLUE, Figure, plot, render
@@ -30,9 +31,15 @@ def render_inspection(inspection: Inspection, *, suspects: Mapping[str, Sequence
         "inspection.html.j2",
         figures=lambda: [figure for part in inspection.parts for figure in _figures(part)],
         inspection=inspection,
+        files={part.part: part.files for part in inspection.parts},
+        line_of=_line_of,
         suspects=suspects,
         title=", ".join(part.name for part in inspection.parts),
     )
+
+
+def _line_of(files: Sequence[FileRows], row: int, line: int | None) -> str:
+    return place_in(files, row, line) if files else str(line or "")
 
 
 def _figures(part: PartInspection) -> list[Figure]:

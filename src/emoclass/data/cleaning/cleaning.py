@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from emoclass.data.columns.cells import cell_label, cell_text
 from emoclass.data.columns.choosing import Columns
-from emoclass.data.columns.naming import located, quoted
+from emoclass.data.columns.naming import FileRows, quoted
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class CleanData:
         total_rows: Data rows before cleaning.
         removed: 1-based data rows by reason; a row has one reason, the first that applies.
         conflicts: Texts with two or more labels; all of their rows are kept.
+        files: Where the rows of each file start, if the table was read from several.
     """
 
     name: str
@@ -80,6 +81,7 @@ class CleanData:
     total_rows: int
     removed: dict[str, tuple[int, ...]] = field(default_factory=dict)
     conflicts: tuple[Conflict, ...] = ()
+    files: tuple[FileRows, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -129,14 +131,12 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
     """
     import numpy as np
 
-    frame = table.frame
-    texts = frame[columns.text].tolist()
+    texts, labels = table.frame[columns.text].tolist(), table.labels(columns)
     sieve = _Sieve(keep_duplicates=keep_duplicates)
     try:
-        sieve.run(texts, frame[columns.label].tolist())
+        sieve.run(texts, labels)
     except DataError as error:
-        row = located(sieve.row, int(table.lines[sieve.row - 1]))
-        raise DataError(f"{table.name}: {row}: {error}") from error
+        raise DataError(f"{table.name}: {table.located(sieve.row)}: {error}") from error
     if not sieve.rows:
         counts = {reason: len(rows) for reason, rows in sieve.removed.items()}
         raise DataError(nothing_left(table.name, columns, counts))
@@ -151,6 +151,7 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
         total_rows=len(texts),
         removed={reason: tuple(sieve.removed[reason]) for reason in REASONS if reason in sieve.removed},
         conflicts=sieve.conflicts(table.lines),
+        files=table.files,
     )
 
 

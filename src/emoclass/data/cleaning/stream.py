@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +15,15 @@ import numpy as np
 from emoclass.data.cleaning.cleaning import BLOCK_ROWS, REASONS, Block, nothing_left, removal_reason
 from emoclass.data.columns.cells import cell_label, cell_text
 from emoclass.data.columns.choosing import SAMPLE_ROWS, Columns, choose_columns
+from emoclass.data.columns.class_names import are_integers, name_of
 from emoclass.data.columns.naming import located
 from emoclass.data.similarity.folding import HashSet, hashes_of
+from emoclass.data.tables.features import class_names
 from emoclass.data.tables.formats import STDIN
+from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.records import Record
 from emoclass.data.tables.row_errors import RowErrors
+from emoclass.data.tables.split_directories import SplitFiles
 from emoclass.data.tables.table import NO_ROWS
 from emoclass.errors import DataError
 
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 
 # Characters after which a block ends before it has all its rows.
 _BLOCK_CHARACTERS = 1 << 24
-# JSON objects that are read ahead to know their keys.
+# Records that are read ahead to know the keys of JSON objects, and whether labels are words.
 _HEAD_RECORDS = 256
 
 
@@ -39,7 +43,7 @@ class LabelledReader:
     pipe only the first rows are sampled.
 
     Args:
-        source: A file, or ``-`` for standard input.
+        source: A file, ``-`` for standard input, or the files of a split.
         options: Options of reading.
 
     Attributes:
@@ -52,10 +56,11 @@ class LabelledReader:
             iterating.
     """
 
-    def __init__(self, source: str | Path, options: DataOptions) -> None:
-        self._source, self._options = source, options
+    def __init__(self, source: str | Path | SplitFiles, options: DataOptions) -> None:
+        self._files = source if isinstance(source, SplitFiles) else SplitFiles(str(source), (source,))
+        self._options = options
         self._errors = RowErrors(skip=options.skip_errors)
-        self._reader = options.open(source, on_error=self._errors)
+        self._reader = options.open_split(self._files, on_error=self._errors)
         self._ahead: list[Record] = []
         self._removed: Counter[str] = Counter()
         self._known = HashSet()
@@ -130,29 +135,40 @@ class LabelledReader:
 
     def _cells(self, record: Record) -> tuple[str | None, str | None]:
         try:
-            return cell_text(_value(record, self._text)), cell_label(_value(record, self._label))
+            label = name_of(_value(record, self._label), self._columns.class_names)
+            return cell_text(_value(record, self._text)), cell_label(label)
         except DataError as error:
-            raise DataError(f"{self.name}: {located(record.number, record.line)}: {error}") from error
+            files = self._reader.files if isinstance(self._reader, JoinedReader) else ()
+            raise DataError(f"{self.name}: {located(record.number, record.line, files)}: {error}") from error
 
     def _choose_columns(self) -> tuple[Columns, list[str]]:
         """Return the chosen columns and the names of all."""
-        if self._reader.format == "jsonl":
-            self._look_ahead(_HEAD_RECORDS)
+        self._look_ahead(_HEAD_RECORDS)
         names = list(self._reader.columns)
-        try:
-            return self._choose(names, None), names
-        except DataError:  # names are not enough
-            names, sample = self._sample()
+        known = class_names(self._reader.schema)
+        with suppress(DataError):
+            chosen = self._choose(names, known, self._ahead, only_words=True)
+            if not chosen.notes:
+                return chosen.with_class_names(self.name, known), names
+        names, sample = self._sample()
         if not sample:
             raise DataError(f"{self.name}: {NO_ROWS}")
-        return self._choose(names, sample), names
+        return self._choose(names, known, sample).with_class_names(self.name, known), names
 
-    def _choose(self, names: list[str], records: list[Record] | None) -> Columns:
+    def _choose(
+        self, names: list[str], known: Mapping[str, Sequence[str]], records: list[Record], *, only_words: bool = False
+    ) -> Columns:
+        """Choose by names, and by records where names are not enough.
+
+        With ``only_words`` these are the first ones: they can only say that a label column does not hold integers.
+        """
+
         def sample(column: str) -> Iterable[object]:
-            if records is None:
-                raise DataError(f"{self.name}: no sample of {column!r}")
             position = names.index(column)
-            return [_value(record, position) for record in records]
+            values = [name_of(_value(record, position), known.get(column, ()), strict=False) for record in records]
+            if only_words and are_integers(values):
+                raise DataError(f"{self.name}: the first rows of {column!r} may be ids")
+            return values
 
         return choose_columns(
             self.name,
@@ -165,20 +181,23 @@ class LabelledReader:
 
     def _sample(self) -> tuple[list[str], list[Record]]:
         """Return all names, and records sampled from a whole file or from the start of a pipe."""
-        if str(self._source) == STDIN or not Path(self._source).is_file():
+        if any(str(path) == STDIN or not Path(path).is_file() for path in self._files.paths):
             self._look_ahead(SAMPLE_ROWS)
             return list(self._reader.columns), self._ahead
         sample, step = list[Record](), 1
-        with self._options.open(self._source, on_error=RowErrors()) as again:
+        errors = RowErrors(skip=self._options.skip_errors)
+        with self._options.open_split(self._files, on_error=errors) as again:
             for record in again:
                 if (record.number - 1) % step == 0:
                     sample.append(record)
                 if len(sample) > SAMPLE_ROWS:
                     sample, step = sample[::2], 2 * step
+            errors.check()
             return list(again.columns), sample
 
     def _look_ahead(self, records: int) -> None:
         self._ahead += islice(self._reader, records - len(self._ahead))
+        self._check_errors()
 
 
 def _value(record: Record, position: int) -> object:

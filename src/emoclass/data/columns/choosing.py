@@ -1,10 +1,12 @@
 """Choose the text and the label column: by option, by name, or by content."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from emoclass.data.columns.cells import cell_label
+from emoclass.data.columns.class_names import names_beside, note_of, without_index
 from emoclass.data.columns.naming import listed, quoted
 from emoclass.data.columns.profiles import ColumnProfile
 from emoclass.errors import DataError
@@ -30,11 +32,20 @@ class Columns:
         text: Name of the text column.
         label: Name of the label column; empty if none was needed.
         notes: What was chosen by content, and how to choose otherwise.
+        class_names: Names of the ids in the label column; empty if it holds names.
     """
 
     text: str
     label: str = ""
     notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+
+    def with_class_names(self, name: str, known: Mapping[str, tuple[str, ...]]) -> "Columns":
+        """Return the columns of an input of that name whose metadata gives the class names of some columns."""
+        names = known.get(self.label, ())
+        if not names:
+            return self
+        return replace(self, class_names=names, notes=(*self.notes, f"{name}: {note_of(names)}"))
 
 
 def choose_columns(
@@ -61,14 +72,14 @@ def choose_columns(
     Raises:
         DataError: A named column does not exist, the choice is ambiguous, or no column fits.
     """
-    chooser = _Chooser(name, columns, sample)
+    chooser = _Chooser(name, without_index(columns), sample)
     text = chooser.requested("text", text_column)
     label = chooser.requested("label", label_column if need_label else None)
     if text is not None and text == label:
         raise DataError(f"{name}: column {quoted(text)} is given as text and as label: pass two different columns")
     text = text or chooser.by_name("text", TEXT_NAMES, taken=label)
     if need_label:
-        label = label or chooser.by_name("label", LABEL_NAMES, taken=text)
+        label = label or chooser.label_by_name(taken=text)
     by_name = text, label
     if text is None:
         text = chooser.text_by_content(taken=label)
@@ -93,6 +104,7 @@ class _Chooser:
         self.columns = list(columns)
         self._sample = sample
         self._profiles: dict[str, ColumnProfile] = {}
+        self._notes: list[str] = []
 
     def by_name(self, role: str, names: Sequence[str], *, taken: str | None) -> str | None:
         """Return the column whose name comes first among the known names, ``None`` if no name is known."""
@@ -101,6 +113,19 @@ class _Chooser:
             if matches := [column for column in free if _squeezed(column) == name]:
                 return self._only(role, matches)
         return None
+
+    def label_by_name(self, *, taken: str | None) -> str | None:
+        """Return the column whose name comes first among those of labels, or the only one that names its numbers."""
+        label = self.by_name("label", LABEL_NAMES, taken=taken)
+        others = [column for column in self.columns if column not in (taken, label)]
+        names = names_beside(label, others, self._sample) if label is not None else ()
+        if label is None or len(names) != 1:
+            return label
+        self._notes.append(
+            f"{self.name}: column {quoted(names[0])} names the classes of {quoted(label)} and is taken as the label;"
+            f" --label-column {shlex.quote(label)} takes the numbers"
+        )
+        return names[0]
 
     def text_by_content(self, *, taken: str | None) -> str:
         """Return the column with clearly the longest cells, or the first of two."""
@@ -144,7 +169,7 @@ class _Chooser:
 
     def notes(self, by_name: tuple[str | None, str | None], text: str, label: str | None) -> tuple[str, ...]:
         """Return a note for each column that was chosen by content."""
-        notes = []
+        notes = list(self._notes)
         if by_name[0] is None:
             notes.append(f"{self.name}: column {quoted(text)} taken as the text; --text-column names another")
         if by_name[1] is None and label is not None:

@@ -1,8 +1,24 @@
 """Name columns, classes, texts and rows in messages."""
 
 import unicodedata
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
+from pathlib import PurePath
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """One of the files that a table was read from.
+
+    Attributes:
+        path: The file.
+        first_row: 1-based data row of the table where the file's rows start.
+    """
+
+    path: str
+    first_row: int
 
 
 def quoted(text: str) -> str:
@@ -13,9 +29,18 @@ def quoted(text: str) -> str:
     return shown
 
 
-def located(row: int, line: int | None) -> str:
-    """Return the name of a 1-based data row, with the line where it starts if the input has lines."""
+def located(row: int, line: int | None, files: Sequence[FileRows] = ()) -> str:
+    """Return the name of a 1-based data row, with its file among several and the line where it starts, if known."""
+    if files:
+        return f"row {row} ({place_in(files, row, line)})"
     return f"row {row} (line {line})" if line else f"row {row}"
+
+
+def place_in(files: Sequence[FileRows], row: int, line: int | None) -> str:
+    """Return the file of a 1-based data row of a table that was read from several, and where in it the row is."""
+    file = files[bisect_right(files, row, key=lambda file: file.first_row) - 1]
+    place = f"line {line}" if line else f"row {row - file.first_row + 1}"
+    return f"{PurePath(file.path).name}, {place}"
 
 
 def listed(names: Iterable[str], *, most: int = 20) -> str:

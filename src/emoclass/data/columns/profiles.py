@@ -52,9 +52,14 @@ class ColumnProfile:
             example=example,
         )
 
+    @property
+    def is_short(self) -> bool:
+        """Return whether all cells are as short as the names of classes."""
+        return self.max_words <= _LABEL_WORDS and self.max_characters <= _LABEL_CHARACTERS
+
     def is_label(self, *, only_choice: bool) -> bool:
         """Return whether cells are short and repeat; with few rows, words or the only choice need not repeat."""
-        if not self.values or self.max_words > _LABEL_WORDS or self.max_characters > _LABEL_CHARACTERS:
+        if not self.values or not self.is_short:
             return False
         repeats = len(self.labels) * 2 <= self.values
         return repeats or (self.values < _FEW_ROWS and (self.wordy or only_choice))

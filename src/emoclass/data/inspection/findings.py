@@ -28,7 +28,7 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
     yield from _removed_rows(part)
     if part.conflicts:
         first = part.conflict_examples[0]
-        rows = _with_labels(first)
+        rows = _with_labels(first, part)
         yield Finding(
             "conflicting_labels",
             "decide",
@@ -91,7 +91,7 @@ def _near(part: "PartInspection") -> Iterator[Finding]:
         )
     if found.near_conflicts:
         first = found.near_conflict_examples[0]
-        rows = _with_labels(first, most=2)
+        rows = _with_labels(first, part, most=2)
         yield Finding(
             "near_conflicts",
             "decide",
@@ -119,7 +119,7 @@ def _traits(part: "PartInspection") -> Iterator[Finding]:
     for trait in part.traits:
         severity, what, advice = _TRAITS[trait.name]
         where = f"{_count(trait.rows, 'text', 'texts')} ({trait.share:.1%})"
-        first = f"{quoted(trait.examples[0])} in {located(trait.first_row, trait.first_line)}"
+        first = f"{quoted(trait.examples[0])} in {located(trait.first_row, trait.first_line, part.files)}"
         message = f"{what} in {where}, the first {first}: {advice}"
         yield Finding(trait.name, severity, part.part, message)
 
@@ -168,7 +168,8 @@ def _classes(part: "PartInspection") -> Iterator[Finding]:
     small = [entry for entry in part.classes if entry.count < SMALL_CLASS]
     if small:
         sizes = _named([f"{entry.name} ({entry.count})" for entry in small])
-        first = f"{quoted(small[-1].name)} is first in {located(small[-1].first_row, small[-1].first_line)}"
+        place = located(small[-1].first_row, small[-1].first_line, part.files)
+        first = f"{quoted(small[-1].name)} is first in {place}"
         message = f"{sizes} below {SMALL_CLASS} rows, {first}: add rows, merge or remove such classes"
         yield Finding("small_class", "decide", part.part, message)
     if part.imbalance_ratio >= IMBALANCE:
@@ -193,8 +194,9 @@ def _similar(names: list[str]) -> list[list[str]]:
     return [same for same in by_fold.values() if len(same) > 1]
 
 
-def _with_labels(rows: "Conflict | Repetition", *, most: int | None = None) -> str:
-    places = map(located, rows.rows, rows.lines or [None] * len(rows.rows))
+def _with_labels(rows: "Conflict | Repetition", part: "PartInspection", *, most: int | None = None) -> str:
+    lines = rows.lines or [None] * len(rows.rows)
+    places = (located(row, line, part.files) for row, line in zip(rows.rows, lines, strict=True))
     return ", ".join(f"{place} {quoted(label)}" for place, label in islice(zip(places, rows.labels, strict=True), most))
 
 

@@ -84,4 +84,5 @@ def _inspect_part(part: str, data: CleanData, duplicates: Duplicates, tokens: To
         characters=length_stats([len(text) for text in data.texts]),
         words=length_stats([len(text.split()) for text in data.texts]),
         tokens=tokens,
+        files=data.files,
     )

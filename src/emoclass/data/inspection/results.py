@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from emoclass.data.cleaning.cleaning import Conflict
 from emoclass.data.cleaning.traits import Trait
+from emoclass.data.columns.naming import FileRows
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,7 @@ class PartInspection:
         characters: Lengths of the kept texts in characters.
         words: Lengths in words separated by whitespace.
         tokens: Lengths in content tokens; ``None`` without a token counter.
+        files: Where the rows of each file start, if the input was read from several.
     """
 
     part: str
@@ -189,6 +191,7 @@ class PartInspection:
     characters: LengthStats
     words: LengthStats
     tokens: TokenStats | None
+    files: tuple[FileRows, ...] = ()
 
 
 @dataclass(frozen=True)

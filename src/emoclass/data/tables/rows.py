@@ -22,7 +22,7 @@ def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, schema: Any = 
         path: The new file.
         frame: Its rows.
         format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``.
-        schema: Types of the columns for parquet, a ``pyarrow.Schema``; see ``schema_of``.
+        schema: Schema of the input, a ``pyarrow.Schema``; see ``schema_of`` and ``record_writer``.
 
     Raises:
         DataError: The format cannot store a value.
@@ -48,7 +48,7 @@ def schema_of(table: "Table", format: str) -> Any:
     """Return the ``pyarrow.Schema`` for files with some of a table's rows: its own, or inferred from all its values.
 
     Returns:
-        ``None`` for formats other than parquet, which have no types.
+        ``None`` if neither the table nor the format of the files has types.
 
     Raises:
         DataError: The values of a column have no common type.

@@ -7,6 +7,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from emoclass.data.columns.choosing import SAMPLE_ROWS, Columns, choose_columns
+from emoclass.data.columns.class_names import name_of
+from emoclass.data.columns.naming import FileRows, located
+from emoclass.data.tables.features import class_names
+from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.records import Record, RecordReader
 from emoclass.data.tables.row_errors import RowErrors
 from emoclass.errors import DataError
@@ -37,6 +41,7 @@ class Table:
         sha256: Hex digest of the stored bytes.
         schema: The ``pyarrow.Schema`` of parquet; ``None`` for other formats.
         notes: What was recognized without an option.
+        files: Where the rows of each file start, if the table was read from several.
     """
 
     name: str
@@ -47,6 +52,28 @@ class Table:
     sha256: str = ""
     schema: Any = None
     notes: tuple[str, ...] = ()
+    files: tuple[FileRows, ...] = ()
+
+    def located(self, row: int) -> str:
+        """Return the name of a 1-based data row for messages."""
+        return located(row, int(self.lines[row - 1]), self.files)
+
+    def labels(self, columns: Columns) -> list[object]:
+        """Return the cells of the label column, class names in place of ids that the file has names for.
+
+        Raises:
+            DataError: An id has no name.
+        """
+        cells: list[object] = self.frame[columns.label].tolist()
+        if not columns.class_names:
+            return cells
+        row = 0
+        try:
+            for row, cell in enumerate(cells):
+                cells[row] = name_of(cell, columns.class_names)
+        except DataError as error:
+            raise DataError(f"{self.name}: {self.located(row + 1)}: {error}") from error
+        return cells
 
     def choose_columns(self, *, text_column: str | None = None, label_column: str | None = None) -> Columns:
         """Choose the text and the label column; see ``emoclass.data.columns.choosing.choose_columns``.
@@ -55,18 +82,28 @@ class Table:
             DataError: A named column does not exist, the choice is ambiguous, or no column fits.
         """
         step = max(1, len(self.frame) // SAMPLE_ROWS)
-        return choose_columns(
+        known = class_names(self.schema)
+
+        def sample(column: str) -> list[object]:
+            cells = self.frame[column].iloc[::step].tolist()
+            return [name_of(cell, known.get(column, ()), strict=False) for cell in cells]
+
+        chosen = choose_columns(
             self.name,
             list(self.frame.columns),
-            lambda column: self.frame[column].iloc[::step].tolist(),
+            sample,
             text_column=text_column,
             label_column=label_column,
             has_header_line=self.format in ("csv", "tsv"),
         )
+        return chosen.with_class_names(self.name, known)
 
 
 def read_table(
-    reader: RecordReader, *, errors: RowErrors | None = None, on_rows: Callable[[int], None] = lambda rows: None
+    reader: RecordReader | JoinedReader,
+    *,
+    errors: RowErrors | None = None,
+    on_rows: Callable[[int], None] = lambda rows: None,
 ) -> Table:
     """Read all records of an input and close it.
 
@@ -96,10 +133,13 @@ def read_table(
             sha256=reader.sha256(),
             schema=reader.schema,
             notes=(*reader.notes, *(() if errors is None else errors.notes())),
+            files=tuple(reader.files) if isinstance(reader, JoinedReader) else (),
         )
 
 
-def _collect(reader: RecordReader, on_rows: Callable[[int], None]) -> "tuple[list[list[object]], array[int]]":
+def _collect(
+    reader: RecordReader | JoinedReader, on_rows: Callable[[int], None]
+) -> "tuple[list[list[object]], array[int]]":
     """Transpose records to columns batch by batch, so that no row outlives its batch."""
     columns: list[list[object]] = []
     lines = array("q")

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
 from emoclass.data.columns.cells import cell_text, json_text
+from emoclass.data.columns.class_names import name_of
 from emoclass.data.columns.naming import quoted
+from emoclass.data.tables.features import class_names, kept_metadata
 from emoclass.errors import DataError, one_line
 
 # Rows of a Parquet row group, and bytes of text after which a smaller one is written.
@@ -46,13 +48,39 @@ def record_writer(file: BinaryIO, format: str, *, delimiter: str | None = None, 
         file: Stream to write to; text is UTF-8 with line feeds.
         format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``.
         delimiter: Delimiter of csv; a comma if ``None``.
-        schema: ``pyarrow.Schema`` with types for parquet; those of other columns are inferred from the first values.
+        schema: ``pyarrow.Schema`` of the input. Parquet gets its types and metadata; types of other columns are
+            inferred from the first values. Other formats get its class names in place of ids.
     """
     if format == "parquet":
         return _ParquetWriter(file, schema)
-    if format == "jsonl":
-        return _JsonWriter(file)
-    return _DelimitedWriter(file, "\t" if format == "tsv" else delimiter or ",")
+    writer = _JsonWriter(file) if format == "jsonl" else _DelimitedWriter(file, _delimiter(format, delimiter))
+    names = class_names(schema)
+    return _NamingWriter(writer, names) if names else writer
+
+
+def _delimiter(format: str, delimiter: str | None) -> str:
+    return "\t" if format == "tsv" else delimiter or ","
+
+
+class _NamingWriter:
+    """Writes class names in place of ids, which mean nothing without the metadata of their file."""
+
+    def __init__(self, writer: RecordWriter, names: Mapping[str, Sequence[str]]) -> None:
+        self._writer, self._names = writer, names
+
+    def write(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        named = [(number, self._names[column]) for number, column in enumerate(columns) if column in self._names]
+        self._writer.write(columns, (self._with_names(row, named) for row in rows))
+
+    def close(self) -> None:
+        self._writer.close()
+
+    @staticmethod
+    def _with_names(row: Sequence[object], named: Sequence[tuple[int, Sequence[str]]]) -> Sequence[object]:
+        cells = list(row)
+        for number, names in named:
+            cells[number] = name_of(cells[number], names, strict=False)
+        return cells
 
 
 class _DelimitedWriter:
@@ -121,7 +149,8 @@ def _json_line(record: dict[str, object]) -> str:
 class _ParquetWriter:
     def __init__(self, file: BinaryIO, schema: Any) -> None:
         self._file = file
-        self._given = {} if schema is None else {name: schema.field(name).type for name in schema.names}
+        self._given = {} if schema is None else {field.name: field for field in schema}
+        self._metadata = kept_metadata(schema)
         self._writer: Any = None
         self._schema: Any = None
         self._columns: list[str] = []
@@ -150,7 +179,7 @@ class _ParquetWriter:
 
         with self._abandon_on_error(), _storable("a column", self._written):
             if self._schema is None:
-                self._schema = arrow_schema(self._columns, self._rows, self._given)
+                self._schema = arrow_schema(self._columns, self._rows, self._given).with_metadata(self._metadata)
                 self._writer = ParquetWriter(self._file, self._schema)
             self._writer.write_table(arrow_table(self._rows, self._schema, before=self._written))
         self._written += len(self._rows)
@@ -175,7 +204,7 @@ def arrow_schema(columns: Sequence[str], rows: Sequence[Sequence[object]], given
     Args:
         columns: Names of the columns.
         rows: Rows to infer types from.
-        given: Types by name of the column.
+        given: Fields with types and metadata by name of the column.
 
     Raises:
         DataError: The values of a column have no common type.
@@ -185,7 +214,10 @@ def arrow_schema(columns: Sequence[str], rows: Sequence[Sequence[object]], given
     fields = []
     for number, name in enumerate(columns):
         with _storable(f"column {quoted(name)}", 0):
-            fields.append((name, given[name] if name in given else _type_of(_values(rows, number))))
+            if name in given:
+                fields.append(pa.field(name, given[name].type, metadata=given[name].metadata))
+            else:
+                fields.append(pa.field(name, _type_of(_values(rows, number))))
     return pa.schema(fields)
 
 

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from emoclass.data.options import DataOptions
+from emoclass.data.tables.features import kept_metadata
 from emoclass.data.tables.parquet import ParquetRows
 from emoclass.data.tables.records import RecordReader
 from emoclass.data.tables.writing import ABSENT, arrow_schema, arrow_table
@@ -23,6 +24,8 @@ _ROWS, _BYTES = 8192, 1 << 20
 
 def table_schema(files: TableFiles, options: DataOptions, on_note: Callable[[str], None] = lambda note: None) -> Any:
     """Return the ``pyarrow.Schema`` of the first file: strings for csv and tsv, inferred types for jsonl.
+
+    That of Parquet has the metadata for a file with some of the rows.
 
     Args:
         files: Files of one format.
@@ -39,7 +42,7 @@ def table_schema(files: TableFiles, options: DataOptions, on_note: Callable[[str
         for note in reader.notes:
             on_note(note)
         if files.format == "parquet":
-            return reader.schema.remove_metadata()
+            return reader.schema.with_metadata(kept_metadata(reader.schema))
         if files.format != "jsonl":
             return pa.schema([(name, pa.string()) for name in reader.columns])
         records = [record.values for record in islice(reader, _SAMPLE_RECORDS)]

@@ -1,0 +1,101 @@
+"""A column of numbers beside one that names them: the names are the classes."""
+
+import json
+
+import pytest
+
+from emoclass.data.cleaning.cleaning import clean
+from emoclass.data.cleaning.stream import LabelledReader
+from emoclass.data.columns.choosing import choose_columns
+from emoclass.data.options import DataOptions
+
+NAMES = {"0": "sadness", "1": "joy", "2": "love"}
+
+
+def rows(count, **columns):
+    """Return rows with a text, a label of numbers and further columns, functions of the row's number."""
+    return [
+        {"text": f"text {n} has words", "label": n % 3, **{name: make(n) for name, make in columns.items()}}
+        for n in range(count)
+    ]
+
+
+def named(n):
+    return NAMES[str(n % 3)]
+
+
+@pytest.fixture
+def chosen(write):
+    """Write rows as JSON lines and CSV, and return the label column and the notes, for table and stream the same."""
+
+    def chosen(table_rows, **given):
+        lines = "".join(json.dumps(row) + "\n" for row in table_rows)
+        header = ",".join(table_rows[0])
+        csv = "".join(",".join("" if v is None else str(v) for v in row.values()) + "\n" for row in table_rows)
+        found = []
+        for path in (write(lines, "data.jsonl"), write(f"{header}\n{csv}", "data.csv")):
+            options = DataOptions(**given)
+            table = options.read(path)
+            columns = options.choose_columns(table)
+            with LabelledReader(path, options) as reader:
+                streamed = [label for block in reader.blocks() for label in block.labels]
+                assert tuple(reader.notes) == columns.notes
+            assert streamed == clean(table, columns).labels
+            found.append((columns.label, [note.split(": ", 1)[1] for note in columns.notes]))
+        assert found[0] == found[1]
+        return found[0]
+
+    return chosen
+
+
+@pytest.mark.parametrize("name", ["label_text", "label_name", "emotion", "what"])
+def test_the_column_that_names_the_numbers_is_the_label(chosen, name):
+    label, notes = chosen(rows(30, **{name: named}))
+    assert label == name
+    assert notes == [
+        f"column '{name}' names the classes of 'label' and is taken as the label;"
+        " --label-column label takes the numbers"
+    ]
+
+
+def test_an_explicit_label_column_is_obeyed(chosen):
+    assert chosen(rows(30, label_text=named), label_column="label") == ("label", [])
+
+
+def test_rows_without_a_label_lack_both(chosen):
+    table_rows = rows(30, label_text=named)
+    table_rows[3].update(label=None, label_text=None)
+    assert chosen(table_rows)[0] == "label_text"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"source": lambda n: "abcd"[n % 4]},  # not one to one
+        {"source": lambda n: "web" if n % 3 else "app"},  # two numbers have one name
+        {"source": lambda n: "web"},
+        {"code": lambda n: n % 3 + 10},  # numbers as well
+        {"about": lambda n: f"a longer description of the class {named(n)}"},
+        {"name": lambda n: named(n) if n % 3 else None},  # a class without a name would be lost
+        {"label_text": named, "label_name": lambda n: named(n).upper()},  # which of them?
+    ],
+)
+def test_other_columns_change_nothing(chosen, columns):
+    assert chosen(rows(30, **columns)) == ("label", [])
+
+
+def test_labels_that_are_words_stay(chosen):
+    table_rows = [{**row, "label": named(n), "short": named(n)[0]} for n, row in enumerate(rows(30))]
+    assert chosen(table_rows) == ("label", [])
+
+
+def test_names_of_single_rows_are_no_classes(chosen):
+    table_rows = [{**row, "label": n, "user": f"user{'x' * n}"} for n, row in enumerate(rows(12))]
+    assert chosen(table_rows) == ("label", [])
+
+
+def test_a_table_of_two_columns_is_not_sampled():
+    def sample(column):
+        raise AssertionError(column)
+
+    assert choose_columns("data.csv", ["text", "label"], sample).label == "label"
