@@ -108,6 +108,18 @@ def test_weights_that_are_cut_short_are_named(copy: Path, keep: int) -> None:
         resolve_base(str(copy)).load(2, seed=1)
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_git_lfs_pointers_are_named(copy: Path, name: str) -> None:
+    (copy / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 90868376\n")
+
+    def load() -> None:
+        resolve_base(str(copy)).load(2, seed=1)
+        resolve_tokenizer(str(copy))
+
+    with pytest.raises(ModelError, match=f"{name}: is a Git LFS pointer, .* git lfs pull"):
+        load()
+
+
 def test_missing_and_misshapen_tensors_are_named(copy: Path) -> None:
     tensors = load_file(copy / "model.safetensors")
     save_file({**tensors, "pooler.dense.bias": torch.zeros(9)}, copy / "model.safetensors")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from emoclass import lfs
 from emoclass.config import TruncationConfig
 from emoclass.errors import ConfigError, ModelError, one_line
 
@@ -128,7 +129,7 @@ class HeadTailTokenizer:
         try:
             return cls(path.read_text(encoding="utf-8"), truncation)
         except (OSError, UnicodeDecodeError, ModelError) as error:
-            raise ModelError(f"{path}: {error}") from None
+            raise ModelError(lfs.explain(path, str(error))) from None
 
     def __getstate__(self) -> tuple[str, TruncationConfig]:
         return self.to_json(), self.truncation

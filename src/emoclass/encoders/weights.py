@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
+from emoclass import lfs
 from emoclass.encoders.bert.checkpoint import canonical_name
 from emoclass.errors import ModelError, one_line
 
@@ -28,7 +29,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ModelError(f"{path.parent}: not a model directory, there is no {path.name}") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: cannot be read: {one_line(error)}") from None
+        raise ModelError(lfs.explain(path, f"cannot be read: {one_line(error)}")) from None
     if not isinstance(content, dict):
         raise ModelError(f"{path}: a JSON object was expected")
     return content
@@ -75,5 +76,6 @@ def read_tensors(directory: Path) -> dict[str, Tensor]:
             raise ModelError(f"{path}: is missing; the model directory is not complete") from None
         # safetensors has torch open the file once more: a RuntimeError if it is gone by then.
         except (OSError, SafetensorError, ValueError, RuntimeError) as error:
-            raise ModelError(f"{path}: the file is damaged or cut short ({one_line(error)})") from None
+            problem = f"the file is damaged or cut short ({one_line(error)})"
+            raise ModelError(lfs.explain(path, problem)) from None
     return tensors

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from emoclass import lfs
 from emoclass.errors import EmoclassError, ModelError, NameTakenError, one_line
 from emoclass.files import whole_directory
 from emoclass.fingerprint import file_sha256
@@ -245,9 +246,12 @@ def open_model(directory: Path) -> StoredModel:
         values = json.loads(path.read_text(encoding="utf-8"))
         return StoredModel(directory, Manifest.from_dict(values))
     except FileNotFoundError:
+        weights = directory / layout.WEIGHTS
+        if lfs.is_pointer(weights):
+            raise ModelError(f"{weights}: {lfs.ADVICE}") from None
         raise ModelError(f"{directory}: is not a model that emoclass trained, there is no {path.name}") from None
     except (OSError, ValueError, AttributeError, RecursionError, ModelError) as error:
-        raise ModelError(f"{path}: {one_line(error)}") from None
+        raise ModelError(lfs.explain(path, one_line(error))) from None
 
 
 def verify_model(model: StoredModel) -> None:
@@ -269,7 +273,8 @@ def verify_model(model: StoredModel) -> None:
                 f"{path}: cannot be read: {error.strerror}; the model is damaged, train it again"
             ) from None
         if actual != checksum:
-            raise ModelError(f"{path}: the file is damaged, its checksum is wrong; restore it or train again")
+            problem = "the file is damaged, its checksum is wrong; restore it or train again"
+            raise ModelError(lfs.explain(path, problem))
 
 
 class Verification:

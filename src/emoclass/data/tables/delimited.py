@@ -244,8 +244,8 @@ def _dialect_notes(name: str, sniffed: Sniffed, format: str, lines: Sequence[str
         border = f'{dialect.delimiter}"'
         first = next(n for n, line in enumerate(lines, before + 1) if line.startswith('"') or border in line)
         yield (
-            f"{name}: quotes are read as plain characters, because no other reading gives all lines the same number of"
-            f" fields (first in line {first}); --quoting double reads them as in CSV"
+            f"{name}: quotes are read as plain characters, the first in line {first}: read as in CSV, they would join"
+            " rows or be lost; --quoting double does that"
         )
     elif dialect.quoting in _QUOTING_NOTES:
         yield f"{name}: {_QUOTING_NOTES[dialect.quoting]}; --quoting double reads quotes as in CSV"

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
 
@@ -22,6 +23,8 @@ _QUOTE, _BACKSLASH, _RETURN = "\udc22", "\udc5c", "\udc0d"
 _PROTECTED = {_QUOTE: '"', _BACKSLASH: "\\", _RETURN: "\r"}
 _ESCAPED = re.compile(r'\\(["\\])')
 _LONE_RETURN = re.compile(r"\r(?!\n?\Z)")
+# Quotes around what needs none: no mark that a program would quote.
+_NEEDLESS = re.compile(r'"[^",;|\t\r\n]+"')
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 _VALUE_CHARACTERS = 60
 
@@ -144,11 +147,13 @@ class Sniffed:
         dialect: How rows are written.
         rows: Its rows without blank ones, the header included; without those that span lines if quotes are broken.
         literal: Whether quotes are read as characters because no other reading gives every line the same fields.
+        fits: Whether all rows have the fields of the header and no quote is broken.
     """
 
     dialect: Dialect
     rows: list[list[str]]
     literal: bool = False
+    fits: bool = False
 
     @property
     def width(self) -> int:
@@ -193,8 +198,8 @@ def _best_quoting(lines: Sequence[str], delimiter: str, quoting: str | None, who
     """Return the first reading in which all rows have the fields of the header, else the usual one."""
     usual = None
     for dialect in _dialects(lines, delimiter, quoting):
-        reading, fits = _read(lines, dialect, whole)
-        if fits:
+        reading = _read(lines, dialect, whole)
+        if reading.fits and not (quoting is None and dialect == Dialect("\t") and _has_needless_quotes(lines)):
             return replace(reading, literal=dialect.quoting == "none" != quoting)
         usual = usual or reading
     return usual or Sniffed(Dialect(delimiter), [])
@@ -214,17 +219,26 @@ def _dialects(lines: Sequence[str], delimiter: str, quoting: str | None) -> Iter
         yield replace(usual, quoting="none")
 
 
-def _is_single_quoted(lines: Sequence[str], delimiter: str) -> bool:
-    """Return whether all lines have an apostrophe at a border of the line and at one of a field."""
-    stripped = [line.strip("\r\n") for line in lines if line.strip()]
-    return all(
-        (line[0] == "'" or line[-1] == "'") and (f"'{delimiter}" in line or f"{delimiter}'" in line)
-        for line in stripped
+def _has_needless_quotes(lines: Sequence[str]) -> bool:
+    """Return whether fields of TSV stand in quotes that no program would write, since others in the column do not."""
+    columns = list(zip_longest(*(line.rstrip("\r\n").split("\t") for line in lines[1:] if line.strip()), fillvalue=""))
+    quoted = [{field for field in column if _NEEDLESS.fullmatch(field)} for column in columns]
+    return any(
+        some and any(field and not field.startswith('"') for field in column)
+        for some, column in zip(quoted, columns, strict=True)
     )
 
 
-def _read(lines: Sequence[str], dialect: Dialect, whole: bool) -> tuple[Sniffed, bool]:
-    """Return the rows in a dialect, and whether all have the fields of the header and no quote is broken."""
+def _is_single_quoted(lines: Sequence[str], delimiter: str) -> bool:
+    """Return whether the first line and most others have apostrophes at a border of the line and at one of a field."""
+    stripped = [line.strip("\r\n") for line in lines if line.strip()]
+    borders = (f"'{delimiter}", f"{delimiter}'")
+    quoted = ["'" in (line[:1], line[-1:]) and any(border in line for border in borders) for line in stripped]
+    return bool(quoted) and quoted[0] and 2 * sum(quoted) > len(quoted)
+
+
+def _read(lines: Sequence[str], dialect: Dialect, whole: bool) -> Sniffed:
+    """Return the rows in a dialect."""
     rows: list[list[str]] = []
     spans: list[list[str]] = []
     fits = True
@@ -254,4 +268,13 @@ def _read(lines: Sequence[str], dialect: Dialect, whole: bool) -> tuple[Sniffed,
             rows.append(restore(fields))
     known = KnownValues(rows[1:])
     swallowed = any(known.swallowed(span, dialect.delimiter) for span in spans)
-    return Sniffed(dialect, rows), fits and len(set(map(len, rows))) <= 1 and not swallowed
+    return Sniffed(dialect, rows, fits=fits and _same_width(rows) and not swallowed)
+
+
+def _same_width(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether all rows have the fields of the first, but for empty ones at its end or at theirs."""
+    widths = set(map(len, rows[1:]))
+    if not widths or widths == {len(rows[0])}:
+        return True
+    extra = rows[0][min(widths) :] or [field for row in rows[1:] for field in row[len(rows[0]) :]]
+    return len(widths) == 1 and not any(field.strip() for field in extra)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from emoclass import lfs
 from emoclass.data.tables.decoding import decode_sample
 from emoclass.data.tables.dialects import sniff
 from emoclass.data.tables.excel import require_workbook
@@ -42,8 +42,6 @@ _BINARY = (
     (b"{\\rtf", "a text document", "save the table as CSV"),
 )
 _ZIP, _PARQUET = b"PK\x03\x04", b"PAR1"
-LFS_POINTER = "version https://git-lfs.github.com/spec/"
-LFS_ADVICE = "is a Git LFS pointer, not the file itself: fetch it with git lfs pull"
 _PAGE = re.compile(r"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _XML = re.compile(r"\s*<(?:\?xml\s|error>|rss\b|feed\b|workbook\b)", re.IGNORECASE)
 _JSON = re.compile(r"\s*(?:[\[{]\s*)+(?:[\"'\]}]|\Z)")
@@ -92,7 +90,7 @@ def identify(source: Source, path: str | Path, options: ReadOptions, *, predicti
     content = source.content.peek(_SAMPLE_BYTES) if waits else source.content.head
     text = decode_sample(source.name, content, options.encoding)
     _reject_foreign(source.name, text, is_stream=str(path) == STDIN, is_lines=LINES in (given, named))
-    newline = "\r" if "\r" in text and "\n" not in text else "\n"
+    newline = _newline(text, whole=source.content.at_end)
     sample = _sample(text, newline, whole=source.content.at_end) if waits else Sample()
     format_, notes = _text_format(source.name, text, sample, given, named)
     if format_ is None:
@@ -124,7 +122,7 @@ def _binary_format(source: Source, given: str | None, named: str | None) -> Iden
     found = "parquet" if head.startswith(_PARQUET) else EXCEL if head.startswith(_ZIP) else None
     if found == EXCEL and not source.compressed:
         require_workbook(source.seekable(), name)
-    if found is None and head and "parquet" in (given, given or named) and not head.startswith(LFS_POINTER.encode()):
+    if found is None and head and "parquet" in (given, given or named) and not head.startswith(lfs.POINTER.encode()):
         raise DataError(f"{name}: is not a parquet file: check it, or pass its --format")
     if found is None or given == LINES:
         return None if head or (given or named) not in ("parquet", EXCEL) else Identified(str(given or named))
@@ -137,8 +135,8 @@ def _binary_format(source: Source, given: str | None, named: str | None) -> Iden
 
 
 def _reject_foreign(name: str, text: str, *, is_stream: bool, is_lines: bool) -> None:
-    if text.startswith(LFS_POINTER):
-        raise DataError(f"{name}: {LFS_ADVICE}")
+    if text.startswith(lfs.POINTER):
+        raise DataError(f"{name}: {lfs.ADVICE}")
     if is_stream and is_lines:
         return
     if _PAGE.match(text):
@@ -150,10 +148,20 @@ def _reject_foreign(name: str, text: str, *, is_stream: bool, is_lines: bool) ->
 
 
 def _sample(text: str, newline: str, *, whole: bool) -> Sample:
-    lines = list(io.StringIO(text, newline=newline))
+    # Not splitlines or StringIO: other separators, and the other line end, are text.
+    lines = [line for line in re.split(f"(?<={newline})", text) if line]
     if not whole and len(lines) > 1:
         lines.pop()
     return Sample(tuple(lines), whole)
+
+
+def _newline(text: str, *, whole: bool) -> str:
+    """Return what ends a line: a line feed, unless there is none, or only inside the quotes of a table."""
+    feeds, returns = text.count("\n"), text.count("\r") - text.count("\r\n")
+    if not feeds or not returns:
+        return "\r" if returns else "\n"
+    by_feed, by_return = (sniff(_sample(text, end, whole=whole).lines, whole=whole) for end in "\n\r")
+    return "\r" if by_return.fits and not by_feed.fits else "\n"
 
 
 def _text_format(
