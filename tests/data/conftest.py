@@ -5,6 +5,7 @@ import os
 import pytest
 
 from emoclass.data.cleaning.cleaning import clean
+from emoclass.data.options import DataOptions
 from emoclass.data.tables import table
 from emoclass.data.tables.records import open_records
 from emoclass.errors import DataError
@@ -58,7 +59,7 @@ def cleaned(write):
 
     def cleaned(content, name="data.csv", **options):
         read = read_table(write(content, name))
-        return clean(read, read.choose_columns(**options))
+        return clean(read, DataOptions(**options).choose_columns(read))
 
     return cleaned
 

@@ -1,13 +1,14 @@
 import pytest
 
-from emoclass.data.columns.choosing import choose_columns
+from emoclass.data.columns.choosing import Wanted, choose_columns
+from emoclass.data.options import DataOptions
 from tests.data.conftest import read_table
 
 
 @pytest.fixture
 def choose(write):
     def choose(content, name="data.csv", **options):
-        return read_table(write(content, name)).choose_columns(**options)
+        return DataOptions(**options).choose_columns(read_table(write(content, name)))
 
     return choose
 
@@ -15,7 +16,7 @@ def choose(write):
 @pytest.fixture
 def choose_error(write, error_of):
     def choose_error(content, name="data.csv", **options):
-        return error_of(read_table(write(content, name)).choose_columns, **options)
+        return error_of(DataOptions(**options).choose_columns, read_table(write(content, name)))
 
     return choose_error
 
@@ -26,7 +27,7 @@ def choose_text(write):
 
     def choose_text(content, name="data.csv"):
         frame = read_table(write(content, name)).frame
-        return choose_columns(name, list(frame.columns), lambda column: frame[column].tolist(), need_label=False)
+        return choose_columns(name, list(frame.columns), lambda column: frame[column].tolist(), Wanted(labels="none"))
 
     return choose_text
 
@@ -127,7 +128,7 @@ def test_several_likely_labels_are_listed_with_examples(choose_error):
     rows = "".join(f"what a day it was {i},{i % 2},{i % 3}\n" for i in range(40))
     message = choose_error("said,joy,fear\n" + rows)
     assert "'joy', 'fear' could all hold the labels" in message
-    assert "'said': 'what a day it was 0'" in message
+    assert "'joy': '0', 'fear': '0'" in message
 
 
 def test_several_likely_texts_are_listed(choose_error):
@@ -165,7 +166,7 @@ def test_a_first_line_of_data_is_detected_without_labels(choose_text, error_of):
 
 def test_a_first_line_of_data_is_detected_in_a_stream(error_of):
     sample = {"i am so happy today": ["what a day", "what a night"], "joy": ["sad", "joy"]}
-    message = error_of(choose_columns, "x.csv", list(sample), sample.__getitem__, need_label=False)
+    message = error_of(choose_columns, "x.csv", list(sample), sample.__getitem__, Wanted(labels="none"))
     assert "first line seems to be data" in message
 
 
@@ -192,5 +193,5 @@ def test_columns_may_have_nulls_and_numbers(choose):
 
 def test_a_stream_chooses_from_names_and_a_sample():
     sample = {"id": ["1", "2"], "said": ["what a day", "what a night"]}
-    columns = choose_columns("standard input", list(sample), sample.__getitem__, need_label=False)
+    columns = choose_columns("standard input", list(sample), sample.__getitem__, Wanted(labels="none"))
     assert columns.text == "said"

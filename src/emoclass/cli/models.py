@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emoclass.cli import _options as options
+from emoclass.cli._commands import App
 
 if TYPE_CHECKING:
     from emoclass.store.checkpoints import StoredModel
 
-app = typer.Typer(no_args_is_help=True, help="List, show, export and remove trained models.")
+app = App(no_args_is_help=True, help="List, show, export and remove trained models.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A trained model.")]
 

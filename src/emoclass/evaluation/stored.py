@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,8 @@ def evaluate_models(
     stored = [find_model(model) for model in models]
     load_scoring = partial(_load_scoring, device=device, precision=precision, kept_mistakes=kept_mistakes)
     with ExitStack() as stack:
-        labelled = stack.enter_context(open_evaluation_data(data, options or DataOptions()))
+        reading = replace(options or DataOptions(), trained=stored[0].manifest.columns)
+        labelled = stack.enter_context(open_evaluation_data(data, reading))
         for note in labelled.notes:
             on_note(note)
         loaded = [read_model(model, load_scoring) for model in stored]

@@ -4,13 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from emoclass.data.columns.cells import cell_label, cell_text
-from emoclass.data.columns.naming import quoted
+from emoclass.data.columns.naming import brief, quoted
+from emoclass.data.columns.patterns import are_codes, kind_of
 from emoclass.errors import DataError
 
 _LABEL_CHARACTERS = 60
 _LABEL_WORDS = 3
 # In a table with fewer rows, labels need not repeat.
 _FEW_ROWS = 20
+_YES_AND_NO = (frozenset("01"), frozenset({"True", "False"}))
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class ColumnProfile:
         mean_words: Mean number of words.
         max_words: Largest number of words.
         max_characters: Largest number of characters.
-        wordy: Whether most cells have letters.
+        kind: What the cells are if neither texts nor labels; see ``kind_of``.
+        wordy: Whether most cells have letters, and are not codes, lists or objects.
         labels: Distinct cells as labels.
         example: The first cell for messages, truncated.
     """
@@ -31,6 +34,7 @@ class ColumnProfile:
     mean_words: float
     max_words: int
     max_characters: int
+    kind: str
     wordy: bool
     labels: frozenset[str]
     example: str
@@ -38,26 +42,38 @@ class ColumnProfile:
     @classmethod
     def of(cls, sample: Iterable[object]) -> "ColumnProfile":
         """Profile the cells of a sample."""
-        texts = [text for value in sample if (text := _readable(value)) and text.strip()]
+        cells = list(sample)
+        texts = [text for value in cells if (text := _readable(value)) and text.strip()]
+        nested = sum(isinstance(value, dict | list) for value in cells)
         counts = [len(text.split()) for text in texts]
-        wordy = sum(any(map(str.isalpha, text)) for text in texts) * 2 > len(texts)
-        example = f"{quoted(texts[0][:30])}{'…' if len(texts[0]) > 30 else ''}" if texts else "empty"
+        lettered = sum(any(map(str.isalpha, text)) for text in texts)
         return cls(
             values=len(texts),
             mean_words=sum(counts) / max(len(counts), 1),
             max_words=max(counts, default=0),
             max_characters=max(map(len, texts), default=0),
-            wordy=wordy,
+            kind=kind_of([text.strip() for text in texts]),
+            wordy=lettered * 2 > len(texts) and nested * 2 < len(texts) and not are_codes(texts),
             labels=frozenset(label for text in texts if (label := cell_label(text))),
-            example=example,
+            example=quoted(brief(texts[0])) if texts else "empty",
         )
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the cells may be texts."""
+        return self.wordy and not self.kind
 
     def is_label(self, *, only_choice: bool) -> bool:
         """Return whether cells are short and repeat; with few rows, words or the only choice need not repeat."""
-        if not self.values or self.max_words > _LABEL_WORDS or self.max_characters > _LABEL_CHARACTERS:
+        if self.kind or self.max_words > _LABEL_WORDS or self.max_characters > _LABEL_CHARACTERS:
             return False
         repeats = len(self.labels) * 2 <= self.values
         return repeats or (self.values < _FEW_ROWS and (self.wordy or only_choice))
+
+    @property
+    def is_yes_or_no(self) -> bool:
+        """Whether the cells say of one class whether a row belongs to it: 0 and 1, or false and true."""
+        return self.labels in _YES_AND_NO
 
 
 def _readable(value: object) -> str | None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from emoclass.data.columns.choosing import SAMPLE_ROWS, Columns, choose_columns
+from emoclass.data.columns.choosing import SAMPLE_ROWS, Wanted, choose_columns
+from emoclass.data.columns.chosen import Columns
 from emoclass.data.tables.records import Record, RecordReader
 from emoclass.errors import DataError
 
@@ -47,8 +48,8 @@ class Table:
     schema: Any = None
     notes: tuple[str, ...] = ()
 
-    def choose_columns(self, *, text_column: str | None = None, label_column: str | None = None) -> Columns:
-        """Choose the text and the label column; see ``emoclass.data.columns.choosing.choose_columns``.
+    def choose_columns(self, wanted: Wanted | None = None) -> Columns:
+        """Choose the text and the label columns; see ``emoclass.data.columns.choosing.choose_columns``.
 
         Raises:
             DataError: A named column does not exist, the choice is ambiguous, or no column fits.
@@ -58,8 +59,7 @@ class Table:
             self.name,
             list(self.frame.columns),
             lambda column: self.frame[column].iloc[::step].tolist(),
-            text_column=text_column,
-            label_column=label_column,
+            wanted,
             has_header_line=self.format in ("csv", "tsv"),
         )
 
