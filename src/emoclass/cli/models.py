@@ -66,6 +66,8 @@ def show(name: Name, json_: options.Json = False) -> None:
         "best epoch": manifest.metrics.get("best_epoch"),
         "test accuracy": summary["test_accuracy"],
         "data": manifest.data.get("source"),
+        "text column": manifest.columns and manifest.columns.text,
+        "label column": manifest.columns and manifest.columns.label,
         "rows": ", ".join(f"{rows} {part}" for part, rows in manifest.data.get("rows", {}).items()),
         "versions": ", ".join(f"{package} {version}" for package, version in manifest.versions.items()),
     }

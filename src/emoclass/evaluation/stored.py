@@ -68,7 +68,7 @@ def evaluate_models(
     with ExitStack() as stack:
         reading = replace(options or DataOptions(), trained=stored[0].manifest.columns)
         labelled = stack.enter_context(open_evaluation_data(data, reading))
-        for note in labelled.notes:
+        for note in (*labelled.notes, *_other_columns(stored)):
             on_note(note)
         loaded = [read_model(model, load_scoring) for model in stored]
         scorings = [scoring for _, scoring, _ in loaded]
@@ -80,6 +80,15 @@ def evaluate_models(
         Evaluated(model, evaluation, history)
         for (model, _, history), evaluation in zip(loaded, evaluations, strict=True)
     ]
+
+
+def _other_columns(models: Sequence[StoredModel]) -> Iterator[str]:
+    """Note the models that were trained with other text columns than the first, by which the data is read."""
+    first = models[0].manifest.columns
+    for model in models[1:]:
+        own = model.manifest.columns
+        if first and own and (first.texts, first.separator) != (own.texts, own.separator):
+            yield f"{model.manifest.name} was trained with text column {own.text!r}, but is compared like the first one"
 
 
 def _load_scoring(
