@@ -235,8 +235,8 @@ class Scoring:
                 f"{name}: the model knows none of its labels ({_some(self.unknown_labels)}), only "
                 f"{_some(self._ids)}; evaluate on data with the same classes, or set --label-column"
             )
-            if len(self.unknown_labels) == 1 and Path(name).is_file():  # it may stand for labels that are kept back
-                message += f"; data without labels can be predicted: {predict_command(name)}"
+            if Path(name).is_file():  # some other column may have been taken for labels that are kept back
+                message += f"; if it has no labels, predict them: {predict_command(name)}"
             raise DataError(message)
         return self._joined(Rows), self._joined(RowDetails)
 
