@@ -87,7 +87,7 @@ class LabelledReader:
     @property
     def _advice(self) -> str:
         """What to do with a table that may have no labels."""
-        return f"pass --label-column, or predict them: {predict_command(self._source, self._options.format)}"
+        return f"pass --label-column or, if it has no labels, predict it: {predict_command(self._source, self._options.format)}"
 
     @property
     def removed_counts(self) -> dict[str, int]:
