@@ -293,13 +293,6 @@ def test_two_likely_labels_beside_ids_are_asked_for(choose_error):
     assert "conv_id" not in message
 
 
-def test_labels_spread_over_columns_are_recognized(choose_error):
-    flags = {name: [str(int(n % (k + 2) == 0)) for n in range(40)] for k, name in enumerate(["joy", "fear", "anger"])}
-    message = choose_error(table_of(text=SAID, unclear=["True", "False"] * 20, group=["a", "b"] * 20, **flags))
-    assert "spread over 3 columns of 0 and 1 ('joy', 'fear', 'anger')" in message
-    assert "--label-column" in message
-
-
 def test_errors_stay_short_however_many_columns_there_are(choose_error):
     names = [f"a rather long name of a column, the one with number {n}, of many" for n in range(60)]
     texts = [[f"{'some words ' * 30}{n} {k}" for n in range(60)] for k in range(30)]

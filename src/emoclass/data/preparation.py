@@ -15,6 +15,7 @@ from emoclass.data.options import DataOptions
 from emoclass.data.parts import PartColumns, choose_together
 from emoclass.data.similarity.folding import text_hashes
 from emoclass.data.split.splitting import split_indices
+from emoclass.data.tables.formats import STDIN
 from emoclass.data.tables.split_directories import WHOLE
 from emoclass.errors import ConfigError, DataError
 
@@ -138,13 +139,13 @@ def _require_labels(
     train = str(source)
     if found.keys() & set(unlabelled):  # the others of the directory have to be named
         paths, train = {**found, **paths}, found["train"]
-    kept = [(split, path) for split, path in paths.items() if split in ("val", "test") and split not in unlabelled]
-    command = ["emoclass", "train", train, *(word for split, path in kept for word in (f"--{split}", path))]
+    kept = {split: path for split, path in paths.items() if split in ("val", "test") and split not in unlabelled}
+    command = ["emoclass", "train", train, *(word for split, path in kept.items() for word in (f"--{split}", path))]
     them = "it" if len(unlabelled) == 1 else f"the {' and '.join(unlabelled)} sets"
-    raise DataError(
-        f"{columns[unlabelled[0]].unlabelled}: add the labels, or leave {them} out: {shlex.join(command)}"
-        " (with your other options)"
-    )
+    advice = f"leave {them} out: {shlex.join(command)} (with your other options)"
+    if not all(Path(path).exists() or path == STDIN for path in (train, *kept.values())):  # a set of several files
+        advice = f"move {them} out of {source}"
+    raise DataError(f"{columns[unlabelled[0]].unlabelled}: add the labels, or {advice}")
 
 
 def select(data: CleanData, indices: Sequence[int] | npt.NDArray[np.int64]) -> CleanData:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain, islice
@@ -87,7 +87,8 @@ class LabelledReader:
     @property
     def _advice(self) -> str:
         """What to do with a table that may have no labels."""
-        return f"pass --label-column or, if it has no labels, predict it: {predict_command(self._source, self._options.format)}"
+        command = predict_command([self._source], self._options.format)
+        return f"pass --label-column or, if it has no labels, predict it: {command}"
 
     @property
     def removed_counts(self) -> dict[str, int]:
@@ -187,12 +188,12 @@ class LabelledReader:
         self._ahead += islice(self._reader, records - len(self._ahead))
 
 
-def predict_command(source: str | Path, format: str | None = None) -> str:
-    """Return the command that predicts a table without labels, whose format an option names or its suffix."""
-    if str(source) == STDIN:
+def predict_command(sources: Sequence[str | Path], format: str | None = None) -> str:
+    """Return the command that predicts the files of a table without labels; ``format`` is that of an option."""
+    inputs = [word for source in sources for word in ("--input", str(source))]
+    if STDIN in inputs:
         format = format or "csv"  # lines, for predict
-    options = [] if format is None else ["--input-format", format]
-    return shlex.join(["emoclass", "predict", "--input", str(source), *options])
+    return shlex.join(["emoclass", "predict", *inputs, *(["--input-format", format] if format else [])])
 
 
 def _value(record: Record, position: int) -> object:

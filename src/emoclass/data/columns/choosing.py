@@ -1,6 +1,5 @@
 """Choose the text and the label columns: by option, by name, or by content."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -24,8 +23,6 @@ LABEL_NAMES = (
 SAMPLE_ROWS = 5000
 # The text column is clear if it has this many times the words of the next one.
 _CLEARLY_LONGER = 1.5
-# So many columns of 0 and 1 are the classes of a table with several labels for a row.
-_ONE_HOT = 3
 _SHOWN_NAMES, _SHOWN_EXAMPLES = 8, 4
 
 
@@ -187,14 +184,6 @@ class _Chooser:
             labels = others
         if len(labels) == 1:
             return labels[0]
-        flags = self._flags(labels)
-        if len(flags) >= _ONE_HOT:
-            values = " and ".join(sorted(self.profile(flags[0]).labels))
-            raise DataError(
-                f"{self.name}: the labels seem to be spread over {len(flags)} columns of {values}"
-                f" ({listed(map(brief, flags), most=_SHOWN_NAMES)}), but emoclass learns one column: pass one of them"
-                " as --label-column, or write the class of each row into one new column"
-            )
         if labels:
             raise DataError(
                 f"{self.name}: {_named(labels)} could all hold the labels ({self._examples(labels)}): pass"
@@ -240,11 +229,6 @@ class _Chooser:
 
     def _candidates(self) -> list[str]:
         return [column for column in self.columns if not names_no_content(column)]
-
-    def _flags(self, labels: Sequence[str]) -> list[str]:
-        """Return the columns that say yes or no, by the values that most of them have: 0 and 1, or false and true."""
-        values = Counter(self.profile(column).labels for column in labels if self.profile(column).is_yes_or_no)
-        return [column for column in labels if values and self.profile(column).labels == values.most_common(1)[0][0]]
 
     def _matches(self, given: str) -> list[str]:
         """Return the column of exactly this name, or else those whose names are the same as ``_squeezed``."""

@@ -12,7 +12,6 @@ _LABEL_CHARACTERS = 60
 _LABEL_WORDS = 3
 # In a table with fewer rows, labels need not repeat.
 _FEW_ROWS = 20
-_YES_AND_NO = (frozenset("01"), frozenset({"True", "False"}))
 
 
 @dataclass(frozen=True)
@@ -69,11 +68,6 @@ class ColumnProfile:
             return False
         repeats = len(self.labels) * 2 <= self.values
         return repeats or (self.values < _FEW_ROWS and (self.wordy or only_choice))
-
-    @property
-    def is_yes_or_no(self) -> bool:
-        """Whether the cells say of one class whether a row belongs to it: 0 and 1, or false and true."""
-        return self.labels in _YES_AND_NO
 
 
 def _readable(value: object) -> str | None:
