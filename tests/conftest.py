@@ -210,7 +210,8 @@ def tiny_train(cli: Callable[..., Any], emotions_csv: Path, tiny_base: Path) -> 
     """Runs ``emoclass train`` on the tiny data and base with settings that learn."""
 
     def run(*arguments: object) -> Any:
-        recipe = ["--learning-rate", "0.02", "--epochs", "2", "--batch-size", "8", "--max-length", "40"]
+        recipe = {"--learning-rate": 0.02, "--epochs": 2, "--batch-size": 8, "--max-length": 40}
+        recipe = [word for option in recipe if option not in arguments for word in (option, recipe[option])]
         return cli("train", emotions_csv, "--base-model", tiny_base, "--train-pooler", *recipe, *arguments)
 
     return run

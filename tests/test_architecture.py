@@ -17,7 +17,7 @@ LAYERS = {
     "errors": 0, "_version": 0, "fingerprint": 0, "lfs": 0,
     "config": 1, "runtime": 1, "locking": 1, "files": 1,
     "data.columns": 2, "data.tables": 3, "data.options": 4, "data.similarity": 4, "data.cleaning": 5, "data.split": 6,
-    "data.inspection": 6, "data.preparation": 7, "data": 7,
+    "data.inspection": 6, "data.parts": 6, "data.preparation": 7, "data": 7,
     "encoders": 3, "encoders.bert": 2, "activations": 4, "store": 4,
     "inference": 8, "inference.ray": 9, "evaluation": 9, "pages": 10, "training": 10, "api": 11, "cli": 12,
 }  # fmt: skip

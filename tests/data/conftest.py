@@ -5,6 +5,7 @@ import os
 import pytest
 
 from emoclass.data.cleaning.cleaning import clean
+from emoclass.data.options import DataOptions
 from emoclass.data.tables import records, table
 from emoclass.data.tables.options import ReadOptions
 from emoclass.data.tables.row_errors import RowErrors
@@ -66,7 +67,7 @@ def cleaned(write):
 
     def cleaned(content, name="data.csv", **options):
         read = read_table(write(content, name))
-        return clean(read, read.choose_columns(**options))
+        return clean(read, DataOptions(**options).choose_columns(read))
 
     return cleaned
 

@@ -6,7 +6,7 @@ import pytest
 
 from emoclass.data.cleaning.cleaning import Conflict, clean
 from emoclass.data.columns.cells import cell_label, cell_text
-from emoclass.data.columns.choosing import Columns
+from emoclass.data.columns.chosen import Columns
 from emoclass.data.tables.table import Table
 from tests.data.conftest import read_table
 
@@ -103,7 +103,7 @@ def test_texts_of_other_types_become_strings():
 
 def test_a_table_without_remaining_rows_says_why(error_of, write):
     table = read_table(write("text,label\n ,joy\nb,\nc,\n"))
-    message = error_of(clean, table, Columns("text", "label"))
+    message = error_of(clean, table, Columns(("text",), "label"))
     assert "1 blank text" in message
     assert "2 blank label" in message
     assert "'text'" in message
@@ -111,5 +111,5 @@ def test_a_table_without_remaining_rows_says_why(error_of, write):
 
 def test_binary_cells_are_rejected_with_their_row(error_of):
     frame = pd.DataFrame({"text": ["a", b"\xff\xd8"], "label": ["joy", "sad"]}, dtype=object)
-    message = error_of(clean, Table("x.parquet", frame, np.zeros(2, np.int64), "parquet"), Columns("text", "label"))
-    assert message.startswith("x.parquet: row 2: a value is binary")
+    message = error_of(clean, Table("x.parquet", frame, np.zeros(2, np.int64), "parquet"), Columns(("text",), "label"))
+    assert message.startswith("x.parquet: row 2: column 'text': a value is binary")

@@ -1,5 +1,6 @@
 """Tables become clean sets for one run."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,86 @@ def test_one_class_is_not_enough(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "one.csv", [(f"text {n}", "joy") for n in range(30)])
     with pytest.raises(DataError, match="only 'joy'"):
         prepare(path)
+
+
+def write(path: Path, header: str, rows: list[tuple[str, ...]]) -> Path:
+    path.write_text("".join(",".join(f'"{cell}"' for cell in row) + "\n" for row in [tuple(header.split(",")), *rows]))
+    return path
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A split directory whose training table has two columns that could be the text by name."""
+    rows = [(f"about {label}", text, label) for text, label in emotion_rows()]
+    for part, chosen in {"train": rows[::2], "val": rows[1::4], "test": rows[3::4]}.items():
+        write(tmp_path / f"{part}.csv", "title,post,mood", chosen)
+    return tmp_path
+
+
+def test_all_sets_have_the_columns_of_the_training_set(directory: Path) -> None:
+    rows = [(text, "no text", "x", label) for text, label in emotion_rows()[1::4]]
+    write(directory / "val.csv", "Post,text,label,mood", rows)
+    data = prepare(directory)
+    assert data.val.texts[0] == rows[0][0]
+    assert {part.columns.texts for part in (data.train, data.test)} == {("post",)}
+    assert (data.val.columns.texts, data.val.columns.label) == (("Post",), "mood")
+
+
+def test_a_set_without_the_text_column_is_named_with_its_columns(directory: Path) -> None:
+    write(directory / "test.csv", "text,mood", emotion_rows()[3::4])
+    with pytest.raises(DataError, match=r"test.csv: no column 'post'.* of .*train.csv; .* 'text', 'mood': rename"):
+        prepare(directory)
+
+
+def test_several_text_columns_are_found_in_all_sets(directory: Path) -> None:
+    options = DataOptions(text_column=["title", "post"], text_separator=": ")
+    data = prepare_training_data(directory, options=options, seed=1)
+    for part in (data.train, data.val, data.test):
+        assert all(text.startswith(f"about {label}: ") for text, label in zip(part.texts, part.labels, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("header", "label", "why"),
+    [
+        ("title,post", None, "no column 'mood'"),
+        ("title,post,mood", "-1", "is '-1' in all rows, which is not a class of"),
+        ("title,post,mood", "", "is empty"),
+    ],
+)
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_set_without_labels_is_left_out_by_the_command_that_the_error_names(
+    directory: Path, part: str, header: str, label: str | None, why: str
+) -> None:
+    rows = [("a title", text, *([] if label is None else [label])) for text, _ in emotion_rows()[3::4]]
+    target = directory / "my sets"
+    target.mkdir()
+    for path in directory.glob("*.csv"):
+        path.rename(target / path.name)
+    write(target / f"{part}.csv", header, rows)
+    with pytest.raises(DataError) as caught:
+        prepare(target)
+    message = str(caught.value)
+    assert message.startswith(f"{target / part}.csv: ")
+    assert why in message
+    command = shlex.split(message.partition("leave it out: ")[2].partition(" (")[0])
+    assert command[:3] == ["emoclass", "train", str(target / "train.csv")]
+    other = "val" if part == "test" else "test"
+    assert command[3:] == [f"--{other}", str(target / f"{other}.csv")]
+    data = prepare(command[2], **{other: command[4]})
+    assert len(getattr(data, other)) == 15
+
+
+def test_a_given_set_without_labels_is_left_out(emotions_csv: Path, tmp_path: Path) -> None:
+    val = write_csv(tmp_path / "val.csv", [("something else", "joy")])
+    test = write_csv(tmp_path / "test.csv", [("something else", "-1"), ("one more", "-1")])
+    with pytest.raises(DataError) as caught:
+        prepare(emotions_csv, val=val, test=test)
+    assert f"emoclass train {emotions_csv} --val {val} (" in str(caught.value)
+    val.write_text("text\nsomething else\n")
+    with pytest.raises(DataError, match=r"leave the val and test sets out: emoclass train \S+ \("):
+        prepare(emotions_csv, val=val, test=test)
+
+
+def test_a_set_of_one_known_class_has_labels(emotions_csv: Path, tmp_path: Path) -> None:
+    test = write_csv(tmp_path / "test.csv", [("something else", "joy"), ("one more", "joy")])
+    assert len(prepare(emotions_csv, test=test).test) == 2

@@ -162,7 +162,7 @@ def test_an_id_without_a_name_is_an_error_with_its_row(error_of):
 def test_ids_in_lists_have_names(feature):
     path = write_features({"labels": feature}, {"text": TEXTS, "labels": [[0, 2], [1], [], None]})
     table = read_table(path)
-    columns = table.choose_columns(label_column="labels")
+    columns = table.choose_columns(DataOptions(label_column="labels").wanted)
     assert table.labels(columns) == [["sadness", "love"], ["joy"], [], None]
 
 

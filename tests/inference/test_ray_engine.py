@@ -94,9 +94,11 @@ def test_a_killed_worker_changes_nothing(
     for part in range(8):
         ids = range(part, 16_000, 8)
         columns = {"id": ids, "label": ["x"] * len(ids), "text": [TEXTS[i % len(TEXTS)] for i in ids]}
+        columns["more"] = [("so sad", None)[i // 8 % 2] for i in ids]
         table = pa.table({name: list(values) for name, values in columns.items()})
         pq.write_table(table.replace_schema_metadata({"about": "rows"}), tmp_path / f"in/{part}.parquet")
     how = ["--top-k", "2", "--probabilities", "--min-confidence", "0.6", "--precision", "fp32"]
+    how += ["--text-column", "text", "--text-column", "more"]
     ray = emoclass("predict", "--engine", "ray", "--input", "in", "--output", "out", "--workers", WORKERS, *how)
     worker = busy_worker(str(tmp_path), ray)
     os.kill(worker, signal.SIGKILL)

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from emoclass._version import __version__
 from emoclass.cli import cache, inspect_data, models, predict, split, train
 from emoclass.cli import eval as eval_command
+from emoclass.cli._commands import App
 from emoclass.cli._signals import INTERRUPTED
 from emoclass.errors import ConfigError, EmoclassError, StoppedError
 from emoclass.files import NamedFile
@@ -77,7 +78,7 @@ def _write_line(kind: str, message: str) -> None:
     sys.stderr.write(f"{kind}: {clean_text(message)}\n")
 
 
-app = typer.Typer(
+app = App(
     name="emoclass",
     cls=_ErrorHandlingGroup,
     no_args_is_help=True,

@@ -24,7 +24,8 @@ def print_inspection(inspection: Inspection, suspects: dict[str, list[Suspect]] 
     out = console.results()
     for part in inspection.parts:
         console.print_table(out, _columns(part))
-        console.print_table(out, _classes(part))
+        if part.classes:
+            console.print_table(out, _classes(part))
         console.print_table(out, _lengths(part))
         console.print_table(out, _histogram(part.tokens or part.words, "tokens" if part.tokens else "words"))
         for title, repetitions in (
@@ -110,7 +111,7 @@ def _columns(part: PartInspection) -> Table:
         ["", ""],
         [
             ["text column", part.text_column],
-            ["label column", part.label_column],
+            ["label column", part.label_column or "none"],
             ["rows", part.rows],
             *removed,
             ["rows kept", part.kept_rows],
@@ -118,7 +119,7 @@ def _columns(part: PartInspection) -> Table:
             ["equal up to case, whitespace and Unicode form", part.duplicates.folded],
             ["nearly equal to another", part.duplicates.near],
             *([trait.name.replace("_", " "), trait.rows] for trait in part.traits),
-            ["imbalance ratio", f"{part.imbalance_ratio:.1f}"],
+            *([["imbalance ratio", f"{part.imbalance_ratio:.1f}"]] if part.imbalance_ratio is not None else ()),
         ],
     )
 

@@ -14,7 +14,14 @@ _TABLE_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), or '-' for CSV 
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 Table = Annotated[str, typer.Argument(metavar="DATA", help=_TABLE_HELP)]
-TextColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the texts.", show_default="detected")]
+TextColumn = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Column with the texts; repeat it to join several.", show_default="detected"),
+]
+TextSeparator = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="What stands between joined text columns.", show_default="a space"),
+]
 LabelColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column with the labels.", show_default="detected")
 ]
@@ -44,7 +51,8 @@ Ratios = Annotated[str, typer.Option(metavar="A/B/C", help="Ratios of the traini
 
 
 def data_options(
-    text_column: str | None,
+    text_column: list[str] | None,
+    text_separator: str | None,
     label_column: str | None,
     format_: str | None,
     encoding: str | None,
@@ -54,7 +62,8 @@ def data_options(
     from emoclass.data.options import DataOptions
 
     return DataOptions(
-        text_column=text_column,
+        text_column=text_column or None,
+        text_separator=None if text_separator is None else text_separator.replace(r"\n", "\n").replace(r"\t", "\t"),
         label_column=label_column,
         format=format_,
         encoding=encoding,

@@ -51,6 +51,7 @@ class Inputs:
         names = {
             "--input-format": self.options.format,
             "--text-column": self.options.text_column,
+            "--text-separator": self.options.text_separator,
             "--encoding": self.options.encoding,
             "--delimiter": self.options.delimiter,
         }
@@ -122,6 +123,7 @@ def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
     from emoclass.inference.streaming import predict_records
 
     skipped = _SkippedRecords()
+    inputs = replace(inputs, options=replace(inputs.options, trained=verification.model.manifest.columns))
     with prompt_exit(cleanup_seconds(output.path)), ExitStack() as stack:
         records = TextInput(inputs.texts) if inputs.texts else stack.enter_context(_open_files(inputs, skipped))
         options = output.options_for(records.layout)

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from emoclass.cli import _options as options
+from emoclass.cli._commands import App
 
-app = typer.Typer(no_args_is_help=True, help="Show and clear the cached output of frozen layers.")
+app = App(no_args_is_help=True, help="Show and clear the cached output of frozen layers.")
 
 
 @app.command()

@@ -34,6 +34,7 @@ def inspect_data(
         ),
     ] = None,
     text_column: options.TextColumn = None,
+    text_separator: options.TextSeparator = None,
     label_column: options.LabelColumn = None,
     format_: options.Format = None,
     encoding: options.Encoding = None,
@@ -59,7 +60,7 @@ def inspect_data(
     from emoclass.data.inspection.inspection import TOKEN_LIMIT, inspect
 
     _check(fix=fix, report=report, label_noise=label_noise)
-    reader = options.data_options(text_column, label_column, format_, encoding, delimiter)
+    reader = options.data_options(text_column, text_separator, label_column, format_, encoding, delimiter)
     with console.progress_bar(console.status()) as progress:
         reading = progress.add_task("rows read", total=None)
         tables, cleaned = _read(data, replace(reader, on_rows=lambda rows: progress.advance(reading, rows)))
@@ -117,6 +118,7 @@ def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], di
     """Return tables and their kept rows by split, or by path where file names say no split or the same one."""
     from emoclass.cli import _console as console
     from emoclass.data.cleaning.cleaning import clean
+    from emoclass.data.parts import choose_together
     from emoclass.data.tables.shards import split_of
     from emoclass.data.tables.split_directories import WHOLE
 
@@ -127,12 +129,14 @@ def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], di
     ]
     named = Counter(split for split, _ in read)
     tables: dict[str, Table] = {}
-    cleaned: dict[str, CleanData] = {}
     for split, table in read:
         name = split if split is not None and named[split] == 1 else table.name
-        if name in cleaned:
+        if name in tables:
             raise ConfigError(f"{name} is named twice: name it once")
-        tables[name], cleaned[name] = table, clean(table, reader.choose_columns(table))
+        tables[name] = table
+    chosen = choose_together(tables, reader, labels="optional")
+    cleaned = {name: clean(table, chosen[name].columns) for name, table in tables.items()}
+    for name, table in tables.items():
         for message in (*table.notes, *cleaned[name].columns.notes):
             console.note(message)
     return tables, cleaned
@@ -152,7 +156,7 @@ def _find_suspects(cleaned: dict[str, CleanData]) -> tuple[dict[str, list[Suspec
     from emoclass.data.inspection.label_noise import find_suspects
 
     try:
-        return {name: find_suspects(data) for name, data in cleaned.items()}, None
+        return {name: find_suspects(data) if data.columns.label else [] for name, data in cleaned.items()}, None
     except DataError as error:
         return None, error
 

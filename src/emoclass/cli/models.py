@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emoclass.cli import _options as options
+from emoclass.cli._commands import App
 
 if TYPE_CHECKING:
     from emoclass.store.checkpoints import StoredModel
 
-app = typer.Typer(no_args_is_help=True, help="List, show, export and remove trained models.")
+app = App(no_args_is_help=True, help="List, show, export and remove trained models.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A trained model.")]
 
@@ -65,6 +66,8 @@ def show(name: Name, json_: options.Json = False) -> None:
         "best epoch": manifest.metrics.get("best_epoch"),
         "test accuracy": summary["test_accuracy"],
         "data": manifest.data.get("source"),
+        "text column": manifest.columns and manifest.columns.text,
+        "label column": manifest.columns and manifest.columns.label,
         "rows": ", ".join(f"{rows} {part}" for part, rows in manifest.data.get("rows", {}).items()),
         "versions": ", ".join(f"{package} {version}" for package, version in manifest.versions.items()),
     }

@@ -25,6 +25,7 @@ def predict(
         str | None, typer.Option("--input-format", "--format", metavar="FORMAT", help=_INPUT_FORMAT_HELP)
     ] = None,
     text_column: options.TextColumn = None,
+    text_separator: options.TextSeparator = None,
     encoding: options.Encoding = None,
     delimiter: options.Delimiter = None,
     output: Annotated[
@@ -83,7 +84,7 @@ def predict(
         raise ConfigError(f"--engine {engine} is not known; use local or ray")
     if workers is not None and engine == "local":
         raise ConfigError("--workers needs --engine ray")
-    reading = options.data_options(text_column, None, input_format, encoding, delimiter)
+    reading = options.data_options(text_column, text_separator, None, input_format, encoding, delimiter)
     inputs = Inputs(texts or [], input_ or [], reading, skip_errors=on_error == "skip")
     inputs.check()
     written = OutputOptions(

@@ -36,6 +36,7 @@ def split(
         typer.Option("--output-format", metavar="FORMAT", help=_FORMAT_HELP, show_default="that of DATA"),
     ] = None,
     text_column: options.TextColumn = None,
+    text_separator: options.TextSeparator = None,
     label_column: options.LabelColumn = None,
     format_: options.Format = None,
     encoding: options.Encoding = None,
@@ -56,7 +57,7 @@ def split(
 
     if output_format is not None and output_format not in FORMATS:
         raise ConfigError(f"--output-format {output_format} is unknown: use {', '.join(FORMATS)}")
-    reader = options.data_options(text_column, label_column, format_, encoding, delimiter)
+    reader = options.data_options(text_column, text_separator, label_column, format_, encoding, delimiter)
     settings = SplitOptions(
         ratios=parse_ratios(ratios),
         seed=seed,

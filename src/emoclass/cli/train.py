@@ -140,6 +140,7 @@ def train(
         int | None, _recipe("seeds", "N", "Train N times from the same start and average the weights.")
     ] = None,
     text_column: options.TextColumn = None,
+    text_separator: options.TextSeparator = None,
     label_column: options.LabelColumn = None,
     format_: options.Format = None,
     encoding: options.Encoding = None,
@@ -197,7 +198,7 @@ def train(
                 val=val,
                 test=test,
                 recipe=recipe,
-                options=options.data_options(text_column, label_column, format_, encoding, delimiter),
+                options=options.data_options(text_column, text_separator, label_column, format_, encoding, delimiter),
                 ratios=parse_ratios(ratios),
                 on_event=display,
                 should_stop=interrupts.requested.is_set,

@@ -1,3 +1,3 @@
 """Read tables, and clean, split and inspect labelled texts; independent of models."""
 
-__all__ = ["cleaning", "columns", "inspection", "options", "preparation", "similarity", "split", "tables"]
+__all__ = ["cleaning", "columns", "inspection", "options", "parts", "preparation", "similarity", "split", "tables"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from emoclass.data.columns.choosing import Columns
+from emoclass.data.columns.choosing import Wanted
+from emoclass.data.columns.chosen import Columns
 from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.options import ReadOptions
 from emoclass.data.tables.records import RecordReader, open_records
@@ -22,16 +23,32 @@ class DataOptions(ReadOptions):
     """Options of reading tables.
 
     Attributes:
-        text_column: Name of the text column; chosen by name or content if ``None``.
+        text_column: Name of the text column, or several, whose cells are joined in this order; chosen by name or
+            content if ``None``.
+        text_separator: What stands between the cells of several text columns; a space if ``None``.
         label_column: Name of the label column; chosen by name or content if ``None``.
         skip_errors: Whether rows that cannot be read are left out, with a note; else they are an error.
+        trained: The columns that a model was trained with: where none is named, they are used if a table has them.
         on_rows: Called with the number of rows just read.
     """
 
-    text_column: str | None = None
+    text_column: str | Sequence[str] | None = None
+    text_separator: str | None = None
     label_column: str | None = None
     skip_errors: bool = False
+    trained: Columns | None = None
     on_rows: Callable[[int], None] = lambda rows: None
+
+    @property
+    def wanted(self) -> Wanted:
+        """What these options say about the columns."""
+        names = self.text_column or ()
+        return Wanted(
+            texts=(names,) if isinstance(names, str) else tuple(names),
+            separator=self.text_separator,
+            label=self.label_column,
+            trained=self.trained,
+        )
 
     def open(self, source: str | Path, **more: Any) -> RecordReader:
         """Open one table; further options are those of ``open_records``."""
@@ -60,5 +77,5 @@ class DataOptions(ReadOptions):
         return read_table(self.open_split(files, on_error=errors), errors=errors, on_rows=self.on_rows)
 
     def choose_columns(self, table: Table) -> Columns:
-        """Choose the text and the label column of a table."""
-        return table.choose_columns(text_column=self.text_column, label_column=self.label_column)
+        """Choose the text and the label columns of a table."""
+        return table.choose_columns(self.wanted)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING
 from emoclass.data.cleaning.cleaning import CleanData, clean
 from emoclass.data.columns.labels import LabelSet
 from emoclass.data.options import DataOptions
+from emoclass.data.parts import PartColumns, choose_together
 from emoclass.data.similarity.folding import text_hashes
 from emoclass.data.split.splitting import split_indices
+from emoclass.data.tables.formats import STDIN
 from emoclass.data.tables.split_directories import WHOLE
 from emoclass.errors import ConfigError, DataError
 
@@ -75,17 +78,21 @@ def prepare_training_data(
         seed: Seed of the split.
 
     Raises:
-        DataError: A table cannot be read or split, or a set has a label that the training set does not have.
+        DataError: A table cannot be read or split, lacks a column or labels, or has a label that the training set does
+            not have.
         ConfigError: A set is given twice, or the ratios leave no validation set.
     """
     tables = options.read_splits(source)
+    paths = {split: str(source) if split == WHOLE else table.name for split, table in tables.items()}
     for split, path in (("val", val), ("test", test)):
         if path is None:
             continue
         if split in tables:
             raise ConfigError(f"{source} has a {split} file already: drop --{split}, or pass the train file alone")
         tables[split] = options.read(path)
-    cleaned = {split: clean(table, options.choose_columns(table)) for split, table in tables.items()}
+    columns = choose_together(tables, options)
+    _require_labels(columns, paths, {"val": val, "test": test}, source)
+    cleaned = {split: clean(table, columns[split].columns) for split, table in tables.items()}
     notes = [note for split, table in tables.items() for note in (*table.notes, *cleaned[split].columns.notes)]
     splits = {("train" if split == WHOLE else split): data for split, data in cleaned.items()}
     if "val" not in splits:
@@ -109,6 +116,36 @@ def prepare_training_data(
         leaked={split: _count_common(hashes[split], hashes["train"]) for split in ("val", "test") if split in hashes},
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _require_labels(
+    columns: Mapping[str, PartColumns],
+    found: Mapping[str, str],
+    given: Mapping[str, str | Path | None],
+    source: str | Path,
+) -> None:
+    """Require labels in all tables, and name the command without those that have none.
+
+    Args:
+        columns: The columns of each split.
+        found: Path of each split of the source.
+        given: Path of each split that an option names.
+        source: The source.
+    """
+    unlabelled = [split for split, part in columns.items() if part.unlabelled]
+    if not unlabelled:
+        return
+    paths = {split: str(path) for split, path in given.items() if path is not None}
+    train = str(source)
+    if found.keys() & set(unlabelled):  # the others of the directory have to be named
+        paths, train = {**found, **paths}, found["train"]
+    kept = {split: path for split, path in paths.items() if split in ("val", "test") and split not in unlabelled}
+    command = ["emoclass", "train", train, *(word for split, path in kept.items() for word in (f"--{split}", path))]
+    them = "it" if len(unlabelled) == 1 else f"the {' and '.join(unlabelled)} sets"
+    advice = f"leave {them} out: {shlex.join(command)} (with your other options)"
+    if not all(Path(path).exists() or path == STDIN for path in (train, *kept.values())):  # a set of several files
+        advice = f"move {them} out of {source}"
+    raise DataError(f"{columns[unlabelled[0]].unlabelled}: add the labels, or {advice}")
 
 
 def select(data: CleanData, indices: Sequence[int] | npt.NDArray[np.int64]) -> CleanData:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from emoclass.data.cleaning.cleaning import Block
+from emoclass.data.cleaning.stream import predict_command
 from emoclass.data.similarity.folding import HashSet, text_hashes
 from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.errors import DataError
@@ -229,10 +231,13 @@ class Scoring:
             DataError: The classifier knows none of the labels.
         """
         if not self._columns:
-            raise DataError(
+            message = (
                 f"{name}: the model knows none of its labels ({_some(self.unknown_labels)}), only "
                 f"{_some(self._ids)}; evaluate on data with the same classes, or set --label-column"
             )
+            if Path(name).is_file():  # some other column may have been taken for labels that are kept back
+                message += f"; if it has no labels, predict it: {predict_command([name])}"
+            raise DataError(message)
         return self._joined(Rows), self._joined(RowDetails)
 
     def _joined(self, kind: type[_Columns]) -> _Columns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,9 @@ def evaluate_models(
     stored = [find_model(model) for model in models]
     load_scoring = partial(_load_scoring, device=device, precision=precision, kept_mistakes=kept_mistakes)
     with ExitStack() as stack:
-        labelled = stack.enter_context(open_evaluation_data(data, options or DataOptions()))
-        for note in labelled.notes:
+        reading = replace(options or DataOptions(), trained=stored[0].manifest.columns)
+        labelled = stack.enter_context(open_evaluation_data(data, reading))
+        for note in (*labelled.notes, *_other_columns(stored)):
             on_note(note)
         loaded = [read_model(model, load_scoring) for model in stored]
         scorings = [scoring for _, scoring, _ in loaded]
@@ -79,6 +80,15 @@ def evaluate_models(
         Evaluated(model, evaluation, history)
         for (model, _, history), evaluation in zip(loaded, evaluations, strict=True)
     ]
+
+
+def _other_columns(models: Sequence[StoredModel]) -> Iterator[str]:
+    """Note the models that were trained with other text columns than the first, by which the data is read."""
+    first = models[0].manifest.columns
+    for model in models[1:]:
+        own = model.manifest.columns
+        if first and own and (first.texts, first.separator) != (own.texts, own.separator):
+            yield f"{model.manifest.name} was trained with text column {own.text!r}, but is compared like the first one"
 
 
 def _load_scoring(

@@ -7,15 +7,15 @@ import os
 import stat
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import GEN_RUNNING, getgeneratorstate
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from emoclass.data.columns.cells import cell_text
-from emoclass.data.columns.choosing import choose_columns, has_text_column
+from emoclass.data.columns.choosing import Wanted, choose_columns, needs_no_sample
+from emoclass.data.columns.chosen import Columns
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.formats import LINES, STDIN, format_of
 from emoclass.data.tables.records import Record, RecordReader, open_records
@@ -163,18 +163,18 @@ class RecordInput:
         return self._stack.enter_context(_open_input(source, self._options, self._on_error))
 
     def _read(self, reader: RecordReader) -> Iterator[Item]:
-        """Choose the text column now, and read the records later."""
-        text = _find_text(reader, self._options.text_column)
+        """Choose the text columns now, and read the records later."""
+        text = _find_text(reader, self._options)
         for note in (*reader.notes, *text.notes):
             self._on_note(note)
-        return self._items_of(reader, chain(text.sample, reader), text.position)
+        return self._items_of(reader, chain(text.sample, reader), text.columns)
 
-    def _items_of(self, reader: RecordReader, records: Iterator[Record], position: int) -> Iterator[Item]:
+    def _items_of(self, reader: RecordReader, records: Iterator[Record], columns: Columns) -> Iterator[Item]:
+        positions = [reader.columns.index(name) for name in columns.texts]
         with reader:
             for record in records:
-                value = record.values[position] if position < len(record.values) else ABSENT
                 try:
-                    text = None if value is ABSENT else cell_text(value)
+                    text = columns.text_of([_cell(record, position) for position in positions])
                 except DataError as error:
                     self._on_error(DataError(f"{reader.name}: row {record.number}: {error}"))
                     continue
@@ -187,27 +187,29 @@ class RecordInput:
             )
 
 
-class _TextField(NamedTuple):
+class _TextFields(NamedTuple):
     """Where the text of a record is.
 
     Attributes:
-        position: Its position among the values.
-        sample: The records that were read to find it.
-        notes: How it was chosen.
+        columns: Its columns.
+        sample: The records that were read to find them.
+        notes: How they were chosen.
     """
 
-    position: int
+    columns: Columns
     sample: Sequence[Record] = ()
     notes: tuple[str, ...] = ()
 
 
-def _find_text(reader: RecordReader, text_column: str | None) -> _TextField:
+def _find_text(reader: RecordReader, options: DataOptions) -> _TextFields:
     if reader.format == LINES:
-        if text_column is not None:
-            raise DataError(
-                f"{reader.name}: lines have no columns: leave --text-column out, or pass --input-format csv"
-            )
-        return _TextField(0)
+        for option, value in (("column", options.text_column), ("separator", options.text_separator)):
+            if value is not None:
+                raise DataError(
+                    f"{reader.name}: lines have no columns: leave --text-{option} out, or pass --input-format csv"
+                )
+        return _TextFields(Columns(tuple(reader.columns)))
+    wanted: Wanted = replace(options.wanted, labels="none")
     seen: list[Record] = []
 
     def sample(column: str) -> Iterable[object]:
@@ -216,17 +218,21 @@ def _find_text(reader: RecordReader, text_column: str | None) -> _TextField:
         return [record.values[position] for record in seen if position < len(record.values)]
 
     # An object may lack the key that others have.
-    if reader.format == "jsonl" and not has_text_column(reader.columns, text_column):
+    if reader.format == "jsonl" and not needs_no_sample(reader.columns, wanted):
         seen.extend(islice(reader, _SAMPLE_RECORDS))
     chosen = choose_columns(
         reader.name,
         list(reader.columns),
         sample,
-        text_column=text_column,
-        need_label=False,
+        wanted,
         has_header_line=reader.format in ("csv", "tsv"),
     )
-    return _TextField(reader.columns.index(chosen.text), seen, chosen.notes)
+    return _TextFields(chosen, seen, chosen.notes)
+
+
+def _cell(record: Record, position: int) -> object:
+    value = record.values[position] if position < len(record.values) else None
+    return None if value is ABSENT else value
 
 
 def _check_inputs(sources: Sequence[str], options: DataOptions) -> dict[str, list[str]]:
@@ -238,7 +244,7 @@ def _check_inputs(sources: Sequence[str], options: DataOptions) -> dict[str, lis
         elif source != STDIN:
             with _open_input(source, options, on_error=lambda error: None) as reader:
                 columns[source] = list(reader.columns)
-                _find_text(reader, options.text_column)
+                _find_text(reader, options)
     return columns
 
 

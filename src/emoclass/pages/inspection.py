@@ -45,14 +45,14 @@ def _line_of(files: Sequence[FileRows], row: int, line: int | None) -> str:
 def _figures(part: PartInspection) -> list[Figure]:
     shown = part.classes[:_CLASSES]
     counts = ", ".join(f"{entry.name} {entry.count}" for entry in shown)
-    classes = plot(partial(_draw_classes, part=part), height=0.6 + 0.3 * len(shown))
     unit, stats = ("tokens", part.tokens) if part.tokens else ("words", part.words)
     description = f"Half of the texts have at most {stats.p50} {unit}, 95 % at most {stats.p95}."
     lengths = plot(partial(_draw_lengths, part=part))
-    return [
-        Figure(f"Classes of {part.name}", counts, classes),
-        Figure(f"Lengths of {part.name} in {unit}", description, lengths),
-    ]
+    figures = [Figure(f"Lengths of {part.name} in {unit}", description, lengths)]
+    if not shown:
+        return figures
+    classes = plot(partial(_draw_classes, part=part), height=0.6 + 0.3 * len(shown))
+    return [Figure(f"Classes of {part.name}", counts, classes), *figures]
 
 
 def _draw_classes(axes: Axes, *, part: PartInspection) -> None:

@@ -9,6 +9,7 @@ from types import NoneType
 from typing import Any
 
 from emoclass.config import TrainConfig, TruncationConfig
+from emoclass.data.columns.chosen import Columns
 from emoclass.errors import ConfigError, ModelError, one_line
 
 CONFIG = "config.json"
@@ -36,6 +37,7 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "calibration.temperature": float,
     "data.rows": dict,
     "data.rows.train": int,
+    "data.columns": (dict, NoneType),
     "versions": dict,
     "checksums": dict,
 }
@@ -75,7 +77,7 @@ class Manifest:
         parameters: ``trainable_parameters`` and ``total_parameters``.
         metrics: ``best_epoch``, its training and validation metrics, and ``test`` if there was a test set.
         calibration: How logits were calibrated: ``method``, ``temperature``, and the ``rows`` that it was fitted on.
-        data: Source, fingerprint, and rows of each split.
+        data: Source, fingerprint, columns, and rows of each split.
         versions: Versions of Python and of the libraries, the device and the precision.
         frozen_sha256: Hash of the frozen tensors, which models of one base share.
         checksums: SHA-256 of the other files.
@@ -94,6 +96,12 @@ class Manifest:
     versions: dict[str, str]
     frozen_sha256: str | None = None
     checksums: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> Columns | None:
+        """The columns that the model was trained with; ``None`` if an older emoclass trained it."""
+        values = self.data.get("columns")
+        return None if values is None else Columns.from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -123,6 +131,10 @@ class Manifest:
             )
         except (KeyError, TypeError, AttributeError, ConfigError) as error:
             raise ModelError(f"is not complete: {one_line(error)}") from None
+        try:
+            manifest.columns  # noqa: B018  # raises
+        except ValueError:
+            raise ModelError("is damaged: data.columns is of the wrong kind") from None
         labels = manifest.labels
         if len(labels) < 2 or not all(isinstance(name, str) for name in labels) or len(set(labels)) < len(labels):
             raise ModelError("has no usable list of labels")

@@ -128,6 +128,7 @@ def make_manifest(
         data={
             "source": data.source,
             "sha256": data.sha256,
+            "columns": data.train.columns.to_dict(),
             "rows": {split: len(rows) for split, rows in splits.items() if rows is not None},
             "removed_rows": data.removed_rows,
             "conflicts": data.conflicts,

@@ -1,12 +1,12 @@
 """Take texts and labels from a table without empty and repeated rows, and record every removed row."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from emoclass.data.columns.cells import cell_label, cell_text
-from emoclass.data.columns.choosing import Columns
+from emoclass.data.columns.cells import cell_label
+from emoclass.data.columns.chosen import Columns
 from emoclass.data.columns.naming import FileRows, quoted
 from emoclass.errors import DataError
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Rows of a block: enough texts to be batched by length.
 BLOCK_ROWS = 4096
+# Stands for the cells of a label column that a table does not have.
+_NO_LABEL = "none"
 REASONS = ("null_text", "blank_text", "null_label", "blank_label", "duplicate")
 
 
@@ -119,11 +121,12 @@ def removal_reason(text: str | None, label: str | None) -> str | None:
 def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) -> CleanData:
     """Remove rows without text or label, and all but the first of rows with the same text and label.
 
-    Texts are not changed; labels are stripped (see ``cell_label``).
+    If there is no label column, all labels are empty, and no row is removed for that. Texts are not changed; labels are
+    stripped (see ``cell_label``).
 
     Args:
         table: The table.
-        columns: Its text and label columns.
+        columns: Its text columns and its label column, if it has one.
         keep_duplicates: Whether to keep repeated rows.
 
     Raises:
@@ -131,9 +134,11 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
     """
     import numpy as np
 
-    texts, labels = table.frame[columns.text].tolist(), table.labels(columns)
-    sieve = _Sieve(keep_duplicates=keep_duplicates)
+    frame = table.frame
+    sieve = _Sieve(columns, keep_duplicates=keep_duplicates)
+    labels = table.labels(columns) if columns.label else [_NO_LABEL] * len(frame)
     try:
+        texts = zip(*(frame[name].tolist() for name in columns.texts), strict=True)
         sieve.run(texts, labels)
     except DataError as error:
         raise DataError(f"{table.name}: {table.located(sieve.row)}: {error}") from error
@@ -148,7 +153,7 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
         labels=sieve.labels,
         rows=rows,
         lines=table.lines[rows - 1],
-        total_rows=len(texts),
+        total_rows=len(frame),
         removed={reason: tuple(sieve.removed[reason]) for reason in REASONS if reason in sieve.removed},
         conflicts=sieve.conflicts(table.lines),
         files=table.files,
@@ -158,8 +163,9 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
 class _Sieve:
     """Sorts rows into kept and removed."""
 
-    def __init__(self, *, keep_duplicates: bool) -> None:
+    def __init__(self, columns: Columns, *, keep_duplicates: bool) -> None:
         self.row = 0
+        self._columns = columns
         self._keep_duplicates = keep_duplicates
         self.texts: list[str] = []
         self.labels: list[str] = []
@@ -169,13 +175,13 @@ class _Sieve:
         # Texts with several labels only: positions of the first row of each label among the kept rows.
         self._again: dict[str, list[int]] = {}
 
-    def run(self, texts: Iterable[object], labels: Iterable[object]) -> None:
-        for self.row, (text_cell, label_cell) in enumerate(zip(texts, labels, strict=True), start=1):
-            text, label = cell_text(text_cell), cell_label(label_cell)
+    def run(self, texts: Iterable[Sequence[object]], labels: Iterable[object]) -> None:
+        for self.row, (text_cells, label_cell) in enumerate(zip(texts, labels, strict=True), start=1):
+            text, label = self._columns.text_of(text_cells), cell_label(label_cell)
             if reason := removal_reason(text, label):
                 self.removed[reason].append(self.row)
             elif text is not None and label is not None:
-                self._keep(text, label)
+                self._keep(text, label if self._columns.label else "")
 
     def _keep(self, text: str, label: str) -> None:
         position = len(self.texts)
@@ -204,7 +210,6 @@ class _Sieve:
 def nothing_left(name: str, columns: Columns, removed: Mapping[str, int]) -> str:
     """Return the message for a table without remaining rows."""
     counts = ", ".join(f"{rows} {reason.replace('_', ' ')}" for reason, rows in removed.items())
-    return (
-        f"{name}: no row has both a text in column {quoted(columns.text)} and a label in column"
-        f" {quoted(columns.label)} ({counts}): check that these are the right columns"
-    )
+    text = f"a text in column {quoted(columns.text)}"
+    both = f"both {text} and a label in column {quoted(columns.label)}" if columns.label else text
+    return f"{name}: no row has {both} ({counts}): check that these are the right columns"

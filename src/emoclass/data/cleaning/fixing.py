@@ -67,11 +67,12 @@ def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, li
     changes = sorted(_changes(table, data), key=lambda change: change.row)
     removed = {change.row for change in changes if change.action == "removed"}
     frame = table.frame.copy(deep=False)
-    texts = frame[data.columns.text].tolist()
-    for change in changes:
-        if change.action == "repaired":
-            texts[change.row - 1] = change.new_text
-    frame[data.columns.text] = pd.Series(texts, index=frame.index, dtype=object)
+    repaired = [change.row - 1 for change in changes if change.action == "repaired"]
+    for name in data.columns.texts if repaired else ():
+        cells = frame[name].tolist()
+        for position in repaired:
+            cells[position] = _repaired_cell(cells[position])
+        frame[name] = pd.Series(cells, index=frame.index, dtype=object)
     kept = frame.iloc[[row - 1 for row in range(1, len(frame) + 1) if row not in removed]]
     rows = [(str(c.row), c.action, c.reason, *(_without_nul(text) for text in (c.text, c.new_text))) for c in changes]
     columns = ["row", "action", "reason", "text", "new_text"]
@@ -100,11 +101,15 @@ def check_target(path: str | Path) -> tuple[Path, Path, str]:
 
 
 def _changes(table: Table, data: CleanData) -> Iterator[Change]:
-    texts = table.frame[data.columns.text].tolist()
+    columns = data.columns
+    cells = list(zip(*(table.frame[name].tolist() for name in columns.texts), strict=True))
     for reason, rows in data.removed.items():
         for row in rows:
-            yield Change(row, "removed", reason, cell_text(texts[row - 1]) or "")
-    repaired = [_repair(text) for text in data.texts]
+            yield Change(row, "removed", reason, columns.text_of(cells[row - 1]) or "")
+    repaired = [
+        text if not is_damaged(text) else columns.text_of([_repaired_cell(cell) for cell in cells[row - 1]]) or text
+        for row, text in zip(data.rows.tolist(), data.texts, strict=True)
+    ]
     groups = duplicate_groups(repaired).tolist()
     # In a chain of near texts the last may be far from the first: compare with kept texts, not with the group.
     kept: dict[tuple[int, str], NearTexts] = defaultdict(NearTexts)
@@ -125,9 +130,10 @@ def _without_nul(text: str) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def _repair(text: str) -> str:
-    if not is_damaged(text):
-        return text
+def _repaired_cell(cell: object) -> object:
+    text = cell_text(cell)
+    if text is None or not is_damaged(text):
+        return cell
     from ftfy import fix_encoding
 
     return fix_encoding(text)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -13,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emoclass.data.cleaning.cleaning import BLOCK_ROWS, REASONS, Block, nothing_left, removal_reason
-from emoclass.data.columns.cells import cell_label, cell_text
-from emoclass.data.columns.choosing import SAMPLE_ROWS, Columns, choose_columns
+from emoclass.data.columns.cells import cell_label
+from emoclass.data.columns.choosing import SAMPLE_ROWS, choose_columns
+from emoclass.data.columns.chosen import Columns
 from emoclass.data.columns.class_names import are_integers, name_of
-from emoclass.data.columns.naming import located
+from emoclass.data.columns.naming import brief, listed, located
 from emoclass.data.similarity.folding import HashSet, hashes_of
 from emoclass.data.tables.features import class_names
 from emoclass.data.tables.formats import STDIN
@@ -68,7 +71,10 @@ class LabelledReader:
         with ExitStack() as stack:
             stack.enter_context(self._reader)
             self._columns, names = self._choose_columns()
-            self._text = names.index(self._columns.text)
+            if not self._columns.label:
+                shown = listed(map(brief, names), most=8)
+                raise DataError(f"{self.name}: no column looks like labels; the columns are {shown}: {self._advice}")
+            self._texts = [names.index(text) for text in self._columns.texts]
             self._label = names.index(self._columns.label)
             self.notes = (*self._reader.notes, *self._columns.notes)
             self._stack = stack.pop_all()
@@ -80,6 +86,16 @@ class LabelledReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    @property
+    def _is_pipe(self) -> bool:
+        return any(str(path) == STDIN or not Path(path).is_file() for path in self._files.paths)
+
+    @property
+    def _advice(self) -> str:
+        """What to do with a table that may have no labels."""
+        command = predict_command(self._files.paths, self._options.format)
+        return f"pass --label-column or, if it has no labels, predict it: {command}"
 
     @property
     def removed_counts(self) -> dict[str, int]:
@@ -113,7 +129,9 @@ class LabelledReader:
         if not total + read:
             raise DataError(f"{self.name}: {NO_ROWS}")
         if not kept + len(block.texts):
-            raise DataError(nothing_left(self.name, self._columns, self._removed))
+            message = nothing_left(self.name, self._columns, self._removed)
+            only_labels_lack = not any(self._removed[reason] for reason in ("null_text", "blank_text"))
+            raise DataError(f"{message}; {self._advice}" if only_labels_lack else message)
         yield block
 
     def _check_errors(self) -> None:
@@ -135,8 +153,8 @@ class LabelledReader:
 
     def _cells(self, record: Record) -> tuple[str | None, str | None]:
         try:
-            label = name_of(_value(record, self._label), self._columns.class_names)
-            return cell_text(_value(record, self._text)), cell_label(label)
+            text = self._columns.text_of([_value(record, position) for position in self._texts])
+            return text, cell_label(name_of(_value(record, self._label), self._columns.class_names))
         except DataError as error:
             files = self._reader.files if isinstance(self._reader, JoinedReader) else ()
             raise DataError(f"{self.name}: {located(record.number, record.line, files)}: {error}") from error
@@ -174,14 +192,13 @@ class LabelledReader:
             self.name,
             names,
             sample,
-            text_column=self._options.text_column,
-            label_column=self._options.label_column,
+            replace(self._options.wanted, labels="optional", first_rows=self._is_pipe),
             has_header_line=self._reader.format in ("csv", "tsv"),
         )
 
     def _sample(self) -> tuple[list[str], list[Record]]:
         """Return all names, and records sampled from a whole file or from the start of a pipe."""
-        if any(str(path) == STDIN or not Path(path).is_file() for path in self._files.paths):
+        if self._is_pipe:
             self._look_ahead(SAMPLE_ROWS)
             return list(self._reader.columns), self._ahead
         sample, step = list[Record](), 1
@@ -198,6 +215,14 @@ class LabelledReader:
     def _look_ahead(self, records: int) -> None:
         self._ahead += islice(self._reader, records - len(self._ahead))
         self._check_errors()
+
+
+def predict_command(sources: Sequence[str | Path], format: str | None = None) -> str:
+    """Return the command that predicts the files of a table without labels; ``format`` is that of an option."""
+    inputs = [word for source in sources for word in ("--input", str(source))]
+    if STDIN in inputs:
+        format = format or "csv"  # lines, for predict
+    return shlex.join(["emoclass", "predict", *inputs, *(["--input-format", format] if format else [])])
 
 
 def _value(record: Record, position: int) -> object:

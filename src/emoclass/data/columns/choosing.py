@@ -1,15 +1,18 @@
-"""Choose the text and the label column: by option, by name, or by content."""
+"""Choose the text and the label columns: by option, by name, or by content."""
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Literal
 
 from emoclass.data.columns.cells import cell_label
-from emoclass.data.columns.class_names import names_beside, note_of, without_index
-from emoclass.data.columns.naming import listed, quoted
+from emoclass.data.columns.chosen import SEPARATOR, Columns
+from emoclass.data.columns.class_names import names_beside, without_index
+from emoclass.data.columns.naming import brief, listed, quoted
+from emoclass.data.columns.patterns import names_no_content
 from emoclass.data.columns.profiles import ColumnProfile
-from emoclass.errors import DataError
+from emoclass.errors import ConfigError, DataError
 
 TEXT_NAMES = (
     "text", "sentence", "content", "message", "tweet", "comment", "review", "utterance", "body", "document",
@@ -22,106 +25,145 @@ LABEL_NAMES = (
 SAMPLE_ROWS = 5000
 # The text column is clear if it has this many times the words of the next one.
 _CLEARLY_LONGER = 1.5
+_SHOWN_NAMES, _SHOWN_EXAMPLES = 8, 4
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The chosen columns.
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is known about the columns before the table is looked at.
 
     Attributes:
-        text: Name of the text column.
-        label: Name of the label column; empty if none was needed.
-        notes: What was chosen by content, and how to choose otherwise.
-        class_names: Names of the ids in the label column; empty if it holds names.
+        texts: Names of the text columns; one is chosen if there are none.
+        separator: What to put between several; that of ``trained``, or else a space, if ``None``.
+        label: Name of the label column; chosen if ``None``.
+        labels: Whether labels are ``required``, ``optional``, or not looked for (``none``).
+        trained: The columns that a model was trained with, which are preferred to known names.
+        like: Name of the table with which this one belongs, and where the columns have these names.
+        first_rows: Whether only the first rows are sampled: sorted by label, they may have a single one.
     """
 
-    text: str
-    label: str = ""
-    notes: tuple[str, ...] = ()
-    class_names: tuple[str, ...] = ()
-
-    def with_class_names(self, name: str, known: Mapping[str, tuple[str, ...]]) -> "Columns":
-        """Return the columns of an input of that name whose metadata gives the class names of some columns."""
-        names = known.get(self.label, ())
-        if not names:
-            return self
-        return replace(self, class_names=names, notes=(*self.notes, f"{name}: {note_of(names)}"))
+    texts: tuple[str, ...] = ()
+    separator: str | None = None
+    label: str | None = None
+    labels: Literal["required", "optional", "none"] = "required"
+    trained: Columns | None = None
+    like: str = ""
+    first_rows: bool = False
 
 
 def choose_columns(
     name: str,
     columns: Sequence[str],
     sample: Callable[[str], Iterable[object]],
+    wanted: Wanted | None = None,
     *,
-    text_column: str | None = None,
-    label_column: str | None = None,
-    need_label: bool = True,
     has_header_line: bool = True,
 ) -> Columns:
-    """Choose the text and the label column.
+    """Choose the text and the label columns.
 
     Args:
         name: What messages call the input.
         columns: Names of the columns.
         sample: Returns a sample of a column's cells; called only if names are not enough.
-        text_column: Name of the text column; chosen by name or content if ``None``.
-        label_column: Name of the label column; chosen by name or content if ``None``.
-        need_label: Whether to choose a label column.
+        wanted: What is known before.
         has_header_line: Whether names come from a first line that may turn out to be data.
 
     Raises:
         DataError: A named column does not exist, the choice is ambiguous, or no column fits.
+        ConfigError: There is a separator for a single text column.
     """
-    chooser = _Chooser(name, without_index(columns), sample)
-    text = chooser.requested("text", text_column)
-    label = chooser.requested("label", label_column if need_label else None)
-    if text is not None and text == label:
-        raise DataError(f"{name}: column {quoted(text)} is given as text and as label: pass two different columns")
-    text = text or chooser.by_name("text", TEXT_NAMES, taken=label)
-    if need_label:
-        label = label or chooser.label_by_name(taken=text)
-    by_name = text, label
-    if text is None:
-        text = chooser.text_by_content(taken=label)
-    if label is None and need_label:
-        label = chooser.label_by_content(text)
-    if has_header_line and by_name == (None, None):
-        chooser.check_header(text, [label] if label is not None else [name for name in columns if name != text])
-    return Columns(text, label or "", chooser.notes(by_name, text, label))
+    wanted = wanted or Wanted()
+    chooser = _Chooser(name, without_index(columns), sample, wanted)
+    texts, label = chooser.by_option()
+    texts = texts or chooser.trained_texts(taken=label) or chooser.by_name("text", TEXT_NAMES, taken=(label,))
+    is_open = label is None and wanted.labels != "none" and not (wanted.like and wanted.label)
+    if is_open:
+        label = chooser.trained_label(taken=texts) or chooser.label_by_name(taken=texts)
+    by_name = texts, label
+    if not texts:
+        texts = (chooser.text_by_content(taken=label),)
+        chooser.notes.append(f"{name}: column {quoted(texts[0])} taken as the text; --text-column names another")
+    if is_open and not label and (label := chooser.label_by_content(texts)):
+        chooser.notes.append(f"{name}: column {quoted(label)} taken as the label; --label-column names another")
+    if has_header_line and not any(by_name):
+        chooser.check_header(texts[0], [label] if label else [name for name in columns if name not in texts])
+    return Columns(texts, label or "", chooser.separator(texts), tuple(chooser.notes))
 
 
-def has_text_column(columns: Sequence[str], text_column: str | None) -> bool:
-    """Return whether the columns include the requested text column, or one with a known name."""
-    names = TEXT_NAMES if text_column is None else (_squeezed(text_column),)
-    return any(_squeezed(column) in names for column in columns)
+def needs_no_sample(columns: Sequence[str], wanted: Wanted) -> bool:
+    """Return whether the first columns that are known already decide on the text, whatever columns follow."""
+    there = {squeezed(column) for column in columns}
+    if wanted.texts:
+        return there.issuperset(map(squeezed, wanted.texts))
+    trained = set() if wanted.trained is None else set(map(squeezed, wanted.trained.texts))
+    if trained & there:
+        return trained <= there
+    return not there.isdisjoint(TEXT_NAMES)
 
 
 class _Chooser:
-    """Chooses among the columns of one table and profiles those whose content has to be judged."""
+    """Chooses among the columns of one table and profiles those whose content has to be judged.
 
-    def __init__(self, name: str, columns: Sequence[str], sample: Callable[[str], Iterable[object]]) -> None:
-        self.name = name
-        self.columns = list(columns)
+    Attributes:
+        notes: What was chosen by content, or left out.
+    """
+
+    def __init__(
+        self, name: str, columns: Sequence[str], sample: Callable[[str], Iterable[object]], wanted: Wanted
+    ) -> None:
+        self.name, self.columns, self.wanted = name, list(columns), wanted
+        self.notes: list[str] = []
         self._sample = sample
         self._profiles: dict[str, ColumnProfile] = {}
-        self._notes: list[str] = []
 
-    def by_name(self, role: str, names: Sequence[str], *, taken: str | None) -> str | None:
-        """Return the column whose name comes first among the known names, ``None`` if no name is known."""
-        free = [column for column in self.columns if column != taken]
+    def by_option(self) -> tuple[tuple[str, ...], str | None]:
+        """Return the requested text columns and label column, which must exist and differ."""
+        texts = tuple(self._requested("text", given) for given in self.wanted.texts)
+        label = None
+        if self.wanted.label is not None and self.wanted.labels != "none":
+            label = self._requested_label(self.wanted.label)
+        if label in texts:
+            raise DataError(
+                f"{self.name}: column {quoted(brief(str(label)))} is given as text and as label: pass two different"
+                " columns"
+            )
+        if repeated := next((text for text in texts if texts.count(text) > 1), None):
+            raise DataError(f"{self.name}: column {quoted(brief(repeated))} is given twice as text: pass it once")
+        return texts, label
+
+    def trained_texts(self, *, taken: str | None) -> tuple[str, ...]:
+        """Return the text columns that the model was trained with, if all of them are there."""
+        names = () if self.wanted.trained is None else self.wanted.trained.texts
+        there = [matches[0] for name in names if len(matches := self._matches(name)) == 1 and matches[0] != taken]
+        if there and len(there) == len(names):
+            return tuple(there)
+        if there:
+            absent = [name for name in names if not self._matches(name)]
+            self.notes.append(f"{self.name}: lacks {_named(absent)}, a part of the texts that the model was trained on")
+        return ()
+
+    def trained_label(self, *, taken: Sequence[str]) -> str:
+        """Return the label column that the model was trained with, if it is there."""
+        name = "" if self.wanted.trained is None else self.wanted.trained.label
+        matches = self._matches(name) if name else []
+        return matches[0] if len(matches) == 1 and matches[0] not in taken else ""
+
+    def by_name(self, role: str, names: Sequence[str], *, taken: Sequence[str | None]) -> tuple[str, ...]:
+        """Return the column whose name comes first among the known names, or none."""
+        free = [column for column in self.columns if column not in taken]
         for name in names:
-            if matches := [column for column in free if _squeezed(column) == name]:
-                return self._only(role, matches)
-        return None
+            if matches := [column for column in free if squeezed(column) == name]:
+                return (self._only(role, matches),)
+        return ()
 
-    def label_by_name(self, *, taken: str | None) -> str | None:
+    def label_by_name(self, *, taken: Sequence[str]) -> str:
         """Return the column whose name comes first among those of labels, or the only one that names its numbers."""
-        label = self.by_name("label", LABEL_NAMES, taken=taken)
-        others = [column for column in self.columns if column not in (taken, label)]
-        names = names_beside(label, others, self._sample) if label is not None else ()
-        if label is None or len(names) != 1:
+        label = next(iter(self.by_name("label", LABEL_NAMES, taken=taken)), "")
+        others = [column for column in self.columns if column not in (*taken, label)]
+        names = names_beside(label, others, self._sample) if label else ()
+        if len(names) != 1:
             return label
-        self._notes.append(
+        self.notes.append(
             f"{self.name}: column {quoted(names[0])} names the classes of {quoted(label)} and is taken as the label;"
             f" --label-column {shlex.quote(label)} takes the numbers"
         )
@@ -129,30 +171,45 @@ class _Chooser:
 
     def text_by_content(self, *, taken: str | None) -> str:
         """Return the column with clearly the longest cells, or the first of two."""
-        free = [column for column in self.columns if column != taken]
-        texts = [column for column in free if self.profile(column).wordy]
+        free = [column for column in self._candidates() if column != taken]
+        texts = [column for column in free if self.profile(column).is_text]
+        if not texts and len(self.columns) == 1 and self.profile(self.columns[0]).wordy:
+            return self.columns[0]
         if not texts:
-            raise DataError(f"{self.name}: no column looks like text ({self._examples()}): pass --text-column")
+            raise DataError(
+                f"{self.name}: no column looks like text ({self._examples(self.columns)}): pass --text-column"
+            )
         longest = max(self.profile(column).mean_words for column in texts)
         close = [column for column in texts if self.profile(column).mean_words * _CLEARLY_LONGER > longest]
         if len(close) == 1:
             return close[0]
-        if len(self.columns) == 2:
-            return self.columns[0]
+        if len(self._candidates()) == 2:
+            return close[0]
         raise DataError(
-            f"{self.name}: {listed(close)} could all hold the texts ({self._examples()}): pass --text-column"
+            f"{self.name}: {_named(close)} could all hold the texts ({self._examples(close)}): pass --text-column,"
+            " more than once to join several"
         )
 
-    def label_by_content(self, text: str) -> str:
-        """Return the only other column with short, repeated cells."""
-        others = [column for column in self.columns if column != text]
-        if not others:
-            raise DataError(f"{self.name}: has only column {quoted(text)}: add a label column")
-        labels = [column for column in others if self.profile(column).is_label(only_choice=len(others) == 1)]
+    def label_by_content(self, texts: Sequence[str]) -> str:
+        """Return the only other column with short, repeated cells; nothing if none has and labels are optional."""
+        others = [column for column in self._candidates() if column not in texts]
+        only = len(others) == 1
+        labels = [column for column in others if self.profile(column).is_label(only_choice=only)]
+        if only and self.wanted.first_rows and self.profile(others[0]).kind == "constant":
+            labels = others
         if len(labels) == 1:
             return labels[0]
-        problem = f"{listed(labels)} could all hold the labels" if labels else "no column looks like labels"
-        raise DataError(f"{self.name}: {problem} ({self._examples()}): pass --label-column")
+        if labels:
+            raise DataError(
+                f"{self.name}: {_named(labels)} could all hold the labels ({self._examples(labels)}): pass"
+                " --label-column"
+            )
+        if self.wanted.labels == "optional":
+            return ""
+        if len(self.columns) == len(texts):
+            raise DataError(f"{self.name}: has only column {_named(texts)}: add a label column")
+        examples = self._examples([column for column in self.columns if column not in texts])
+        raise DataError(f"{self.name}: no column looks like labels ({examples}): pass --label-column")
 
     def check_header(self, text: str, others: Sequence[str]) -> None:
         """Reject a first line that is data: its text reads like a sentence, and another value occurs below it."""
@@ -163,18 +220,21 @@ class _Chooser:
             if cell_label(other) in self.profile(other).labels:
                 raise DataError(
                     f"{self.name}: the first line seems to be data, not column names ({quoted(text[:40])},"
-                    f" {quoted(other)}): add a header line such as text,label above it, or pass --text-column if these"
-                    " are names"
+                    f" {quoted(brief(other))}): add a header line such as text,label above it, or pass --text-column if"
+                    " these are names"
                 )
 
-    def notes(self, by_name: tuple[str | None, str | None], text: str, label: str | None) -> tuple[str, ...]:
-        """Return a note for each column that was chosen by content."""
-        notes = list(self._notes)
-        if by_name[0] is None:
-            notes.append(f"{self.name}: column {quoted(text)} taken as the text; --text-column names another")
-        if by_name[1] is None and label is not None:
-            notes.append(f"{self.name}: column {quoted(label)} taken as the label; --label-column names another")
-        return tuple(notes)
+    def separator(self, texts: Sequence[str]) -> str:
+        """Return what stands between the cells of the text columns."""
+        given, trained = self.wanted.separator, self.wanted.trained
+        if given is not None and len(texts) == 1 and not self.wanted.like:
+            raise ConfigError(
+                f"--text-separator joins several text columns, but {self.name} is read with one: give --text-column"
+                " once for each of them, or drop --text-separator"
+            )
+        if given is None and trained is not None:
+            return trained.separator
+        return SEPARATOR if given is None else given
 
     def profile(self, column: str) -> ColumnProfile:
         """Return the profile of a column."""
@@ -182,27 +242,54 @@ class _Chooser:
             self._profiles[column] = ColumnProfile.of(self._sample(column))
         return self._profiles[column]
 
-    def requested(self, role: str, given: str | None) -> str | None:
-        """Return the requested column, ``None`` if none was; names match exactly, or else as ``_squeezed``."""
-        if given is None or given in self.columns:
-            return given
-        if matches := [column for column in self.columns if _squeezed(column) == _squeezed(given)]:
+    def _candidates(self) -> list[str]:
+        return [column for column in self.columns if not names_no_content(column)]
+
+    def _matches(self, given: str) -> list[str]:
+        """Return the column of exactly this name, or else those whose names are the same as ``squeezed``."""
+        if given in self.columns:
+            return [given]
+        return [column for column in self.columns if squeezed(column) == squeezed(given)]
+
+    def _requested(self, role: str, given: str) -> str:
+        if matches := self._matches(given):
             return self._only(role, matches)
+        shown = quoted(brief(given))
+        if self.wanted.like:
+            raise DataError(
+                f"{self.name}: no column {shown}, which holds the {role}s of {self.wanted.like}; the columns are"
+                f" {_named(self.columns)}: rename the one with the {role}s to {shown}"
+            )
         close = get_close_matches(_folded(given), [_folded(column) for column in self.columns], n=1)
         meant = next((quoted(column) for column in self.columns if close and _folded(column) == close[0]), None)
         hint = f"did you mean {meant}?" if meant else "pass one of these"
-        raise DataError(f"{self.name}: no column {quoted(given)}; the columns are {listed(self.columns)}: {hint}")
+        raise DataError(f"{self.name}: no column {shown}; the columns are {_named(self.columns)}: {hint}")
+
+    def _requested_label(self, given: str) -> str | None:
+        if self.wanted.like and not self._matches(given):
+            self.notes.append(
+                f"{self.name}: no column {quoted(brief(given))}, which holds the labels of {self.wanted.like}; the"
+                f" columns are {_named(self.columns)}"
+            )
+            return None
+        return self._requested("label", given)
 
     def _only(self, role: str, matches: list[str]) -> str:
         if len(matches) == 1:
             return matches[0]
         raise DataError(
-            f"{self.name}: columns {listed(matches)} could both be the {role}: pass the exact --{role}-column"
+            f"{self.name}: columns {_named(matches)} could both be the {role}: pass the exact --{role}-column"
         )
 
-    def _examples(self) -> str:
-        shown = [f"{quoted(column)}: {self.profile(column).example}" for column in self.columns[:8]]
-        return ", ".join(shown + ["…"] * (len(self.columns) > 8))
+    def _examples(self, columns: Sequence[str]) -> str:
+        shown = [f"{quoted(brief(column))}: {self.profile(column).example}" for column in columns[:_SHOWN_EXAMPLES]]
+        return ", ".join(shown + ["…"] * (len(columns) > _SHOWN_EXAMPLES))
+
+
+def _named(columns: Sequence[str]) -> str:
+    """Return the first names in quotes, and how many there are if that is not all."""
+    names = listed(map(brief, columns), most=_SHOWN_NAMES)
+    return names if len(columns) <= _SHOWN_NAMES else f"{names} ({len(columns)} in all)"
 
 
 def _folded(column: str) -> str:
@@ -210,6 +297,6 @@ def _folded(column: str) -> str:
     return column.strip("\ufeff \t\r\n").casefold()
 
 
-def _squeezed(column: str) -> str:
+def squeezed(column: str) -> str:
     """Return a name without case, whitespace, underscores and hyphens: how names are compared."""
     return "".join(character for character in _folded(column) if character not in " _-\t")

@@ -29,6 +29,11 @@ def quoted(text: str) -> str:
     return shown
 
 
+def brief(text: str, *, most: int = 30) -> str:
+    """Return the first characters of a text, followed by an ellipsis if there are more."""
+    return text if len(text) <= most else text[:most] + "…"
+
+
 def located(row: int, line: int | None, files: Sequence[FileRows] = ()) -> str:
     """Return the name of a 1-based data row, with its file among several and the line where it starts, if known."""
     if files:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from emoclass.data.columns.cells import cell_label, cell_text
-from emoclass.data.columns.naming import quoted
+from emoclass.data.columns.naming import brief, quoted
+from emoclass.data.columns.patterns import are_codes, kind_of
 from emoclass.errors import DataError
 
 _LABEL_CHARACTERS = 60
@@ -22,7 +23,8 @@ class ColumnProfile:
         mean_words: Mean number of words.
         max_words: Largest number of words.
         max_characters: Largest number of characters.
-        wordy: Whether most cells have letters.
+        kind: What the cells are if neither texts nor labels; see ``kind_of``.
+        wordy: Whether most cells have letters, and are not codes, lists or objects.
         labels: Distinct cells as labels.
         example: The first cell for messages, truncated.
     """
@@ -31,6 +33,7 @@ class ColumnProfile:
     mean_words: float
     max_words: int
     max_characters: int
+    kind: str
     wordy: bool
     labels: frozenset[str]
     example: str
@@ -38,28 +41,35 @@ class ColumnProfile:
     @classmethod
     def of(cls, sample: Iterable[object]) -> "ColumnProfile":
         """Profile the cells of a sample."""
-        texts = [text for value in sample if (text := _readable(value)) and text.strip()]
+        cells = list(sample)
+        texts = [text for value in cells if (text := _readable(value)) and text.strip()]
+        nested = sum(isinstance(value, dict | list) for value in cells)
         counts = [len(text.split()) for text in texts]
-        wordy = sum(any(map(str.isalpha, text)) for text in texts) * 2 > len(texts)
-        example = f"{quoted(texts[0][:30])}{'…' if len(texts[0]) > 30 else ''}" if texts else "empty"
+        lettered = sum(any(map(str.isalpha, text)) for text in texts)
         return cls(
             values=len(texts),
             mean_words=sum(counts) / max(len(counts), 1),
             max_words=max(counts, default=0),
             max_characters=max(map(len, texts), default=0),
-            wordy=wordy,
+            kind=kind_of([text.strip() for text in texts]),
+            wordy=lettered * 2 > len(texts) and nested * 2 < len(texts) and not are_codes(texts),
             labels=frozenset(label for text in texts if (label := cell_label(text))),
-            example=example,
+            example=quoted(brief(texts[0])) if texts else "empty",
         )
 
     @property
+    def is_text(self) -> bool:
+        """Whether the cells may be texts."""
+        return self.wordy and not self.kind
+
+    @property
     def is_short(self) -> bool:
-        """Return whether all cells are as short as the names of classes."""
+        """Whether all cells are as short as the names of classes."""
         return self.max_words <= _LABEL_WORDS and self.max_characters <= _LABEL_CHARACTERS
 
     def is_label(self, *, only_choice: bool) -> bool:
         """Return whether cells are short and repeat; with few rows, words or the only choice need not repeat."""
-        if not self.values or not self.is_short:
+        if self.kind or not self.is_short:
             return False
         repeats = len(self.labels) * 2 <= self.values
         return repeats or (self.values < _FEW_ROWS and (self.wordy or only_choice))

@@ -65,7 +65,7 @@ def find_across_parts(parts: "Sequence[PartInspection]", leaks: "Sequence[Leak]"
     yield from _unseen_classes(parts, reference)
     yield from _leaks(leaks)
     shares = {entry.name: entry.share for entry in reference.classes}
-    for part in parts:
+    for part in (part for part in parts if part.classes):
         own = {entry.name: entry.share for entry in part.classes}
         name = max(shares, key=lambda name: abs(shares[name] - own.get(name, 0.0)), default=None)
         if part is not reference and name is not None and abs(shares[name] - own.get(name, 0.0)) > SHARES_DIFFER:
@@ -162,6 +162,9 @@ def _removed_rows(part: "PartInspection") -> Iterator[Finding]:
 
 
 def _classes(part: "PartInspection") -> Iterator[Finding]:
+    if not part.classes:
+        message = "has no labels: add them, or leave it out of training and evaluation; emoclass predict can use it"
+        yield Finding("no_labels", "decide", part.part, message)
     if len(part.classes) == 1:
         message = f"all rows are {quoted(part.classes[0].name)}: a classifier needs two classes or more"
         yield Finding("single_class", "decide", part.part, message)
@@ -172,7 +175,7 @@ def _classes(part: "PartInspection") -> Iterator[Finding]:
         first = f"{quoted(small[-1].name)} is first in {place}"
         message = f"{sizes} below {SMALL_CLASS} rows, {first}: add rows, merge or remove such classes"
         yield Finding("small_class", "decide", part.part, message)
-    if part.imbalance_ratio >= IMBALANCE:
+    if part.imbalance_ratio is not None and part.imbalance_ratio >= IMBALANCE:
         largest, smallest = part.classes[0], part.classes[-1]
         message = (
             f"{quoted(largest.name)} has {part.imbalance_ratio:.0f} times the rows of {quoted(smallest.name)}:"

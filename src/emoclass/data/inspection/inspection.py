@@ -63,7 +63,7 @@ def _count_tokens(
 
 
 def _inspect_part(part: str, data: CleanData, duplicates: Duplicates, tokens: TokenStats | None) -> PartInspection:
-    counts = Counter(data.labels)
+    counts = Counter(data.labels if data.columns.label else ())
     names = sorted(sorted_names(counts), key=lambda name: -counts[name])
     first = {label: position for position, label in reversed(list(enumerate(data.labels)))}
     classes = [ClassCount(name, counts[name], counts[name] / len(data), *data.origin(first[name])) for name in names]
@@ -76,7 +76,7 @@ def _inspect_part(part: str, data: CleanData, duplicates: Duplicates, tokens: To
         label_column=data.columns.label,
         removed=data.removed_counts,
         classes=tuple(classes),
-        imbalance_ratio=max(counts.values()) / min(counts.values()),
+        imbalance_ratio=max(counts.values()) / min(counts.values()) if counts else None,
         conflicts=len(data.conflicts),
         conflict_examples=data.conflicts[:_SHOWN_CONFLICTS],
         duplicates=duplicates,

@@ -161,10 +161,10 @@ class PartInspection:
         rows: Data rows of the input.
         kept_rows: Rows after cleaning.
         text_column: The text column.
-        label_column: The label column.
+        label_column: The label column; empty if the table has no labels.
         removed: Removed rows by reason.
-        classes: Classes, the largest first.
-        imbalance_ratio: Rows of the largest class divided by those of the smallest.
+        classes: Classes, the largest first; none if the table has no labels.
+        imbalance_ratio: Rows of the largest class divided by those of the smallest; ``None`` without classes.
         conflicts: Number of texts with several labels.
         conflict_examples: The first of them.
         duplicates: Repeated and nearly repeated texts among the kept rows.
@@ -183,7 +183,7 @@ class PartInspection:
     label_column: str
     removed: dict[str, int]
     classes: tuple[ClassCount, ...]
-    imbalance_ratio: float
+    imbalance_ratio: float | None
     conflicts: int
     conflict_examples: tuple[Conflict, ...]
     duplicates: Duplicates

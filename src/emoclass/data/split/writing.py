@@ -97,7 +97,7 @@ def write_split(
 def _origin(table: "Table", data: CleanData) -> dict[str, Any]:
     return {
         "input": {"name": table.name, "sha256": table.sha256, "rows": data.total_rows},
-        "columns": {"text": data.columns.text, "label": data.columns.label},
+        "columns": data.columns.to_dict(),
     }
 
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from emoclass.data.columns.choosing import LABEL_NAMES, TEXT_NAMES, _squeezed
+from emoclass.data.columns.choosing import LABEL_NAMES, TEXT_NAMES, squeezed
 from emoclass.data.columns.naming import listed, quoted
 from emoclass.data.tables.dialects import DELIMITERS, Sniffed
 from emoclass.errors import DataError
@@ -80,7 +80,7 @@ def fields_of(count: int) -> str:
 def looks_like_data(rows: Sequence[Sequence[str]]) -> bool:
     """Return whether the first of some rows is data like the others, not names of columns."""
     first, body = rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]
-    if not body or any(_squeezed(name) in (*TEXT_NAMES, *LABEL_NAMES) for name in first):
+    if not body or any(squeezed(name) in (*TEXT_NAMES, *LABEL_NAMES) for name in first):
         return False
     columns = list(zip(*body, strict=True))
     words = [sum(len(value.split()) for value in column) / len(column) for column in columns]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from emoclass.data.columns.choosing import LABEL_NAMES, has_text_column
+from emoclass.data.columns.choosing import LABEL_NAMES, TEXT_NAMES, squeezed
 from emoclass.data.columns.naming import listed, quoted
 from emoclass.errors import DataError
 
@@ -106,7 +106,7 @@ def may_hold_rows(value: dict[str, Any]) -> bool:
     """Return whether an object, if it is the only one, is not a row but holds rows or an error message."""
     if is_error(value):
         return True
-    is_row = any(isinstance(cell, str) and has_text_column([name], None) for name, cell in value.items())
+    is_row = any(isinstance(cell, str) and squeezed(name) in TEXT_NAMES for name, cell in value.items())
     return not is_row and bool(_lists(value) or _by_column(value))
 
 
@@ -175,7 +175,7 @@ def _by_column(value: dict[str, Any]) -> dict[str, list[Any]]:
     if len(columns) < 2 or len(set(map(len, columns.values()))) != 1 or not next(iter(columns.values())):
         return {}
     inner = next(iter(value.values()))
-    if isinstance(inner, dict) and (has_text_column(list(inner), None) or set(inner) & set(LABEL_NAMES)):
+    if isinstance(inner, dict) and any(squeezed(name) in (*TEXT_NAMES, *LABEL_NAMES) for name in inner):
         names = list(inner)  # one object for each row
         return {name: [row.get(name) for row in value.values()] for name in names}
     return columns

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from emoclass.data.columns.choosing import SAMPLE_ROWS, Columns, choose_columns
+from emoclass.data.columns.choosing import SAMPLE_ROWS, Wanted, choose_columns
+from emoclass.data.columns.chosen import Columns
 from emoclass.data.columns.class_names import name_of
 from emoclass.data.columns.naming import FileRows, located
 from emoclass.data.tables.features import class_names
@@ -75,8 +76,8 @@ class Table:
             raise DataError(f"{self.name}: {self.located(row + 1)}: {error}") from error
         return cells
 
-    def choose_columns(self, *, text_column: str | None = None, label_column: str | None = None) -> Columns:
-        """Choose the text and the label column; see ``emoclass.data.columns.choosing.choose_columns``.
+    def choose_columns(self, wanted: Wanted | None = None) -> Columns:
+        """Choose the text and the label columns; see ``emoclass.data.columns.choosing.choose_columns``.
 
         Raises:
             DataError: A named column does not exist, the choice is ambiguous, or no column fits.
@@ -92,8 +93,7 @@ class Table:
             self.name,
             list(self.frame.columns),
             sample,
-            text_column=text_column,
-            label_column=label_column,
+            wanted,
             has_header_line=self.format in ("csv", "tsv"),
         )
         return chosen.with_class_names(self.name, known)

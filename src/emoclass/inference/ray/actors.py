@@ -10,10 +10,9 @@ import pyarrow as pa
 import ray
 import torch
 
-from emoclass.data.columns.cells import cell_text
+from emoclass.data.columns.chosen import Columns
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.writing import arrow_table
-from emoclass.errors import DataError
 from emoclass.inference.output import AddedColumns, OutputOptions
 from emoclass.inference.ray.cluster import Workers
 from emoclass.inference.ray.locations import TableFiles
@@ -33,12 +32,14 @@ class TablePredictor:
     Args:
         classifier: Ray's reference to the classifier.
         workers: The device, the precision and the cores of a worker.
-        text: Name of the text column.
+        texts: The text columns.
         options: What to write of a prediction.
         added: The ``pyarrow.Schema`` of the added columns; the last one says whether the text was truncated.
     """
 
-    def __init__(self, classifier: Any, workers: Workers, text: str, options: OutputOptions, added: pa.Schema) -> None:
+    def __init__(
+        self, classifier: Any, workers: Workers, texts: Columns, options: OutputOptions, added: pa.Schema
+    ) -> None:
         # The tokenizer reads this before its first batch.
         os.environ["RAYON_NUM_THREADS"] = str(workers.cores)
         torch.set_num_threads(workers.cores)
@@ -46,13 +47,11 @@ class TablePredictor:
         self._classifier = ray.get(classifier).to(device, resolve_precision(workers.precision, device))
         self._columns = AddedColumns(options, self._classifier.labels)
         self._ranks = options.ranks(len(self._classifier.labels))
-        self._text, self._added = text, added
+        self._texts, self._added = texts, added
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        try:
-            texts = [cell_text(value) or "" for value in table[self._text].to_pylist()]
-        except DataError as error:
-            raise DataError(f"column {self._text!r}: {error}") from error
+        cells = zip(*(table[name].to_pylist() for name in self._texts.texts), strict=True)
+        texts = [self._texts.text_of(row) or "" for row in cells]
         predictions = self._classifier.predict(texts, top_k=self._ranks)
         added = arrow_table([[*self._columns.values(p), p.truncated] for p in predictions], self._added)
         return pa.Table.from_arrays([*table.columns, *added.columns], schema=pa.schema([*table.schema, *added.schema]))

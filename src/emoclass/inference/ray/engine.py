@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from emoclass.data.columns.choosing import choose_columns
+from emoclass.data.columns.chosen import Columns
 from emoclass.data.options import DataOptions
 from emoclass.errors import ConfigError
 from emoclass.inference.output import AddedColumns, OutputOptions
@@ -18,6 +20,7 @@ from emoclass.inference.ray.locations import TableFiles, find_tables
 from emoclass.inference.ray.tables import table_schema
 from emoclass.inference.totals import Totals
 from emoclass.runtime import require_packages
+from emoclass.store.checkpoints import find_model
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -79,20 +82,22 @@ def predict_tables(
     options, reading = options or OutputOptions(format="parquet"), reading or DataOptions()
     files = find_tables(sources, format=reading.format)
     schema = table_schema(files, reading, on_note)
-    classifier = load(model, device="cpu", precision="fp32")  # workers move it to their device
+    stored = find_model(model)
+    reading = replace(reading, trained=stored.manifest.columns)
+    classifier = load(stored.directory, device="cpu", precision="fp32")  # workers move it to their device
     with connection(), ExitStack() as stack:
         plan = plan_workers(workers, device, precision)
         filesystem, directory = stack.enter_context(output_directory(output))
         stack.enter_context(data_context(plan.device, show_progress=show_progress))
         rows = _read(files, schema.remove_metadata(), reading, plan.count)
-        text = _text_column(rows, schema, files, reading, on_note)
+        texts = _text_columns(rows, schema, files, reading, on_note)
         columns = AddedColumns(options, classifier.labels, on_note)
         names = columns.free_names(schema.names, columns.types())
         fields = [(name, pa.type_for_alias(alias)) for name, alias in zip(names, columns.types().values(), strict=True)]
         added = pa.schema([*fields, (TRUNCATED, pa.bool_())])
         written = pa.schema([*schema, *fields], metadata=schema.metadata)
         sink = PartFiles(filesystem, directory, written, confidence=names[1], low=low)
-        predicted = _predict(rows, plan, classifier, text, options, added)
+        predicted = _predict(rows, plan, classifier, texts, options, added)
         predicted.write_datasink(sink, ray_remote_args={"num_cpus": _NO_CORES}, concurrency=plan.count)
         return sink.close()
 
@@ -114,7 +119,7 @@ def _read(files: TableFiles, schema: pa.Schema, reading: DataOptions, tasks: int
 
 
 def _predict(
-    rows: Dataset, plan: Workers, classifier: Any, text: str, options: OutputOptions, added: pa.Schema
+    rows: Dataset, plan: Workers, classifier: Any, texts: Columns, options: OutputOptions, added: pa.Schema
 ) -> Dataset:
     import ray
     from ray.data import ActorPoolStrategy
@@ -123,7 +128,7 @@ def _predict(
 
     return rows.map_batches(
         TablePredictor,
-        fn_constructor_args=(ray.put(classifier), plan, text, options, added),
+        fn_constructor_args=(ray.put(classifier), plan, texts, options, added),
         batch_size=WINDOW,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(size=plan.count, max_tasks_in_flight_per_actor=_BLOCKS_AT_ONCE),
@@ -132,9 +137,9 @@ def _predict(
     )
 
 
-def _text_column(
+def _text_columns(
     rows: Dataset, schema: pa.Schema, files: TableFiles, reading: DataOptions, on_note: Callable[[str], None]
-) -> str:
+) -> Columns:
     first: list[dict[str, object]] = []
 
     def sample(column: str) -> Iterable[object]:
@@ -146,10 +151,9 @@ def _text_column(
         files.paths[0],
         schema.names,
         sample,
-        text_column=reading.text_column,
-        need_label=False,
+        replace(reading.wanted, labels="none"),
         has_header_line=files.format in ("csv", "tsv"),
     )
     for note in chosen.notes:
         on_note(note)
-    return chosen.text
+    return chosen

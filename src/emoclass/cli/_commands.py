@@ -1,0 +1,54 @@
+"""A Typer app whose commands reject an option that is given twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from emoclass.errors import ConfigError
+
+# Why the name of an option cannot be repeated, where one might expect that it can.
+_REASONS = {"label_column": "one label column is learned"}
+
+
+class Command(TyperCommand):
+    """A command; of an option with one value the last would otherwise win silently."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments.
+
+        Raises:
+            ConfigError: An option with one value, or a flag and its opposite, is given twice.
+        """
+        # Completion asks for a line that is not finished.
+        order = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(list(args))[2]
+        for parameter, times in Counter(order).items():
+            if times > 1 and _takes_one(parameter, args):
+                raise ConfigError(_message(parameter, times))
+        return super().parse_args(ctx, args)
+
+
+class App(typer.Typer):
+    """A Typer app of such commands."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
+        """Return a decorator that adds a command."""
+        return super().command(name, **{"cls": Command, **settings})
+
+
+def _takes_one(parameter: Any, args: list[str]) -> bool:
+    if parameter.param_type_name != "option" or parameter.multiple:
+        return False
+    if parameter.is_flag:  # harmless, unless it is switched both on and off
+        return not {*args}.isdisjoint(parameter.opts) and not {*args}.isdisjoint(parameter.secondary_opts)
+    return True
+
+
+def _message(parameter: Any, times: int) -> str:
+    names = "/".join([max(parameter.opts, key=len), *parameter.secondary_opts])
+    reason = _REASONS.get(parameter.name, "it has one value")
+    return f"{names} is given {'twice' if times == 2 else f'{times} times'}, but {reason}: give it once"
