@@ -110,27 +110,34 @@ class DelimitedRows:
                 yield line, fields  # type: ignore[misc]  # list[str] where list[object] is only read
 
     def _read_header(self, sniffed: Sniffed, header: bool | None) -> list[str]:
-        rows = sniffed.rows
-        if header is None and len(rows) > 1 and looks_like_data(rows):
-            names = suggested_header(rows, self.delimiter)
-            raise DataError(
-                f"{self.name}: the first line seems to be data, not column names"
-                f" ({quoted(self.delimiter.join(rows[0])[:60])}): add the line {quoted(names)} above it, or pass"
-                " --no-header; --header if these are names"
-            )
+        if header is None and len(sniffed.rows) > 1:
+            self._check_header(sniffed.rows)
         if header is False:
-            if not rows:
+            if not sniffed.rows:
                 raise DataError(f"{self.name}: is empty: it needs rows of a text and a label")
-            width = sniffed.width or len(rows[0])
+            width = sniffed.width or len(sniffed.rows[0])
             return [f"column_{number}" for number in range(1, width + 1)]
-        names_: list[str] | None = []
-        while names_ is not None and not any(field.strip() for field in names_):
-            names_ = self._next_fields()
-        if names_ is None:
+        names: list[str] | None = []
+        while names is not None and not any(field.strip() for field in names):
+            names = self._next_fields()
+        if names is None:
             raise DataError(f"{self.name}: is empty: it needs a header line such as text,label and rows below")
-        columns, notes = fit_header(self.name, names_, sniffed)
+        columns, notes = fit_header(self.name, names, sniffed)
         self.notes += notes
         return columns
+
+    def _check_header(self, rows: Sequence[Sequence[str]]) -> None:
+        """Reject a first line that is data; note one that may be."""
+        is_data = looks_like_data(rows)
+        shown = quoted(self.delimiter.join(rows[0])[:60])
+        if is_data:
+            names = quoted(suggested_header(rows, self.delimiter))
+            raise DataError(
+                f"{self.name}: the first line seems to be data, not column names ({shown}): add the line {names} above"
+                " it, or pass --no-header; --header if these are names"
+            )
+        if is_data is None:
+            self.notes.append(f"{self.name}: the first line ({shown}) is read as column names; --no-header reads a row")
 
     def _next_fields(self) -> list[str] | None:
         lines = self._lines

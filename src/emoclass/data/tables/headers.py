@@ -77,20 +77,21 @@ def fields_of(count: int) -> str:
     return "1 field" if count == 1 else f"{count} fields"
 
 
-def looks_like_data(rows: Sequence[Sequence[str]]) -> bool:
-    """Return whether the first of some rows is data like the others, not names of columns."""
+def looks_like_data(rows: Sequence[Sequence[str]]) -> bool | None:
+    """Return whether the first of some rows is data like the others, not names of columns; ``None`` if unclear."""
     first, body = rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]
     if not body or any(squeezed(name) in (*TEXT_NAMES, *LABEL_NAMES) for name in first):
         return False
     columns = list(zip(*body, strict=True))
     words = [sum(len(value.split()) for value in column) / len(column) for column in columns]
     text = max(range(len(columns)), key=words.__getitem__)
-    name = first[text].strip()
-    if words[text] < 2 or name.replace("-", "_").isidentifier():
+    if words[text] < 2:
         return False
+    name = first[text].strip()
     others = [number for number in range(len(columns)) if number != text]
     if any(_is_value(first[number].strip(), columns[number]) for number in others):
-        return True
+        # A column of labels may be named like one of them: spam, sarcasm.
+        return None if name.replace("-", "_").isidentifier() else True
     short = all(len(first[number].split()) <= max(1, max(len(v.split()) for v in columns[number])) for number in others)
     return bool(others) and len(name.split()) >= _SENTENCE_WORDS and not name.endswith(("?", ":")) and short
 
