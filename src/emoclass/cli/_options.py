@@ -2,37 +2,67 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-if TYPE_CHECKING:
-    from emoclass.data.options import DataOptions
+from emoclass.errors import ConfigError
 
 DATA_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), '-' for CSV on stdin, or a directory with a train file."
 _TABLE_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), or '-' for CSV on stdin."
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 Table = Annotated[str, typer.Argument(metavar="DATA", help=_TABLE_HELP)]
-TextColumn = Annotated[
+_TextColumn = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="Column with the texts; repeat it to join several.", show_default="detected"),
 ]
-TextSeparator = Annotated[
+_TextSeparator = Annotated[
     str | None,
     typer.Option(metavar="TEXT", help="What stands between joined text columns.", show_default="a space"),
 ]
-LabelColumn = Annotated[
+_LabelColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column with the labels.", show_default="detected")
 ]
-Format = Annotated[
+_FORMAT_HELP = "csv, tsv, jsonl, parquet, fasttext or xlsx; overrides name and content."
+_Format = Annotated[str | None, typer.Option("--format", metavar="FORMAT", help=_FORMAT_HELP, show_default="detected")]
+_InputFormat = Annotated[
     str | None,
-    typer.Option("--format", metavar="FORMAT", help="csv, tsv, jsonl or parquet; overrides the file extension."),
+    typer.Option(
+        "--input-format",
+        "--format",
+        metavar="FORMAT",
+        help=_FORMAT_HELP.replace("csv,", "text (one per line), csv,"),
+        show_default="detected",
+    ),
 ]
-Encoding = Annotated[
+_Encoding = Annotated[
     str | None, typer.Option(metavar="NAME", help="Encoding of text files, such as cp1252.", show_default="UTF-8")
 ]
-Delimiter = Annotated[str | None, typer.Option(metavar="CHAR", help="Field separator of CSV.", show_default="detected")]
+_Delimiter = Annotated[
+    str | None, typer.Option(metavar="CHAR", help="Field separator of CSV.", show_default="detected")
+]
+_Quoting = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STYLE",
+        help='Quotes of CSV and TSV: double (""), backslash (\\"), single (\'), or none.',
+        show_default="detected",
+    ),
+]
+_Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header", help="The first line names the columns, or is a row.", show_default="detected"
+    ),
+]
+_OnError = Annotated[
+    str,
+    typer.Option("--on-error", metavar="stop|skip", help="Stop at rows that cannot be read, or leave them out."),
+]
+
 Model = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="NAME|DIR", help="Trained model.", show_default="the newest"),
@@ -49,23 +79,63 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 Seed = Annotated[int, typer.Option(metavar="N", help="Random seed.")]
 Ratios = Annotated[str, typer.Option(metavar="A/B/C", help="Ratios of the training, validation and test set.")]
 
+_READING: dict[str, tuple[Any, object]] = {
+    "text_column": (_TextColumn, None),
+    "text_separator": (_TextSeparator, None),
+    "label_column": (_LabelColumn, None),
+    "format_": (_Format, None),
+    "encoding": (_Encoding, None),
+    "delimiter": (_Delimiter, None),
+    "quoting": (_Quoting, None),
+    "header": (_Header, None),
+    "on_error": (_OnError, "stop"),
+}
 
-def data_options(
-    text_column: list[str] | None,
-    text_separator: str | None,
-    label_column: str | None,
-    format_: str | None,
-    encoding: str | None,
-    delimiter: str | None,
-) -> DataOptions:
-    """Collect the options above that say how to read tables."""
+
+def reads_tables(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of reading tables in place of its parameter ``reading``, a ``DataOptions``."""
+    return _with_options(command, _READING)
+
+
+def reads_inputs(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of reading tables without labels or plain text; see ``reads_tables``."""
+    own = {name: option for name, option in _READING.items() if name != "label_column"}
+    return _with_options(command, {**own, "format_": (_InputFormat, None)})
+
+
+def _with_options(command: Callable[..., None], options: dict[str, tuple[Any, object]]) -> Callable[..., None]:
+    def with_reading(**values: Any) -> None:
+        given = {name: values.pop(name, default) for name, (_, default) in options.items()}
+        command(**values, reading=_data_options(**given))
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    hints = get_type_hints(command, localns={"DataOptions": object}, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name == "reading":
+            parameters += [
+                inspect.Parameter(name, kind, default=default, annotation=annotation)
+                for name, (annotation, default) in options.items()
+            ]
+        else:
+            parameters.append(parameter.replace(annotation=hints[parameter.name], kind=kind))
+    with_reading.__name__, with_reading.__doc__ = command.__name__, command.__doc__
+    with_reading.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    with_reading.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return with_reading
+
+
+def _data_options(
+    *, text_column: list[str] | None, text_separator: str | None, format_: str | None, on_error: str, **others: Any
+) -> Any:
     from emoclass.data.options import DataOptions
 
+    if on_error not in ("stop", "skip"):
+        raise ConfigError(f"--on-error {on_error} is not known; use stop or skip")
     return DataOptions(
         text_column=text_column or None,
         text_separator=None if text_separator is None else text_separator.replace(r"\n", "\n").replace(r"\t", "\t"),
-        label_column=label_column,
         format=format_,
-        encoding=encoding,
-        delimiter=delimiter,
+        skip_errors=on_error == "skip",
+        **others,
     )

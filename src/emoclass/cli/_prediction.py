@@ -32,13 +32,11 @@ class Inputs:
         texts: The TEXT arguments.
         files: The values of ``--input``.
         options: How to read files and standard input.
-        skip_errors: Whether to skip records that cannot be read.
     """
 
     texts: list[str]
     files: list[str]
     options: DataOptions
-    skip_errors: bool
 
     def check(self) -> None:
         """Check that the options of reading have an effect.
@@ -54,6 +52,8 @@ class Inputs:
             "--text-separator": self.options.text_separator,
             "--encoding": self.options.encoding,
             "--delimiter": self.options.delimiter,
+            "--quoting": self.options.quoting,
+            "--header" if self.options.header else "--no-header": self.options.header,
         }
         for name, value in names.items():
             if self.texts and value is not None:
@@ -146,7 +146,7 @@ def predict_on_ray(inputs: Inputs, output: Output, model: ModelOptions, workers:
     Raises:
         EmoclassError: An input, the model or an option is wrong, or ray is not installed.
     """
-    if inputs.skip_errors or output.options.escape_formulas:
+    if inputs.options.skip_errors or output.options.escape_formulas:
         raise ConfigError("--on-error and --escape-formulas do not go with --engine ray")
     if inputs.texts or not inputs.files or STDIN in inputs.files:
         raise ConfigError("--engine ray reads files, not TEXT arguments or standard input: give --input")
@@ -176,7 +176,7 @@ def _open_files(inputs: Inputs, skipped: _SkippedRecords) -> RecordInput:
     if STDIN in files and sys.stdin is not None and sys.stdin.isatty():
         console.note("reading from the terminal; end with Ctrl-D")
     return RecordInput(
-        files, inputs.options, on_error=skipped.add if inputs.skip_errors else _stop, on_note=console.note
+        files, inputs.options, on_error=skipped.add if inputs.options.skip_errors else _stop, on_note=console.note
     )
 
 

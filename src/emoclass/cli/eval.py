@@ -11,6 +11,7 @@ from emoclass.cli import _options as options
 from emoclass.errors import ConfigError, EmoclassError
 
 if TYPE_CHECKING:
+    from emoclass.data.options import DataOptions
     from emoclass.evaluation.metrics import Metrics
     from emoclass.evaluation.stored import Evaluated
 
@@ -20,6 +21,7 @@ _FAIL_HELP = "Exit with status 1 if a score is below X, such as accuracy=0.9 or 
 _SORT_HELP = "Order of the classes: model, name, support, precision, recall or f1."
 
 
+@options.reads_tables
 def evaluate(
     data: options.Data,
     model: Annotated[
@@ -39,12 +41,8 @@ def evaluate(
     fail_under: Annotated[list[str] | None, typer.Option(metavar="SCORE=X", help=_FAIL_HELP)] = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    text_column: options.TextColumn = None,
-    text_separator: options.TextSeparator = None,
-    label_column: options.LabelColumn = None,
-    format_: options.Format = None,
-    encoding: options.Encoding = None,
-    delimiter: options.Delimiter = None,
+    *,
+    reading: DataOptions,
     json_: options.Json = False,
 ) -> None:
     """Evaluate a trained model on labelled DATA: a file, or the test set of a split directory.
@@ -78,7 +76,7 @@ def evaluate(
             models=names,
             device=device,
             precision=precision,
-            options=options.data_options(text_column, text_separator, label_column, format_, encoding, delimiter),
+            options=reading,
             kept_mistakes=max(KEPT_MISTAKES, errors),
             predictions=predictions,
             on_rows=on_rows,

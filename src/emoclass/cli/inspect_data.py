@@ -23,6 +23,7 @@ _FIX_HELP = "Write the cleaned table to a new FILE, and all changes with their r
 _NOISE_HELP = "Rank rows whose label is probably wrong: those that a model trained on the other rows disagrees with."
 
 
+@options.reads_tables
 def inspect_data(
     data: Annotated[list[str], typer.Argument(metavar="DATA...", help=options.DATA_HELP)],
     base_model: Annotated[
@@ -33,12 +34,8 @@ def inspect_data(
             show_default="bert-base-uncased, if available",
         ),
     ] = None,
-    text_column: options.TextColumn = None,
-    text_separator: options.TextSeparator = None,
-    label_column: options.LabelColumn = None,
-    format_: options.Format = None,
-    encoding: options.Encoding = None,
-    delimiter: options.Delimiter = None,
+    *,
+    reading: DataOptions,
     json_: options.Json = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 1 if something needs a decision, with one line for each on stderr.")
@@ -60,10 +57,9 @@ def inspect_data(
     from emoclass.data.inspection.inspection import TOKEN_LIMIT, inspect
 
     _check(fix=fix, report=report, label_noise=label_noise)
-    reader = options.data_options(text_column, text_separator, label_column, format_, encoding, delimiter)
     with console.progress_bar(console.status()) as progress:
-        reading = progress.add_task("rows read", total=None)
-        tables, cleaned = _read(data, replace(reader, on_rows=lambda rows: progress.advance(reading, rows)))
+        rows_read = progress.add_task("rows read", total=None)
+        tables, cleaned = _read(data, replace(reading, on_rows=lambda rows: progress.advance(rows_read, rows)))
         if fix is not None and len(cleaned) > 1:
             raise ConfigError("--fix takes one table: fix each split by itself, or the whole table before splitting it")
         tokenizer = _find_tokenizer(base_model)

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emoclass.cli import _options as options
 from emoclass.errors import ConfigError
 
+if TYPE_CHECKING:
+    from emoclass.data.options import DataOptions
+
 _INPUT_HELP = "A .txt, .csv, .tsv, .jsonl or .parquet file (also .gz), or '-' for stdin; repeat it for more inputs."
-_INPUT_FORMAT_HELP = "text (one per line), csv, tsv, jsonl or parquet; overrides the file extension."
 _OUTPUT_FORMAT_HELP = "text (label, TAB, confidence), csv, tsv, jsonl or parquet."
 _OUTPUT_FORMAT_DEFAULT = "by the extension of --output, else as the input"
 
 
+@options.reads_inputs
 def predict(
     texts: Annotated[
         list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to classify.", show_default="lines on stdin")
     ] = None,
     model: options.Model = None,
     input_: Annotated[list[str] | None, typer.Option("--input", "-i", metavar="FILE", help=_INPUT_HELP)] = None,
-    input_format: Annotated[
-        str | None, typer.Option("--input-format", "--format", metavar="FORMAT", help=_INPUT_FORMAT_HELP)
-    ] = None,
-    text_column: options.TextColumn = None,
-    text_separator: options.TextSeparator = None,
-    encoding: options.Encoding = None,
-    delimiter: options.Delimiter = None,
+    *,
+    reading: DataOptions,
     output: Annotated[
         str | None,
         typer.Option(
@@ -54,9 +52,6 @@ def predict(
         bool,
         typer.Option("--escape-formulas", help="Prefix ' to fields of csv and tsv that a spreadsheet would compute."),
     ] = False,
-    on_error: Annotated[
-        str, typer.Option("--on-error", metavar="stop|skip", help="How to handle a record that cannot be read.")
-    ] = "stop",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     engine: Annotated[
@@ -78,14 +73,11 @@ def predict(
     from emoclass.cli._prediction import Inputs, ModelOptions, Output, predict_here, predict_on_ray
     from emoclass.inference.output import OutputOptions
 
-    if on_error not in ("stop", "skip"):
-        raise ConfigError(f"--on-error {on_error} is not known; use stop or skip")
     if engine not in ("local", "ray"):
         raise ConfigError(f"--engine {engine} is not known; use local or ray")
     if workers is not None and engine == "local":
         raise ConfigError("--workers needs --engine ray")
-    reading = options.data_options(text_column, text_separator, None, input_format, encoding, delimiter)
-    inputs = Inputs(texts or [], input_ or [], reading, skip_errors=on_error == "skip")
+    inputs = Inputs(texts or [], input_ or [], reading)
     inputs.check()
     written = OutputOptions(
         format=output_format or "text",

@@ -15,10 +15,13 @@ from emoclass.errors import ConfigError
 if TYPE_CHECKING:
     from rich import table as rich_table
 
+    from emoclass.data.options import DataOptions
+
 _GROUP_HELP = "Keep rows with the same value in this column together, such as users or threads."
 _FORMAT_HELP = "csv, tsv, jsonl or parquet."
 
 
+@options.reads_tables
 def split(
     data: options.Table,
     output_dir: Annotated[
@@ -35,12 +38,8 @@ def split(
         str | None,
         typer.Option("--output-format", metavar="FORMAT", help=_FORMAT_HELP, show_default="that of DATA"),
     ] = None,
-    text_column: options.TextColumn = None,
-    text_separator: options.TextSeparator = None,
-    label_column: options.LabelColumn = None,
-    format_: options.Format = None,
-    encoding: options.Encoding = None,
-    delimiter: options.Delimiter = None,
+    *,
+    reading: DataOptions,
     json_: options.Json = False,
 ) -> None:
     """Clean DATA and split it into train, validation and test files with the same share of every class.
@@ -57,7 +56,6 @@ def split(
 
     if output_format is not None and output_format not in FORMATS:
         raise ConfigError(f"--output-format {output_format} is unknown: use {', '.join(FORMATS)}")
-    reader = options.data_options(text_column, text_separator, label_column, format_, encoding, delimiter)
     settings = SplitOptions(
         ratios=parse_ratios(ratios),
         seed=seed,
@@ -67,8 +65,8 @@ def split(
     )
     with console.progress_bar(console.status()) as progress:
         task = progress.add_task("rows read", total=None)
-        table = replace(reader, on_rows=lambda rows: progress.advance(task, rows)).read(data)
-    cleaned = clean(table, reader.choose_columns(table), keep_duplicates=keep_duplicates)
+        table = replace(reading, on_rows=lambda rows: progress.advance(task, rows)).read(data)
+    cleaned = clean(table, reading.choose_columns(table), keep_duplicates=keep_duplicates)
     for message in (*table.notes, *cleaned.columns.notes):
         console.note(message)
     with console.status().status(f"finding duplicates, splitting and writing {len(cleaned):,} rows"):

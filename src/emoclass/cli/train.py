@@ -13,6 +13,7 @@ from emoclass.config import RECIPES, TrainConfig
 from emoclass.errors import EmoclassError, SecondaryProcessError
 
 if TYPE_CHECKING:
+    from emoclass.data.options import DataOptions
     from emoclass.training.train import TrainResult
 
 REFERENCE = TrainConfig()
@@ -23,6 +24,7 @@ def _recipe(setting: str, metavar: str, help_: str) -> Any:
     return typer.Option(metavar=metavar, help=help_, show_default=str(getattr(REFERENCE, setting)))
 
 
+@options.reads_tables
 def train(
     data: options.Data,
     val: Annotated[str | None, typer.Option(metavar="FILE", help="Validation set, if DATA is one file.")] = None,
@@ -139,12 +141,8 @@ def train(
     seeds: Annotated[
         int | None, _recipe("seeds", "N", "Train N times from the same start and average the weights.")
     ] = None,
-    text_column: options.TextColumn = None,
-    text_separator: options.TextSeparator = None,
-    label_column: options.LabelColumn = None,
-    format_: options.Format = None,
-    encoding: options.Encoding = None,
-    delimiter: options.Delimiter = None,
+    *,
+    reading: DataOptions,
     json_: options.Json = False,
 ) -> None:
     """Train a classifier on DATA, keep its best epoch, and report its scores on the test set.
@@ -198,7 +196,7 @@ def train(
                 val=val,
                 test=test,
                 recipe=recipe,
-                options=options.data_options(text_column, text_separator, label_column, format_, encoding, delimiter),
+                options=reading,
                 ratios=parse_ratios(ratios),
                 on_event=display,
                 should_stop=interrupts.requested.is_set,

@@ -12,6 +12,7 @@ from emoclass.data.columns.labels import LabelSet, sorted_names
 from emoclass.data.columns.naming import listed, quoted
 from emoclass.data.similarity.near import duplicate_groups, merge_groups
 from emoclass.data.split.splitting import DEFAULT_RATIOS, Ratios, largest_deviation, split_indices
+from emoclass.data.tables.formats import written_format
 from emoclass.data.tables.rows import schema_of, write_rows
 from emoclass.errors import DataError
 from emoclass.files import free_directory, new_directory
@@ -36,7 +37,7 @@ class SplitOptions:
         seed: Seed of the split; the same seed and input give the same bytes.
         group_column: A column whose equal values stay together, such as users or threads.
         keep_duplicates: Whether texts that are the same or nearly so may be separated.
-        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; that of the table if ``None``.
+        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; that of the table, or csv, if ``None``.
     """
 
     ratios: Ratios = DEFAULT_RATIOS
@@ -70,7 +71,7 @@ def write_split(
     column = options.group_column
     unit = "different texts" if column is None else f"groups of --group-column {quoted(column)}"
     splits = split_indices(data.texts, data.labels, ratios=options.ratios, seed=options.seed, groups=groups, unit=unit)
-    format = options.format or table.format
+    format = options.format or written_format(table.format)
     record = {
         "format_version": FORMAT_VERSION,
         "emoclass_version": version,
