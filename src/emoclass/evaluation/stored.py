@@ -67,7 +67,8 @@ def evaluate_models(
     load_scoring = partial(_load_scoring, device=device, precision=precision, kept_mistakes=kept_mistakes)
     with ExitStack() as stack:
         labelled = stack.enter_context(open_evaluation_data(data, options or DataOptions()))
-        for note in labelled.notes:
+        before = labelled.notes
+        for note in before:
             on_note(note)
         loaded = [read_model(model, load_scoring) for model in stored]
         scorings = [scoring for _, scoring, _ in loaded]
@@ -75,6 +76,8 @@ def evaluate_models(
             for scoring in scorings:
                 scoring.on_scored = stack.enter_context(_prediction_writer(predictions, scoring.classifier.labels))
         evaluations = run_evaluation(scorings, labelled, on_rows=on_rows)
+        for note in labelled.notes[len(before) :]:
+            on_note(note)
     return [
         Evaluated(model, evaluation, history)
         for (model, _, history), evaluation in zip(loaded, evaluations, strict=True)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from emoclass.data.columns.cells import cell_label, cell_text
+from emoclass.data.cleaning import rows
 from emoclass.data.columns.choosing import Columns
-from emoclass.data.columns.naming import located, quoted
+from emoclass.data.columns.naming import quoted
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Rows of a block: enough texts to be batched by length.
 BLOCK_ROWS = 4096
-REASONS = ("null_text", "blank_text", "null_label", "blank_label", "duplicate")
+REASONS = (*rows.REASONS, "duplicate")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class CleanData:
         total_rows: Data rows before cleaning.
         removed: 1-based data rows by reason; a row has one reason, the first that applies.
         conflicts: Texts with two or more labels; all of their rows are kept.
+        notes: How columns were chosen, and which cells were not taken as they are.
     """
 
     name: str
@@ -80,6 +81,7 @@ class CleanData:
     total_rows: int
     removed: dict[str, tuple[int, ...]] = field(default_factory=dict)
     conflicts: tuple[Conflict, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -105,19 +107,10 @@ class CleanData:
             yield Block(texts, self.labels[chosen], self.rows[chosen], len(texts))
 
 
-def removal_reason(text: str | None, label: str | None) -> str | None:
-    """Return why a row is removed whatever the other rows are, ``None`` if it stays."""
-    if text is None or not text.strip():
-        return "null_text" if text is None else "blank_text"
-    if not label:
-        return "null_label" if label is None else "blank_label"
-    return None
-
-
 def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) -> CleanData:
-    """Remove rows without text or label, and all but the first of rows with the same text and label.
+    """Remove rows without text or label, repeated headers, and all but the first of rows with the same text and label.
 
-    Texts are not changed; labels are stripped (see ``cell_label``).
+    Texts are not changed; labels are stripped and taken out of lists (see ``cell_label``).
 
     Args:
         table: The table.
@@ -125,40 +118,37 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
         keep_duplicates: Whether to keep repeated rows.
 
     Raises:
-        DataError: No row remains, or a cell is binary.
+        DataError: No row remains, a cell is binary, or a label is an object.
     """
     import numpy as np
 
+    cells = rows.RowCells(table.name, columns)
+    sieve = _Sieve(cells, keep_duplicates=keep_duplicates)
     frame = table.frame
-    texts = frame[columns.text].tolist()
-    sieve = _Sieve(keep_duplicates=keep_duplicates)
-    try:
-        sieve.run(texts, frame[columns.label].tolist())
-    except DataError as error:
-        row = located(sieve.row, int(table.lines[sieve.row - 1]))
-        raise DataError(f"{table.name}: {row}: {error}") from error
+    sieve.run(frame[columns.text].tolist(), frame[columns.label].tolist(), table.lines.tolist())
     if not sieve.rows:
-        counts = {reason: len(rows) for reason, rows in sieve.removed.items()}
+        counts = {reason: len(removed) for reason, removed in sieve.removed.items()}
         raise DataError(nothing_left(table.name, columns, counts))
-    rows = np.array(sieve.rows, dtype=np.int64)
+    kept = np.array(sieve.rows, dtype=np.int64)
     return CleanData(
         name=table.name,
         columns=columns,
         texts=sieve.texts,
         labels=sieve.labels,
-        rows=rows,
-        lines=table.lines[rows - 1],
-        total_rows=len(texts),
+        rows=kept,
+        lines=table.lines[kept - 1],
+        total_rows=len(frame),
         removed={reason: tuple(sieve.removed[reason]) for reason in REASONS if reason in sieve.removed},
         conflicts=sieve.conflicts(table.lines),
+        notes=(*columns.notes, *cells.notes()),
     )
 
 
 class _Sieve:
     """Sorts rows into kept and removed."""
 
-    def __init__(self, *, keep_duplicates: bool) -> None:
-        self.row = 0
+    def __init__(self, cells: rows.RowCells, *, keep_duplicates: bool) -> None:
+        self._cells = cells
         self._keep_duplicates = keep_duplicates
         self.texts: list[str] = []
         self.labels: list[str] = []
@@ -168,28 +158,29 @@ class _Sieve:
         # Texts with several labels only: positions of the first row of each label among the kept rows.
         self._again: dict[str, list[int]] = {}
 
-    def run(self, texts: Iterable[object], labels: Iterable[object]) -> None:
-        for self.row, (text_cell, label_cell) in enumerate(zip(texts, labels, strict=True), start=1):
-            text, label = cell_text(text_cell), cell_label(label_cell)
-            if reason := removal_reason(text, label):
-                self.removed[reason].append(self.row)
-            elif text is not None and label is not None:
-                self._keep(text, label)
+    def run(self, texts: Iterable[object], labels: Iterable[object], lines: Iterable[int]) -> None:
+        read = self._cells.read
+        for row, (text_cell, label_cell, line) in enumerate(zip(texts, labels, lines, strict=True), start=1):
+            text, label, reason = read(text_cell, label_cell, row, line)
+            if reason:
+                self.removed[reason].append(row)
+            else:
+                self._keep(text, label, row)
 
-    def _keep(self, text: str, label: str) -> None:
+    def _keep(self, text: str, label: str, row: int) -> None:
         position = len(self.texts)
         first = self._first.setdefault(text, position)
         if first != position:
             same_text = self._again.get(text, [first])
             known = any(self.labels[other] == label for other in same_text)
             if known and not self._keep_duplicates:
-                self.removed["duplicate"].append(self.row)
+                self.removed["duplicate"].append(row)
                 return
             if not known:
                 self._again[text] = [*same_text, position]
         self.texts.append(text)
         self.labels.append(label)
-        self.rows.append(self.row)
+        self.rows.append(row)
 
     def conflicts(self, lines: "NDArray[np.int64]") -> tuple[Conflict, ...]:
         conflicts = []

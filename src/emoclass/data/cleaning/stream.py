@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emoclass.data.cleaning.cleaning import BLOCK_ROWS, REASONS, Block, nothing_left, removal_reason
-from emoclass.data.columns.cells import cell_label, cell_text
+from emoclass.data.cleaning.cleaning import BLOCK_ROWS, REASONS, Block, nothing_left
+from emoclass.data.cleaning.rows import RowCells
 from emoclass.data.columns.choosing import SAMPLE_ROWS, Columns, choose_columns
-from emoclass.data.columns.naming import located
 from emoclass.data.similarity.folding import HashSet, hashes_of
 from emoclass.data.tables.formats import STDIN
 from emoclass.data.tables.records import Record
@@ -44,7 +43,7 @@ class LabelledReader:
     Attributes:
         name: What messages call the input.
         total_rows: Number of data rows if known without reading them; else ``None``.
-        notes: What was recognized or chosen without an option.
+        notes: What was recognized or chosen without an option; more after the last block.
 
     Raises:
         DataError: The input cannot be read or has no rows, or a column does not exist or is ambiguous; also while
@@ -63,6 +62,7 @@ class LabelledReader:
             self._columns, names = self._choose_columns()
             self._text = names.index(self._columns.text)
             self._label = names.index(self._columns.label)
+            self._cells = RowCells(self.name, self._columns)
             self.notes = (*self._reader.notes, *self._columns.notes)
             self._stack = stack.pop_all()
 
@@ -86,10 +86,11 @@ class LabelledReader:
         ahead, self._ahead = self._ahead, []
         for record in chain(ahead, self._reader):
             read += 1
-            text, label = self._cells(record)
-            if reason := removal_reason(text, label):
+            text_cell, label_cell = _value(record, self._text), _value(record, self._label)
+            text, label, reason = self._cells.read(text_cell, label_cell, record.number, record.line)
+            if reason:
                 self._removed[reason] += 1
-            elif text is not None and label is not None:
+            else:
                 texts.append(text)
                 labels.append(label)
                 rows.append(record.number)
@@ -104,6 +105,7 @@ class LabelledReader:
             raise DataError(f"{self.name}: {NO_ROWS}")
         if not kept + len(block.texts):
             raise DataError(nothing_left(self.name, self._columns, self._removed))
+        self.notes += self._cells.notes()
         yield block
 
     def _without_duplicates(self, block: Block) -> Block:
@@ -116,12 +118,6 @@ class LabelledReader:
         chosen = np.flatnonzero(is_new).tolist()
         texts, labels = [block.texts[i] for i in chosen], [block.labels[i] for i in chosen]
         return Block(texts, labels, block.rows[is_new], block.read)
-
-    def _cells(self, record: Record) -> tuple[str | None, str | None]:
-        try:
-            return cell_text(_value(record, self._text)), cell_label(_value(record, self._label))
-        except DataError as error:
-            raise DataError(f"{self.name}: {located(record.number, record.line)}: {error}") from error
 
     def _choose_columns(self) -> tuple[Columns, list[str]]:
         """Return the chosen columns and the names of all."""
