@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emoclass.data.cleaning.cleaning import CleanData, clean
+from emoclass.data.cleaning.label_checks import places_of, rare_classes, require_classes
 from emoclass.data.columns.labels import LabelSet
 from emoclass.data.options import DataOptions
 from emoclass.data.similarity.folding import text_hashes
-from emoclass.data.split.splitting import split_indices
+from emoclass.data.split.splitting import split_rows
 from emoclass.data.tables.split_directories import WHOLE
 from emoclass.errors import ConfigError, DataError
 
@@ -86,8 +87,11 @@ def prepare_training_data(
             raise ConfigError(f"{source} has a {split} file already: drop --{split}, or pass the train file alone")
         tables[split] = options.read(path)
     cleaned = {split: clean(table, options.choose_columns(table)) for split, table in tables.items()}
-    notes = [note for split, table in tables.items() for note in (*table.notes, *cleaned[split].columns.notes)]
+    notes = [note for split, table in tables.items() for note in (*table.notes, *cleaned[split].notes)]
+    notes += [note for data in cleaned.values() for note in require_classes(data)]
     splits = {("train" if split == WHOLE else split): data for split, data in cleaned.items()}
+    if rare := places_of(rare_classes(splits["train"])):
+        notes.append(f"{splits['train'].name}: {rare}: add rows of such a class, or remove it")
     if "val" not in splits:
         shares = (ratios[0], ratios[1], 0.0) if "test" in splits else ratios
         splits = {**splits, **_split(splits["train"], shares, seed)}
@@ -126,7 +130,7 @@ def select(data: CleanData, indices: Sequence[int] | npt.NDArray[np.int64]) -> C
 
 def _split(data: CleanData, ratios: tuple[float, float, float], seed: int) -> dict[str, CleanData]:
     LabelSet.from_labels(data.labels, where=f"{data.name}: ")
-    indices = split_indices(data.texts, data.labels, ratios=ratios, seed=seed)
+    indices = split_rows(data, ratios=ratios, seed=seed)
     return {split: select(data, chosen) for split, chosen in indices.items() if len(chosen)}
 
 

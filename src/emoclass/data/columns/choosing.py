@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from emoclass.data.columns.cells import cell_label
 from emoclass.data.columns.naming import listed, quoted
 from emoclass.data.columns.profiles import ColumnProfile
+from emoclass.data.columns.spread import spread_labels
 from emoclass.errors import DataError
 
 TEXT_NAMES = (
@@ -20,6 +21,8 @@ LABEL_NAMES = (
 SAMPLE_ROWS = 5000
 # The text column is clear if it has this many times the words of the next one.
 _CLEARLY_LONGER = 1.5
+# Columns of flags or scores side by side that hold labels if no column looks like them, and even if one does.
+_SPREAD, _CLEARLY_SPREAD = 3, 5
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,8 @@ class _Chooser:
         if not others:
             raise DataError(f"{self.name}: has only column {quoted(text)}: add a label column")
         labels = [column for column in others if self.profile(column).is_label(only_choice=len(others) == 1)]
+        if spread := spread_labels(others, self._sample, fewest=_CLEARLY_SPREAD if len(labels) == 1 else _SPREAD):
+            raise DataError(f"{self.name}: {spread}")
         if len(labels) == 1:
             return labels[0]
         problem = f"{listed(labels)} could all hold the labels" if labels else "no column looks like labels"
