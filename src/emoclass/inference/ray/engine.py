@@ -80,6 +80,7 @@ def predict_tables(
     files = find_tables(sources, format=reading.format)
     schema = table_schema(files, reading, on_note)
     classifier = load(model, device="cpu", precision="fp32")  # workers move it to their device
+    options.check_labels(classifier.labels)
     with connection(), ExitStack() as stack:
         plan = plan_workers(workers, device, precision)
         filesystem, directory = stack.enter_context(output_directory(output))
