@@ -129,6 +129,19 @@ def test_class_names_are_printed_as_they_are(cli: Run) -> None:
         assert all(f"│ {name} " in result.stdout for name in names)
 
 
+def test_any_class_name_goes_through_training_evaluation_and_prediction(cli: Run, tiny_base: Path) -> None:
+    names = {"joy": "[red]a[/]", "fear": '{"a": "b"}', "anger": "uncertain"}
+    path = write("d.csv", [(text, names[label]) for text, label in emotion_rows()])
+    recipe = ["--base-model", tiny_base, "--epochs", "1", "--max-length", "40", "--name", "odd"]
+    for arguments in (["train", path, *recipe], ["eval", path], ["models", "show", "odd"]):
+        result = cli(*arguments)
+        assert result.exit_code == 0, result.output
+        assert all(name in result.stdout for name in names.values())
+    message = message_of(cli("predict", "x", "--min-confidence", "0.9"))
+    assert "the model has a class 'uncertain'" in message
+    assert cli("predict", "x", "--min-confidence", "1", "--uncertain-label", "unsure").stdout.startswith("unsure\t")
+
+
 def test_labels_that_look_like_another_class_are_asked_about(cli: Run, tiny_base: Path) -> None:
     numbers = {"joy": "1", "fear": "2", "anger": "3"}
     train = write("train.csv", [(text, numbers[label]) for text, label in emotion_rows()])

@@ -100,8 +100,20 @@ def test_class_names_in_text_formats_are_what_the_cells_say(cleaned):
     assert cleaned("text,label\n" + "".join(f"t{n},{name}\n" for n, name in enumerate(names))).labels == names
 
 
-LISTS_OF_ONE = ['["joy"]', "['joy']", "[ 'joy', ]", '{"choices": ["joy"]}', '[{"label": "joy"}]', '{"label": "joy"}',
-                "{'label': 'joy', 'score': 0.9}", "[np.str_('joy')]", '["joy", null]', '["joy", "joy"]']  # fmt: skip
+LISTS_OF_ONE = [
+    '["joy"]',
+    "['joy']",
+    "[ 'joy', ]",
+    '{"choices": ["joy"]}',
+    '[{"label": "joy"}]',
+    '{"label": "joy"}',
+    "{'label': 'joy', 'score': 0.9}",
+    "[np.str_('joy')]",
+    '["joy", null]',
+    "('joy',)",
+    "{'joy'}",
+    '["joy", "joy"]',
+]
 EMPTY_LISTS = ["[]", "[ ]", '{"choices": []}', '[""]', "[None]", "[nan]", "{}"]
 
 
@@ -137,6 +149,8 @@ def test_an_empty_list_is_no_label(cell):
         ("['joy' 'sad']", ["joy", "sad"]),
         ("[2 7]", ["2", "7"]),
         ("[0, 0]", ["0", "0"]),
+        ("('joy', 'sad')", ["joy", "sad"]),
+        ("{'joy', 'sad'}", ["joy", "sad"]),
         ("[np.int64(2), np.int64(7)]", ["2", "7"]),
         ('{"choices": ["joy", "sad"]}', ["joy", "sad"]),
         ('[{"label": "joy"}, {"label": "sad"}]', ["joy", "sad"]),
@@ -148,7 +162,23 @@ def test_a_list_of_several_labels_stays_as_it_is_and_its_labels_are_known(cell, 
 
 
 @pytest.mark.parametrize(
-    "cell", ["[joy]", "[joy, sad]", "[", "{", "[]]", '{"ImportId": "Q"}', '[["joy"]]', "[" * 99, "['a': 1]", "{1: 2}"]
+    "cell",
+    [
+        "[joy]",
+        "(joy)",
+        "(1)",
+        "{x}",
+        "(joy, sad)",
+        "[joy, sad]",
+        "[",
+        "{",
+        "[]]",
+        '{"ImportId": "Q"}',
+        '[["joy"]]',
+        "[" * 99,
+        "['a': 1]",
+        "{1: 2}",
+    ],
 )
 def test_a_text_that_is_no_list_of_labels_is_a_name(cell):
     assert (cell_label(cell), labels_in(cell)) == (cell, [])

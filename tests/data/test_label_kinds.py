@@ -163,6 +163,7 @@ def test_columns_of_zeros_and_ones_are_not_chosen_from(cleaned, error_of):
     [
         (("0", "1"), "0 and 1"),
         (("False", "True"), "true and false"),
+        (("No", "Yes"), "yes and no"),
         (("0.0", "1.0"), "0 and 1"),
         (("", "1"), "0 and 1"),
     ],

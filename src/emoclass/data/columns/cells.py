@@ -6,10 +6,10 @@ import numbers
 from decimal import Decimal
 from typing import Any
 
-from emoclass.data.columns.literals import parse_literal
+from emoclass.data.columns.literals import BRACKETS, parse_literal
 from emoclass.errors import DataError
 
-_OPENING = ("[", "{")
+_OPENING = tuple(pair[0] for pair in BRACKETS)
 # The field that holds the labels in objects of annotation tools and of classifiers, and what may stand beside it.
 _LABEL_KEYS = frozenset({"choices", "label", "labels", "class", "category", "emotion", "name", "value", "rating"})
 _OTHER_KEYS = frozenset({"id", "score", "confidence", "probability"})

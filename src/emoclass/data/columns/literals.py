@@ -4,6 +4,9 @@ import json
 import re
 from collections.abc import Callable
 
+BRACKETS = ("[]", "{}", "()")
+# A name may be in parentheses; what has quotes or commas is a tuple.
+_TUPLE = re.compile(r"[,'\"]")
 # Longer cells are texts, not labels.
 _MOST_CHARACTERS = 10_000
 _MOST_DEPTH = 8
@@ -23,12 +26,20 @@ _CONSTANTS = {
 def parse_literal(text: str) -> "list[object] | dict[str, object] | None":
     """Return the list or the object that a text stands for, ``None`` if it is neither.
 
-    Quotes may be single, and items separated by spaces as in ``['joy' 'anger']``. Words without quotes are not items:
-    ``[red]`` is a text.
+    Quotes may be single, and items separated by spaces as in ``['joy' 'anger']``. Tuples and sets of Python are lists,
+    too. Words without quotes are not items: ``[red]`` is a text.
     """
     text = text.strip()
-    if text[:1] + text[-1:] not in ("[]", "{}") or len(text) > _MOST_CHARACTERS:
+    if text[:1] + text[-1:] not in BRACKETS or len(text) > _MOST_CHARACTERS:
         return None
+    inner = text[1:-1]
+    if text[0] == "(":
+        return _parsed(f"[{inner}]") if _TUPLE.search(inner) else None
+    found = _parsed(text)
+    return _parsed(f"[{inner}]") if found is None and text[0] == "{" else found
+
+
+def _parsed(text: str) -> "list[object] | dict[str, object] | None":
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

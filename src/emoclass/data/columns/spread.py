@@ -10,6 +10,7 @@ _SHOWN_COLUMNS = 4
 _MOST = 100
 _FLAGS = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "": 0.0}
 _WORDS = {"false": 0.0, "true": 1.0, "": 0.0}
+_ANSWERS = {"no": 0.0, "yes": 1.0, "n": 0.0, "y": 1.0, "": 0.0}
 
 
 def spread_labels(columns: Sequence[str], sample: Callable[[str], Iterable[object]], *, fewest: int = 3) -> str | None:
@@ -21,7 +22,7 @@ def spread_labels(columns: Sequence[str], sample: Callable[[str], Iterable[objec
         fewest: Number of such columns from which on they hold labels.
     """
     cells = {column: [_text(value) for value in sample(column)] for column in columns}
-    for what, read in (("0 and 1", _FLAGS.get), ("true and false", _WORDS.get), ("scores", _score)):
+    for what, read in _KINDS.items():
         run = _longest_run(cells, read)
         if len(run) >= fewest and (message := _message(what, run)):
             return message
@@ -38,6 +39,14 @@ def _score(text: str) -> float | None:
     except ValueError:
         return None
     return number if 0 <= number <= _MOST else None
+
+
+_KINDS: dict[str, Callable[[str], float | None]] = {
+    "0 and 1": _FLAGS.get,
+    "true and false": _WORDS.get,
+    "yes and no": _ANSWERS.get,
+    "scores": _score,
+}
 
 
 def _longest_run(cells: dict[str, list[str]], read: Callable[[str], float | None]) -> dict[str, list[float]]:
