@@ -44,7 +44,7 @@ def test_several_labels_in_a_cell_are_named_and_the_command_that_leaves_them_out
 ) -> None:
     options = {"train": ["--base-model", tiny_base], "split": ["-o", "parts"]}[command]
     message = message_of(cli(command, several, *options))
-    assert "some data.csv: row 1 (line 2) has the labels 'joy' and 'fear'; 9.1% of the rows have several" in message
+    assert "some data.csv: row 1 (line 2) has the labels 'joy', 'fear'; 9.1% of the rows have several" in message
     assert not Path("parts").exists()
     assert not models_dir().exists()
     remedy = shlex.split(message.split("leave these rows out with: ")[1])
@@ -149,6 +149,7 @@ def test_labels_that_look_like_another_class_are_asked_about(cli: Run, tiny_base
     message = message_of(cli("train", train, "--val", val, "--base-model", tiny_base))
     assert "val.csv: unknown labels '1.0', '2.0', '3.0'" in message
     assert "is '1.0' the class '1'?" in message
+    assert message.endswith("; the first is in row 1 (line 2)")
 
 
 def test_eval_asks_about_labels_that_look_like_a_class(cli: Run, trained_model: Path) -> None:

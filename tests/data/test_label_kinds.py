@@ -46,6 +46,7 @@ def test_cells_of_several_ids_are_recognized(cell):
         ["joy,", "sad", "fear"],
         ["-1", "0", "1"],
         ["1", "2", "3", "4", "5"],
+        [str(n) for n in range(28)],
         ["1.0", "2.0"],
         ["2024-01-02", "2024-01-03"],
     ],
@@ -80,7 +81,7 @@ def rows_of(counts):
 
 def test_several_labels_are_an_error_with_row_share_and_remedy(cleaned, error_of):
     message = error_of(require_classes, cleaned(rows_of({"2": 10, "3": 10, "2,3": 5})))
-    assert message.startswith("data.csv: row 21 (line 22) has the labels '2' and '3'; 20.0% of the rows have several")
+    assert message.startswith("data.csv: row 21 (line 22) has the labels '2', '3'; 20.0% of the rows have several")
     assert message.endswith(
         "emoclass inspect-data data.csv --text-column text --label-column label --fix one-label.csv"
     )

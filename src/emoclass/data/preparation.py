@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from emoclass.data.cleaning.cleaning import CleanData, clean
 from emoclass.data.cleaning.label_checks import places_of, rare_classes, require_classes
 from emoclass.data.columns.labels import LabelSet
+from emoclass.data.columns.naming import located
 from emoclass.data.options import DataOptions
 from emoclass.data.similarity.folding import text_hashes
 from emoclass.data.split.splitting import split_rows
@@ -88,8 +89,8 @@ def prepare_training_data(
         tables[split] = options.read(path)
     cleaned = {split: clean(table, options.choose_columns(table)) for split, table in tables.items()}
     notes = [note for split, table in tables.items() for note in (*table.notes, *cleaned[split].notes)]
-    notes += [note for data in cleaned.values() for note in require_classes(data)]
     splits = {("train" if split == WHOLE else split): data for split, data in cleaned.items()}
+    notes += require_classes(splits["train"])
     if rare := places_of(rare_classes(splits["train"])):
         notes.append(f"{splits['train'].name}: {rare}: add rows of such a class, or remove it")
     if "val" not in splits:
@@ -138,7 +139,8 @@ def _require_known(data: CleanData, labels: LabelSet) -> None:
     try:
         labels.encode(data.labels)
     except DataError as error:
-        raise DataError(f"{data.name}: {error}") from None
+        first = next(position for position, label in enumerate(data.labels) if label not in labels.label2id)
+        raise DataError(f"{data.name}: {error}; the first is in {located(*data.origin(first))}") from None
 
 
 def _combined_sha256(tables: Iterable[Table]) -> str:

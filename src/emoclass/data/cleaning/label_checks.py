@@ -8,7 +8,7 @@ from pathlib import Path
 
 from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.columns.label_kinds import unusual_kind
-from emoclass.data.columns.naming import all_located, located, shortened
+from emoclass.data.columns.naming import all_located, listed_labels, located, shortened
 from emoclass.data.tables.formats import format_of
 from emoclass.errors import DataError
 
@@ -90,9 +90,9 @@ def require_classes(data: CleanData) -> tuple[str, ...]:
 
 
 def _several(data: CleanData, problem: LabelProblem) -> str:
-    *others, last = [shortened(label) for label in problem.labels]
     where = located(problem.first_row, problem.first_line)
-    fact = f"{where} has the labels {', '.join(others)} and {last}; {problem.share:.1%} of the rows have several"
+    labels = listed_labels(problem.labels, most=5)
+    fact = f"{where} has the labels {labels}; {problem.share:.1%} of the rows have several"
     reason = "but one label per text is learned"
     if problem.rows == len(data) or data.name == "standard input":
         return f"{fact}, {reason}: choose one for each"

@@ -131,7 +131,7 @@ def _numeric_kind(counts: Mapping[str, int], rows: int) -> LabelKind | None:
         many = len(numbers) > _MOST_SCORES or rows < _ROWS_OF_A_SCORE * len(numbers)
         remedy = _SCORES if many else _FEW_SCORES
         return LabelKind("scores", _no_labels(fractions), "have numbers with fractions as labels", remedy, fatal=many)
-    if len(numbers) > _FEW_NUMBERS and 2 * len(numbers) > rows:
+    if len(numbers) > _FEW_NUMBERS and len(numbers) > _NEARLY_ALL * rows:
         fact = f"have whole numbers as labels, {len(numbers):,} different ones"
         return LabelKind("many_numbers", _no_labels(numbers), fact, _COUNTS)
     return None

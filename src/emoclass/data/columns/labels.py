@@ -110,7 +110,7 @@ def folded_name(name: str) -> str | Decimal:
 
 
 def meant(unknown: Iterable[str], names: Iterable[str]) -> str:
-    """Return a question after the classes that unknown labels look like, such as " (is '1.0' '1'?)"; empty if none."""
+    """Return a question after classes that unknown labels look like, as in " (is '1.0' the class '1'?)", or ""."""
     by_fold = defaultdict(list)
     for name in names:
         by_fold[folded_name(name)].append(name)
