@@ -1,11 +1,12 @@
 import decimal
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from emoclass.data.cleaning.cleaning import Conflict, clean
-from emoclass.data.columns.cells import cell_label, cell_text
+from emoclass.data.columns.cells import cell_label, cell_text, labels_in
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.tables.table import Table
 from tests.data.conftest import read_table
@@ -64,7 +65,8 @@ def test_names_of_missing_values_are_texts_and_labels(cleaned):
         ("joy", "joy"),
         (3, "3"),
         (3.0, "3"),
-        ("3.0", "3"),
+        ("3.0", "3.0"),
+        ("007", "007"),
         ("3", "3"),
         (-0.0, "0"),
         (np.float32(2), "2"),
@@ -90,8 +92,129 @@ def test_labels_are_the_same_from_any_format(value, label):
 
 
 def test_integer_labels_that_became_floats_are_the_same_classes(cleaned):
-    assert cleaned("text,label\na,1.0\nb,0.0\n").labels == ["1", "0"]
     assert cleaned('{"text": "a", "label": 1.0}\n{"text": "b", "label": 0}\n', "d.jsonl").labels == ["1", "0"]
+
+
+def test_class_names_in_text_formats_are_what_the_cells_say(cleaned):
+    names = ["1", "1.0", "007", "True", "true", "None", "NA", "nan", "null", "1e3", "[red]", "{x}", "[/]"]
+    assert cleaned("text,label\n" + "".join(f"t{n},{name}\n" for n, name in enumerate(names))).labels == names
+
+
+LISTS_OF_ONE = [
+    '["joy"]',
+    "['joy']",
+    "[ 'joy', ]",
+    '{"choices": ["joy"]}',
+    '[{"label": "joy"}]',
+    '{"label": "joy"}',
+    "{'label': 'joy', 'score': 0.9}",
+    "[np.str_('joy')]",
+    '["joy", null]',
+    "('joy',)",
+    "{'joy'}",
+    '["joy", "joy"]',
+]
+EMPTY_LISTS = ["[]", "[ ]", '{"choices": []}', '[""]', "[None]", "[nan]", "{}"]
+
+
+@pytest.mark.parametrize("cell", LISTS_OF_ONE)
+def test_a_list_of_one_label_is_that_label(cell):
+    assert cell_label(f" {cell} ") == "joy"
+
+
+@pytest.mark.parametrize(
+    ("cell", "label"),
+    [
+        ("[2]", "2"),
+        ("[2.0]", "2"),
+        ("[True]", "True"),
+        ('["it\'s"]', "it's"),
+        ("['it\\'s']", "it's"),
+        ('["1.0"]', "1.0"),
+    ],
+)
+def test_a_list_of_one_number_or_name_is_spelled_like_the_cell_without_it(cell, label):
+    assert cell_label(cell) == label
+
+
+@pytest.mark.parametrize("cell", EMPTY_LISTS)
+def test_an_empty_list_is_no_label(cell):
+    assert cell_label(cell) == ""
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [
+        ('["joy", "sad"]', ["joy", "sad"]),
+        ("['joy' 'sad']", ["joy", "sad"]),
+        ("[2 7]", ["2", "7"]),
+        ("[0, 0]", ["0", "0"]),
+        ("('joy', 'sad')", ["joy", "sad"]),
+        ("{'joy', 'sad'}", ["joy", "sad"]),
+        ("[np.int64(2), np.int64(7)]", ["2", "7"]),
+        ('{"choices": ["joy", "sad"]}', ["joy", "sad"]),
+        ('[{"label": "joy"}, {"label": "sad"}]', ["joy", "sad"]),
+    ],
+)
+def test_a_list_of_several_labels_stays_as_it_is_and_its_labels_are_known(cell, labels):
+    assert cell_label(cell) == cell
+    assert labels_in(cell) == labels
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "[joy]",
+        "(joy)",
+        "(1)",
+        "{x}",
+        "(joy, sad)",
+        "[joy, sad]",
+        "[",
+        "{",
+        "[]]",
+        '{"ImportId": "Q"}',
+        '[["joy"]]',
+        "[" * 99,
+        "['a': 1]",
+        "{1: 2}",
+    ],
+)
+def test_a_text_that_is_no_list_of_labels_is_a_name(cell):
+    assert (cell_label(cell), labels_in(cell)) == (cell, [])
+
+
+def test_lists_of_json_lines_are_read_like_those_in_text(cleaned):
+    cells = [["joy"], [2.0], {"choices": ["joy"]}, [], {"choices": []}, [None], ["joy", "sad"], "['joy']"]
+    lines = [json.dumps({"text": f"t{n}", "label": cell}) + "\n" for n, cell in enumerate(cells)]
+    data = cleaned("".join(lines), "d.jsonl")
+    assert data.labels == ["joy", "2", "joy", '["joy", "sad"]', "joy"]
+    assert data.removed == {"empty_label_list": (4, 5, 6)}
+    assert data.notes == ("d.jsonl: 4 labels are lists of one, such as [\"joy\"] in row 1 (line 1): read as 'joy'",)
+
+
+def test_lists_of_parquet_are_read_like_those_in_text(tmp_path):
+    frame = pd.DataFrame({"text": ["a", "b", "c", "d"], "label": [["joy"], [], None, ["joy", "sad"]]})
+    frame.to_parquet(tmp_path / "d.parquet")
+    table = read_table(tmp_path / "d.parquet")
+    data = clean(table, table.choose_columns())
+    assert data.labels == ["joy", '["joy", "sad"]']
+    assert data.removed == {"null_label": (3,), "empty_label_list": (2,)}
+
+
+@pytest.mark.parametrize("cell", [{"id": 3}, [["joy"]], {"label": "joy", "start": 1}, {"label": "a", "labels": ["b"]}])
+def test_an_object_that_is_no_label_is_shown_with_its_row(cleaned, error_of, cell):
+    lines = [{"text": "a", "label": "joy"}, {"text": "b", "label": cell}]
+    message = error_of(cleaned, "".join(json.dumps(line) + "\n" for line in lines), "d.jsonl")
+    assert message.startswith(f"d.jsonl: row 2 (line 2): the label is {json.dumps(cell)}: ")
+
+
+def test_rows_that_repeat_the_header_are_removed_and_named(cleaned):
+    data = cleaned('Text ,Label\na,joy\nText ,Label\n"b\nb",sad\n text,LABEL\nText,joy\n\ufefftext,label\n')
+    assert data.labels == ["joy", "sad", "joy"]
+    assert data.removed == {"repeated_header": (2, 4, 6)}
+    places = "row 2 (line 3), row 4 (line 6), row 6 (line 8)"
+    assert data.notes == (f"data.csv: {places} repeat the header: removed",)
 
 
 def test_texts_of_other_types_become_strings():

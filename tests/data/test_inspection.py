@@ -61,11 +61,28 @@ def test_without_a_token_counter_there_are_no_tokens(cleaned):
             table({"joy": 10, "sad": 9}),
             "small_class",
             "decide",
-            "'sad (9)' below 10 rows, 'sad' is first in row 11 (line 12): ",
+            "'sad' (9) below 10 rows, 'sad' is first in row 11 (line 12): ",
         ),
         (table({"joy": 200, "sad": 20}), "imbalance", "decide", "10 times"),
         (table({"joy": 10, "Joy": 10, "sad": 10}), "similar_labels", "decide", "'Joy', 'joy'"),
-        (table({"so sad": 10, "sosad": 10}), "similar_labels", "decide", "differ only by case, whitespace or accents"),
+        (
+            table({"so sad": 10, "sosad": 10}),
+            "similar_labels",
+            "decide",
+            "differ only by case, whitespace, punctuation or accents",
+        ),
+        (table({"1": 10, "1.0": 10, "2": 10}), "similar_labels", "decide", "'1', '1.0' are the same number"),
+        (table({"True": 10, "TRUE": 10, "False": 10}), "similar_labels", "decide", "'TRUE', 'True' differ only by"),
+        (table({"2": 10, "\uff12": 10, "3": 10}), "similar_labels", "decide", "are the same number"),
+        (
+            table({"joy": 15, "sad": 15, "joy; sad": 3}),
+            "several_labels",
+            "decide",
+            "9.1% of the rows have several labels separated by ';', the first 'joy; sad' in row 31 (line 32): ",
+        ),
+        (table({"0.5": 10, "1": 10, "0": 10}), "scores", "decide", "the first '0.5' in row 1 (line 2): each is"),
+        (table({"joy": 10, "sad": 10}) + "text,label\n", "repeated_headers", "info", "1 row repeats the header"),
+        (table({"joy": 10, "sad": 10}) + "x,[]\n", "empty_rows", "decide", "(1 empty label list)"),
         (table({"joy": 10}), "single_class", "decide", "all rows are 'joy'"),
         (table({"joy": 10, "sad": 10}) + " ,joy\nx,\n", "empty_rows", "decide", "1 blank text, 1 blank label"),
         (table({"joy": 10, "sad": 10}) + "text joy 0,joy\n", "duplicates", "info", "1 row repeats"),
@@ -96,6 +113,20 @@ def test_traits_that_a_model_cannot_read_are_found(cleaned, name):
     data = cleaned(table({"joy": 20, "sad": 25}) + "in all honesty none of it was nothing,joy\nnaïve café,joy\n" + rows)
     traits = {trait.name: trait.rows for trait in inspect({"all": data}).parts[0].traits}
     assert traits == {name: len(PLANTED[name])}
+
+
+def test_numbers_are_similar_labels_only_if_they_are_equal(cleaned):
+    assert inspect({"all": cleaned(table({"-1": 10, "1": 10, "10": 10, "0": 10}))}).findings == ()
+
+
+def test_all_classes_with_a_row_or_two_are_named_up_to_a_limit(cleaned):
+    inspection = inspect({"all": cleaned(table({"joy": 30, "sad": 30, "odd": 1, "end": 2, "few": 9}))})
+    message = next(f.message for f in inspection.findings if f.code == "small_class")
+    assert "'odd' is only in row 61 (line 62); 'end' is only in row 62 (line 63), row 63 (line 64): " in message
+    inspection = inspect({"all": cleaned(table({"joy": 20, "sad": 20, **{f"odd{'x' * n}": 1 for n in range(12)}}))})
+    message = next(f.message for f in inspection.findings if f.code == "small_class")
+    assert message.count(" is only in row ") == 10
+    assert "; and 2 more: add rows" in message
 
 
 def test_near_duplicates_and_their_conflicts_are_found(cleaned):
@@ -203,7 +234,7 @@ def test_rows_are_named_with_the_lines_where_they_start(cleaned):
     inspection = inspect({"all": cleaned("text,label\n" + rows)})
     messages = {finding.code: finding.message for finding in inspection.findings}
     assert "row 42 (line 45) 'joy', row 43 (line 46) 'sad'" in messages["conflicting_labels"]
-    assert "'envy' is first in row 44 (line 47)" in messages["small_class"]
+    assert "'envy' is only in row 44 (line 47):" in messages["small_class"]
     assert "'N/A' in row 44 (line 47)" in messages["placeholder"]
 
 
@@ -214,6 +245,6 @@ def test_rows_of_parquet_have_no_lines(cleaned, write, tmp_path):
     inspection = inspect({"all": clean(read, read.choose_columns())})
     messages = {finding.code: finding.message for finding in inspection.findings}
     assert "row 41 'joy', row 42 'sad'" in messages["conflicting_labels"]
-    assert "'envy' is first in row 43:" in messages["small_class"]
+    assert "'envy' is only in row 43:" in messages["small_class"]
     (part,) = inspection.to_dict()["parts"]
     assert (part["conflict_examples"][0]["lines"], part["classes"][-1]["first_line"]) == ((), None)

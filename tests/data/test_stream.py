@@ -32,11 +32,17 @@ def whole(path, **options):
     return list(zip(data.rows.tolist(), data.texts, data.labels, strict=True)), data.removed_counts
 
 
-cells = st.sampled_from(["a", "A", "a ", "b", "b | c", 'd "e"\tf\ng', "", " ", None, 1, 1.0])
+cells = st.sampled_from(
+    ["a", "A", "a ", "b", "b | c", 'd "e"\tf\ng', "", " ", None, 1, 1.0, "1.0", "text", "Label ", [], ["a"], ["a", "b"],
+     "['a']", "[]", {"choices": ["b"]}, [None]]
+)  # fmt: skip
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(cells, cells), max_size=40), st.integers(1, 7))
+@given(
+    st.lists(st.tuples(cells.filter(lambda cell: not isinstance(cell, list | dict)), cells), max_size=40),
+    st.integers(1, 7),
+)
 def test_blocks_hold_the_rows_that_cleaning_the_table_keeps(tmp_path_factory, rows, size):
     path = tmp_path_factory.mktemp("labelled") / "data.jsonl"
     lines = [{"text": "first", "label": "x"}, *({"text": text, "label": label} for text, label in rows)]
@@ -46,6 +52,10 @@ def test_blocks_hold_the_rows_that_cleaning_the_table_keeps(tmp_path_factory, ro
         found, removed, read = streamed(path)
     assert (found, removed) == whole(path)
     assert sum(read) == len(lines)
+    with LabelledReader(path, OPTIONS) as reader:
+        list(reader.blocks())
+    table = OPTIONS.read(path)
+    assert reader.notes == (*table.notes, *clean(table, OPTIONS.choose_columns(table)).notes)
 
 
 @settings(deadline=None)
@@ -106,11 +116,12 @@ def test_json_keys_may_come_late(write, monkeypatch):
         ("what,how\n", ["no data rows"]),
         ("text,label\n,joy\na,\n", ["no row has both", "1 blank text, 1 blank label"]),
         ("text,mood,feeling\na,b\n", ["row 1", "2 fields"]),
+        ('{"text": "a", "label": "x"}\n{"text": "b", "label": {"id": 1}}\n', ["row 2 (line 2)", '{"id": 1}']),
         ("text,topic,part\n" + "some words,a,b\n" * 3, ["'topic', 'part' could all hold", "--label-column"]),
     ],
 )
 def test_errors_are_the_same_as_for_a_table(write, error_of, content, words):
-    path = write(content)
+    path = write(content, "data.jsonl" if content.startswith("{") else "data.csv")
     message = error_of(streamed, path)
     assert all(word in message for word in words)
     assert message == error_of(whole, path)

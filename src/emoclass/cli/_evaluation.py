@@ -8,6 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from emoclass.cli import _console as console
+from emoclass.data.columns.labels import meant
+from emoclass.data.columns.naming import shortened
 from emoclass.evaluation.calibration import ReliabilityBin
 from emoclass.evaluation.comparison import Comparison
 from emoclass.evaluation.metrics import ClassScores, Metrics
@@ -17,6 +19,7 @@ from emoclass.evaluation.significance import Interval, PairedTest
 CLASS_ORDERS = ("model", "name", "support", "precision", "recall", "f1")
 _SHOWN_PAIRS = 5
 _SHOWN_TEXT = 200
+_SHOWN_LABELS = 10
 
 
 def print_evaluation(
@@ -224,8 +227,7 @@ def _print_warnings(evaluation: Evaluation) -> None:
         console.warn(f"classes without rows, excluded from the macro averages: {', '.join(metrics.absent_labels)}")
     if evaluation.never_predicted:
         console.warn(f"classes that are never predicted: {', '.join(evaluation.never_predicted)}")
-    for label, rows in evaluation.unknown_labels.items():
-        console.warn(f"{console.count(rows, 'row')} not scored: the model does not know the label {label!r}")
+    _warn_of_unknown_labels(evaluation)
     for reason, rows in evaluation.removed_rows.items():
         if rows:
             console.note(f"{console.count(rows, 'row')} of {evaluation.source} removed: {reason.replace('_', ' ')}")
@@ -236,3 +238,14 @@ def _print_warnings(evaluation: Evaluation) -> None:
         seen = f"the model's training set contains {evaluation.seen_in_training} of these texts"
         unseen = evaluation.accuracy_unseen
         console.warn(seen if unseen is None else f"{seen}; accuracy on the others {unseen:.4f}")
+
+
+def _warn_of_unknown_labels(evaluation: Evaluation) -> None:
+    names = [scores.label for scores in evaluation.metrics.per_class]
+    unknown = list(evaluation.unknown_labels.items())
+    for label, rows in unknown[:_SHOWN_LABELS]:
+        known = f"the model does not know the label {shortened(label)}{meant([label], names)}"
+        console.warn(f"{console.count(rows, 'row')} not scored: {known}")
+    if more := unknown[_SHOWN_LABELS:]:
+        rows = sum(count for _, count in more)
+        console.warn(f"{console.count(rows, 'row')} not scored: the model does not know {len(more)} more labels")

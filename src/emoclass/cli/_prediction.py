@@ -130,6 +130,7 @@ def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
         if isinstance(records, RecordInput):
             records.require_same_columns(options.format)
         classifier = load_verified(verification, device=model.device, precision=model.precision)
+        options.check_labels(classifier.labels)
         start = time.perf_counter()
         file = stack.enter_context(output.open())
         # A terminal that shows the records shows their progress.

@@ -133,7 +133,7 @@ def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], di
     chosen = choose_together(tables, reader, labels="optional")
     cleaned = {name: clean(table, chosen[name].columns) for name, table in tables.items()}
     for name, table in tables.items():
-        for message in (*table.notes, *cleaned[name].columns.notes):
+        for message in (*table.notes, *cleaned[name].notes):
             console.note(message)
     return tables, cleaned
 
@@ -143,8 +143,10 @@ def _fix(table: Table, data: CleanData, path: str) -> None:
     from emoclass.data.cleaning.fixing import fix_table
 
     record, changes = fix_table(table, data, path)
-    removed = sum(change.action == "removed" for change in changes)
-    console.note(f"{path}: {removed} rows removed, {len(changes) - removed} texts repaired; {record} lists them")
+    reasons = Counter(change.reason.replace("_", " ") for change in changes if change.action == "removed")
+    kinds = f" ({', '.join(f'{rows} {reason}' for reason, rows in reasons.items())})" if reasons else ""
+    removed = reasons.total()
+    console.note(f"{path}: {removed} rows removed{kinds}, {len(changes) - removed} texts repaired; {record} lists them")
 
 
 def _find_suspects(cleaned: dict[str, CleanData]) -> tuple[dict[str, list[Suspect]] | None, DataError | None]:

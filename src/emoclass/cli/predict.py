@@ -46,8 +46,11 @@ def predict(
         float, typer.Option("--min-confidence", metavar="P", help="Confidence below which the label is uncertain.")
     ] = 0.0,
     uncertain_label: Annotated[
-        str, typer.Option("--uncertain-label", metavar="NAME", help="Label of uncertain predictions.")
-    ] = "uncertain",
+        str | None,
+        typer.Option(
+            "--uncertain-label", metavar="NAME", help="Label of uncertain predictions.", show_default="uncertain"
+        ),
+    ] = None,
     escape_formulas: Annotated[
         bool,
         typer.Option("--escape-formulas", help="Prefix ' to fields of csv and tsv that a spreadsheet would compute."),
@@ -77,6 +80,8 @@ def predict(
         raise ConfigError(f"--engine {engine} is not known; use local or ray")
     if workers is not None and engine == "local":
         raise ConfigError("--workers needs --engine ray")
+    if uncertain_label is not None and not min_confidence:
+        raise ConfigError("--uncertain-label needs --min-confidence above 0")
     inputs = Inputs(texts or [], input_ or [], reading)
     inputs.check()
     written = OutputOptions(
@@ -84,7 +89,7 @@ def predict(
         top_k=top_k,
         probabilities=probabilities,
         min_confidence=min_confidence,
-        uncertain_label=uncertain_label,
+        uncertain_label="uncertain" if uncertain_label is None else uncertain_label,
         escape_formulas=escape_formulas,
     )
     target = Output(output, output_format, written)

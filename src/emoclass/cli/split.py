@@ -50,6 +50,7 @@ def split(
 
     from emoclass.cli import _console as console
     from emoclass.data.cleaning.cleaning import clean
+    from emoclass.data.cleaning.label_checks import require_classes
     from emoclass.data.split.splitting import parse_ratios
     from emoclass.data.split.writing import SplitOptions, write_split
     from emoclass.data.tables.formats import FORMATS
@@ -67,7 +68,7 @@ def split(
         task = progress.add_task("rows read", total=None)
         table = replace(reading, on_rows=lambda rows: progress.advance(task, rows)).read(data)
     cleaned = clean(table, reading.choose_columns(table), keep_duplicates=keep_duplicates)
-    for message in (*table.notes, *cleaned.columns.notes):
+    for message in (*table.notes, *cleaned.notes, *require_classes(cleaned)):
         console.note(message)
     with console.status().status(f"finding duplicates, splitting and writing {len(cleaned):,} rows"):
         record = write_split(output_dir, table, cleaned, settings, version=__version__)

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emoclass.data.cleaning.cleaning import CleanData, clean
+from emoclass.data.cleaning.label_checks import places_of, rare_classes, require_classes
 from emoclass.data.columns.labels import LabelSet
+from emoclass.data.columns.naming import located
 from emoclass.data.options import DataOptions
 from emoclass.data.parts import PartColumns, choose_together
 from emoclass.data.similarity.folding import text_hashes
-from emoclass.data.split.splitting import split_indices
+from emoclass.data.split.splitting import split_rows
 from emoclass.data.tables.formats import STDIN
 from emoclass.data.tables.split_directories import WHOLE
 from emoclass.errors import ConfigError, DataError
@@ -93,8 +95,11 @@ def prepare_training_data(
     columns = choose_together(tables, options)
     _require_labels(columns, paths, {"val": val, "test": test}, source)
     cleaned = {split: clean(table, columns[split].columns) for split, table in tables.items()}
-    notes = [note for split, table in tables.items() for note in (*table.notes, *cleaned[split].columns.notes)]
+    notes = [note for split, table in tables.items() for note in (*table.notes, *cleaned[split].notes)]
     splits = {("train" if split == WHOLE else split): data for split, data in cleaned.items()}
+    notes += require_classes(splits["train"])
+    if rare := places_of(rare_classes(splits["train"]), splits["train"].files):
+        notes.append(f"{splits['train'].name}: {rare}: add rows of such a class, or remove it")
     if "val" not in splits:
         shares = (ratios[0], ratios[1], 0.0) if "test" in splits else ratios
         splits = {**splits, **_split(splits["train"], shares, seed)}
@@ -163,7 +168,7 @@ def select(data: CleanData, indices: Sequence[int] | npt.NDArray[np.int64]) -> C
 
 def _split(data: CleanData, ratios: tuple[float, float, float], seed: int) -> dict[str, CleanData]:
     LabelSet.from_labels(data.labels, where=f"{data.name}: ")
-    indices = split_indices(data.texts, data.labels, ratios=ratios, seed=seed)
+    indices = split_rows(data, ratios=ratios, seed=seed)
     return {split: select(data, chosen) for split, chosen in indices.items() if len(chosen)}
 
 
@@ -171,7 +176,8 @@ def _require_known(data: CleanData, labels: LabelSet) -> None:
     try:
         labels.encode(data.labels)
     except DataError as error:
-        raise DataError(f"{data.name}: {error}") from None
+        first = next(position for position, label in enumerate(data.labels) if label not in labels.label2id)
+        raise DataError(f"{data.name}: {error}; the first is in {located(*data.origin(first), data.files)}") from None
 
 
 def _combined_sha256(tables: Iterable[Table]) -> str:

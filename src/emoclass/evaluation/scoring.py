@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from emoclass.data.cleaning.cleaning import Block
 from emoclass.data.cleaning.stream import predict_command
+from emoclass.data.columns.labels import meant
+from emoclass.data.columns.naming import listed_labels
 from emoclass.data.similarity.folding import HashSet, text_hashes
 from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.errors import DataError
@@ -231,9 +233,11 @@ class Scoring:
             DataError: The classifier knows none of the labels.
         """
         if not self._columns:
+            unknown, known = listed_labels(self.unknown_labels, most=5), listed_labels(self._ids, most=5)
             message = (
-                f"{name}: the model knows none of its labels ({_some(self.unknown_labels)}), only "
-                f"{_some(self._ids)}; evaluate on data with the same classes, or set --label-column"
+                f"{name}: the model knows none of its labels ({unknown}), only {known}"
+                f"{meant(self.unknown_labels, self._ids)}; evaluate on data with the same classes, or set"
+                " --label-column"
             )
             if Path(name).is_file():  # some other column may have been taken for labels that are kept back
                 message += f"; if it has no labels, predict it: {predict_command([name])}"
@@ -282,8 +286,3 @@ def score_blocks(scorings: Sequence[Scoring], data: LabelledData, on_rows: Calla
             for scoring, block in zip(scorings, prepared_blocks, strict=True):
                 scoring.add(block)
             on_rows(read, data.total_rows)
-
-
-def _some(names: Iterable[str]) -> str:
-    first = [repr(name) for name, _ in zip(names, range(6), strict=False)]
-    return ", ".join(first[:5]) + (", …" if len(first) > 5 else "")

@@ -68,7 +68,8 @@ def evaluate_models(
     with ExitStack() as stack:
         reading = replace(options or DataOptions(), trained=stored[0].manifest.columns)
         labelled = stack.enter_context(open_evaluation_data(data, reading))
-        for note in (*labelled.notes, *_other_columns(stored)):
+        before = labelled.notes
+        for note in (*before, *_other_columns(stored)):
             on_note(note)
         loaded = [read_model(model, load_scoring) for model in stored]
         scorings = [scoring for _, scoring, _ in loaded]
@@ -76,6 +77,8 @@ def evaluate_models(
             for scoring in scorings:
                 scoring.on_scored = stack.enter_context(_prediction_writer(predictions, scoring.classifier.labels))
         evaluations = run_evaluation(scorings, labelled, on_rows=on_rows)
+        for note in labelled.notes[len(before) :]:
+            on_note(note)
     return [
         Evaluated(model, evaluation, history)
         for (model, _, history), evaluation in zip(loaded, evaluations, strict=True)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
+from emoclass.data.columns.naming import shortened
 from emoclass.data.tables.formats import FORMATS, LINES
 from emoclass.data.tables.writing import RecordWriter, record_writer
-from emoclass.errors import ConfigError, DataError
+from emoclass.errors import ConfigError, DataError, EmoclassError
 
 if TYPE_CHECKING:
     from emoclass.inference.predictor import Prediction
@@ -50,6 +51,23 @@ class OutputOptions:
             raise ConfigError(f"--top-k {self.top_k} is less than 1")
         if not 0 <= self.min_confidence <= 1:
             raise ConfigError(f"--min-confidence {self.min_confidence} is not between 0 and 1")
+        if not self.uncertain_label.strip():
+            raise ConfigError("--uncertain-label is empty, like the label of an empty text: pass a name")
+
+    def check_labels(self, labels: Iterable[str]) -> None:
+        """Check that uncertain predictions do not look like those of a class.
+
+        Args:
+            labels: All classes.
+
+        Raises:
+            EmoclassError: A class is named like ``uncertain_label``.
+        """
+        if self.min_confidence and _collapsed(self.uncertain_label) in map(_collapsed, labels):
+            raise EmoclassError(
+                f"the model has a class {shortened(self.uncertain_label)}, so that it cannot mark predictions below"
+                " --min-confidence: pass another name with --uncertain-label"
+            )
 
     def ranks(self, classes: int) -> int:
         """Return how many classes a prediction has to rank."""
@@ -63,6 +81,9 @@ class AddedColumns:
         options: What to write of a prediction.
         labels: All classes.
         on_note: Called when a column gets another name than usual.
+
+    Raises:
+        EmoclassError: A class is named like the label of uncertain predictions.
     """
 
     def __init__(
@@ -70,6 +91,7 @@ class AddedColumns:
     ) -> None:
         self._options, self._labels, self._on_note = options, labels, on_note
         self._renamed: set[str] = set()
+        options.check_labels(labels)
 
     def types(self) -> dict[str, str]:
         """Return the aliases of the columns' pyarrow types by column name."""
@@ -138,6 +160,7 @@ class PredictionWriter:
     ) -> None:
         self._file, self._options, self._labels = file, options, labels
         self._added, self._on_note = AddedColumns(options, labels, on_note), on_note
+        self._spelling = _spelling(labels)
         self._writer: RecordWriter | None = None
         if options.format != LINES:
             delimiter = layout.delimiter if layout.format == options.format else None
@@ -179,8 +202,7 @@ class PredictionWriter:
     def _line(self, prediction: Prediction) -> str:
         pairs = prediction.top_k or (("", 0.0),)
         pairs = ((self._added.label(prediction), prediction.confidence), *pairs[1:])
-        # A label with a tab or a line end in it must not look like two.
-        return "\t".join(f"{' '.join(label.split())}\t{confidence:.4f}" for label, confidence in pairs) + "\n"
+        return "\t".join(f"{self._spelling(label)}\t{confidence:.4f}" for label, confidence in pairs) + "\n"
 
     def _write_rows(self, writer: RecordWriter, batch: Batch) -> None:
         self._names = self._names or self._added.free_names(self._columns, self._added.types())
@@ -243,6 +265,22 @@ class PredictionWriter:
         before, self._names = self._names, self._added.free_names(list(self._seen), self._object(batch[0][1]))
         for name in set(before) - set(self._names):
             self._on_note(f"{name!r} is a field of the input only from here on; above it is the prediction's")
+
+
+def _collapsed(label: str) -> str:
+    return " ".join(label.split())
+
+
+def _spelling(labels: Sequence[str]) -> Callable[[str], str]:
+    """Return how labels are spelled on lines of text, where one with a tab or a line end must not look like two.
+
+    Whitespace becomes a single space; if two classes would look the same, tabs and line ends become escapes instead.
+    """
+    return _collapsed if len(set(map(_collapsed, labels))) == len(set(labels)) else _with_escapes
+
+
+def _with_escapes(label: str) -> str:
+    return "".join(c.encode("unicode_escape").decode() if c == "\\" or (c.isspace() and c != " ") else c for c in label)
 
 
 def _escaped(value: object) -> object:

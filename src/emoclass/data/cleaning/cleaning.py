@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from emoclass.data.columns.cells import cell_label
+from emoclass.data.cleaning import rows
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.columns.naming import FileRows, quoted
 from emoclass.errors import DataError
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 # Rows of a block: enough texts to be batched by length.
 BLOCK_ROWS = 4096
-# Stands for the cells of a label column that a table does not have.
-_NO_LABEL = "none"
-REASONS = ("null_text", "blank_text", "null_label", "blank_label", "duplicate")
+REASONS = (*rows.REASONS, "duplicate")
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,7 @@ class CleanData:
         removed: 1-based data rows by reason; a row has one reason, the first that applies.
         conflicts: Texts with two or more labels; all of their rows are kept.
         files: Where the rows of each file start, if the table was read from several.
+        notes: How columns were chosen, and which cells were not taken as they are.
     """
 
     name: str
@@ -84,6 +83,7 @@ class CleanData:
     removed: dict[str, tuple[int, ...]] = field(default_factory=dict)
     conflicts: tuple[Conflict, ...] = ()
     files: tuple[FileRows, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -109,20 +109,11 @@ class CleanData:
             yield Block(texts, self.labels[chosen], self.rows[chosen], len(texts))
 
 
-def removal_reason(text: str | None, label: str | None) -> str | None:
-    """Return why a row is removed whatever the other rows are, ``None`` if it stays."""
-    if text is None or not text.strip():
-        return "null_text" if text is None else "blank_text"
-    if not label:
-        return "null_label" if label is None else "blank_label"
-    return None
-
-
 def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) -> CleanData:
-    """Remove rows without text or label, and all but the first of rows with the same text and label.
+    """Remove rows without text or label, repeated headers, and all but the first of rows with the same text and label.
 
     If there is no label column, all labels are empty, and no row is removed for that. Texts are not changed; labels are
-    stripped (see ``cell_label``).
+    stripped and taken out of lists (see ``cell_label``).
 
     Args:
         table: The table.
@@ -130,42 +121,40 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
         keep_duplicates: Whether to keep repeated rows.
 
     Raises:
-        DataError: No row remains, or a cell is binary.
+        DataError: No row remains, a cell is binary, or a label is an object.
     """
     import numpy as np
 
+    cells = rows.RowCells(table.name, columns, table.files)
+    sieve = _Sieve(cells, keep_duplicates=keep_duplicates)
     frame = table.frame
-    sieve = _Sieve(columns, keep_duplicates=keep_duplicates)
-    labels = table.labels(columns) if columns.label else [_NO_LABEL] * len(frame)
-    try:
-        texts = zip(*(frame[name].tolist() for name in columns.texts), strict=True)
-        sieve.run(texts, labels)
-    except DataError as error:
-        raise DataError(f"{table.name}: {table.located(sieve.row)}: {error}") from error
+    labels = table.labels(columns) if columns.label else [None] * len(frame)
+    texts = zip(*(frame[name].tolist() for name in columns.texts), strict=True)
+    sieve.run(texts, labels, table.lines.tolist())
     if not sieve.rows:
-        counts = {reason: len(rows) for reason, rows in sieve.removed.items()}
+        counts = {reason: len(removed) for reason, removed in sieve.removed.items()}
         raise DataError(nothing_left(table.name, columns, counts))
-    rows = np.array(sieve.rows, dtype=np.int64)
+    kept = np.array(sieve.rows, dtype=np.int64)
     return CleanData(
         name=table.name,
         columns=columns,
         texts=sieve.texts,
         labels=sieve.labels,
-        rows=rows,
-        lines=table.lines[rows - 1],
+        rows=kept,
+        lines=table.lines[kept - 1],
         total_rows=len(frame),
         removed={reason: tuple(sieve.removed[reason]) for reason in REASONS if reason in sieve.removed},
         conflicts=sieve.conflicts(table.lines),
         files=table.files,
+        notes=(*columns.notes, *cells.notes()),
     )
 
 
 class _Sieve:
     """Sorts rows into kept and removed."""
 
-    def __init__(self, columns: Columns, *, keep_duplicates: bool) -> None:
-        self.row = 0
-        self._columns = columns
+    def __init__(self, cells: rows.RowCells, *, keep_duplicates: bool) -> None:
+        self._cells = cells
         self._keep_duplicates = keep_duplicates
         self.texts: list[str] = []
         self.labels: list[str] = []
@@ -175,28 +164,29 @@ class _Sieve:
         # Texts with several labels only: positions of the first row of each label among the kept rows.
         self._again: dict[str, list[int]] = {}
 
-    def run(self, texts: Iterable[Sequence[object]], labels: Iterable[object]) -> None:
-        for self.row, (text_cells, label_cell) in enumerate(zip(texts, labels, strict=True), start=1):
-            text, label = self._columns.text_of(text_cells), cell_label(label_cell)
-            if reason := removal_reason(text, label):
-                self.removed[reason].append(self.row)
-            elif text is not None and label is not None:
-                self._keep(text, label if self._columns.label else "")
+    def run(self, texts: Iterable[Sequence[object]], labels: Iterable[object], lines: Iterable[int]) -> None:
+        read = self._cells.read
+        for row, (text_cells, label_cell, line) in enumerate(zip(texts, labels, lines, strict=True), start=1):
+            text, label, reason = read(text_cells, label_cell, row, line)
+            if reason:
+                self.removed[reason].append(row)
+            else:
+                self._keep(text, label, row)
 
-    def _keep(self, text: str, label: str) -> None:
+    def _keep(self, text: str, label: str, row: int) -> None:
         position = len(self.texts)
         first = self._first.setdefault(text, position)
         if first != position:
             same_text = self._again.get(text, [first])
             known = any(self.labels[other] == label for other in same_text)
             if known and not self._keep_duplicates:
-                self.removed["duplicate"].append(self.row)
+                self.removed["duplicate"].append(row)
                 return
             if not known:
                 self._again[text] = [*same_text, position]
         self.texts.append(text)
         self.labels.append(label)
-        self.rows.append(self.row)
+        self.rows.append(row)
 
     def conflicts(self, lines: "NDArray[np.int64]") -> tuple[Conflict, ...]:
         conflicts = []

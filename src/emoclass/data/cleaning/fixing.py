@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.cleaning.traits import is_damaged, is_placeholder
 from emoclass.data.columns.cells import cell_text
+from emoclass.data.columns.label_kinds import unusual_kind
 from emoclass.data.similarity.folding import fold_text
 from emoclass.data.similarity.near import NearTexts, duplicate_groups
 from emoclass.data.tables.formats import format_of
 from emoclass.data.tables.rows import schema_of, write_rows
 from emoclass.data.tables.split_directories import CHANGES
-from emoclass.errors import ConfigError
+from emoclass.errors import ConfigError, DataError
 from emoclass.files import new_files
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Change:
     Attributes:
         row: 1-based data row of the input.
         action: ``removed`` or ``repaired``.
-        reason: A reason of cleaning, ``placeholder``, ``near_duplicate`` or ``damaged_encoding``.
+        reason: A reason of cleaning, ``several_labels``, ``placeholder``, ``near_duplicate`` or ``damaged_encoding``.
         text: The text before the change.
         new_text: The text after the change; empty if the row is removed.
     """
@@ -45,9 +46,10 @@ class Change:
 def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, list[Change]]:
     """Write the cleaned table to a new file, and the changes to another one beside it.
 
-    Removes rows without text or label, repeated rows, placeholders, and rows whose text is nearly that of an earlier
-    kept row with the same label. Repairs texts that were decoded with a wrong encoding, if that can be undone. Keeps
-    rows with the same text and several labels: only a person can decide which is right.
+    Removes rows without text or label, rows with several labels in the cell, repeated rows, placeholders, and rows
+    whose text is nearly that of an earlier kept row with the same label. Repairs texts that were decoded with a wrong
+    encoding, if that can be undone. Keeps rows with the same text and several labels: only a person can decide which is
+    right.
 
     Args:
         table: The input.
@@ -59,13 +61,17 @@ def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, li
 
     Raises:
         ConfigError: The file exists, or its suffix is unknown.
-        DataError: A file cannot be written; then neither exists.
+        DataError: No row is left, or a file cannot be written; then neither exists.
     """
     import pandas as pd
 
     target, record, format_ = check_target(path)
     changes = sorted(_changes(table, data), key=lambda change: change.row)
     removed = {change.row for change in changes if change.action == "removed"}
+    if len(removed) == len(table.frame):
+        raise DataError(
+            f"{table.name}: --fix {path} would remove all rows, and wrote nothing: choose one label for each"
+        )
     frame = table.frame.copy(deep=False)
     repaired = [change.row - 1 for change in changes if change.action == "repaired"]
     for name in data.columns.texts if repaired else ():
@@ -106,6 +112,8 @@ def _changes(table: Table, data: CleanData) -> Iterator[Change]:
     for reason, rows in data.removed.items():
         for row in rows:
             yield Change(row, "removed", reason, columns.text_of(cells[row - 1]) or "")
+    kind = unusual_kind(Counter(data.labels))
+    several = kind.names if kind is not None and kind.code == "several_labels" else {}
     repaired = [
         text if not is_damaged(text) else columns.text_of([_repaired_cell(cell) for cell in cells[row - 1]]) or text
         for row, text in zip(data.rows.tolist(), data.texts, strict=True)
@@ -116,7 +124,9 @@ def _changes(table: Table, data: CleanData) -> Iterator[Change]:
     for position, (row, text) in enumerate(zip(data.rows.tolist(), data.texts, strict=True)):
         same = kept[groups[position], data.labels[position]]
         folded = fold_text(repaired[position])
-        if is_placeholder(text):
+        if data.labels[position] in several:
+            yield Change(row, "removed", "several_labels", text)
+        elif is_placeholder(text):
             yield Change(row, "removed", "placeholder", text)
         elif folded in same:
             yield Change(row, "removed", "near_duplicate", text)

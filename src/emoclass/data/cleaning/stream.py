@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emoclass.data.cleaning.cleaning import BLOCK_ROWS, REASONS, Block, nothing_left, removal_reason
-from emoclass.data.columns.cells import cell_label
+from emoclass.data.cleaning.cleaning import BLOCK_ROWS, REASONS, Block, nothing_left
+from emoclass.data.cleaning.rows import RowCells
 from emoclass.data.columns.choosing import SAMPLE_ROWS, choose_columns
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.columns.class_names import are_integers, name_of
@@ -52,7 +52,7 @@ class LabelledReader:
     Attributes:
         name: What messages call the input.
         total_rows: Number of data rows if known without reading them; else ``None``.
-        notes: What was recognized or chosen without an option.
+        notes: What was recognized or chosen without an option; more after the last block.
 
     Raises:
         DataError: The input cannot be read or has no rows, or a column does not exist or is ambiguous; also while
@@ -76,6 +76,8 @@ class LabelledReader:
                 raise DataError(f"{self.name}: no column looks like labels; the columns are {shown}: {self._advice}")
             self._texts = [names.index(text) for text in self._columns.texts]
             self._label = names.index(self._columns.label)
+            self._file_rows = self._reader.files if isinstance(self._reader, JoinedReader) else []
+            self._cells = RowCells(self.name, self._columns, self._file_rows)
             self.notes = (*self._reader.notes, *self._columns.notes)
             self._stack = stack.pop_all()
 
@@ -111,10 +113,10 @@ class LabelledReader:
             if self._errors.count and not self._errors.skip:
                 break
             read += 1
-            text, label = self._cells(record)
-            if reason := removal_reason(text, label):
+            text, label, reason = self._read(record)
+            if reason:
                 self._removed[reason] += 1
-            elif text is not None and label is not None:
+            else:
                 texts.append(text)
                 labels.append(label)
                 rows.append(record.number)
@@ -132,6 +134,7 @@ class LabelledReader:
             message = nothing_left(self.name, self._columns, self._removed)
             only_labels_lack = not any(self._removed[reason] for reason in ("null_text", "blank_text"))
             raise DataError(f"{message}; {self._advice}" if only_labels_lack else message)
+        self.notes += self._cells.notes()
         yield block
 
     def _check_errors(self) -> None:
@@ -151,13 +154,14 @@ class LabelledReader:
         texts, labels = [block.texts[i] for i in chosen], [block.labels[i] for i in chosen]
         return Block(texts, labels, block.rows[is_new], block.read)
 
-    def _cells(self, record: Record) -> tuple[str | None, str | None]:
+    def _read(self, record: Record) -> tuple[str, str, str | None]:
+        text_cells = [_value(record, position) for position in self._texts]
         try:
-            text = self._columns.text_of([_value(record, position) for position in self._texts])
-            return text, cell_label(name_of(_value(record, self._label), self._columns.class_names))
+            label_cell = name_of(_value(record, self._label), self._columns.class_names)
         except DataError as error:
-            files = self._reader.files if isinstance(self._reader, JoinedReader) else ()
-            raise DataError(f"{self.name}: {located(record.number, record.line, files)}: {error}") from error
+            where = located(record.number, record.line, self._file_rows)
+            raise DataError(f"{self.name}: {where}: {error}") from error
+        return self._cells.read(text_cells, label_cell, record.number, record.line)
 
     def _choose_columns(self) -> tuple[Columns, list[str]]:
         """Return the chosen columns and the names of all."""

@@ -3,12 +3,17 @@
 import json
 import math
 import numbers
-import re
+from decimal import Decimal
 from typing import Any
 
+from emoclass.data.columns.literals import BRACKETS, parse_literal
 from emoclass.errors import DataError
 
-_WHOLE = re.compile(r"([+-]?\d{1,18})\.0+")
+_OPENING = tuple(pair[0] for pair in BRACKETS)
+# The field that holds the labels in objects of annotation tools and of classifiers, and what may stand beside it.
+_LABEL_KEYS = frozenset({"choices", "label", "labels", "class", "category", "emotion", "name", "value", "rating"})
+_OTHER_KEYS = frozenset({"id", "score", "confidence", "probability"})
+_SHOWN_CHARACTERS = 60
 
 
 def cell_text(value: object) -> str | None:
@@ -44,21 +49,46 @@ def json_text(value: object) -> str:
 def cell_label(value: object) -> str | None:
     """Return a value as a label name, ``None`` for null.
 
-    Surrounding whitespace is stripped. Whole numbers lose their fraction: integer labels that passed through a column
-    of floats ("1.0") name the same classes as before.
+    A list of one label stands for that label, also as text or in an object as annotation tools write it: ``["joy"]``,
+    ``{"choices": ["joy"]}``. An empty list is "", no label; one of several labels is returned as text.
+
+    Raises:
+        DataError: The value holds bytes that are not UTF-8, is nested too deeply, or is an object that is no label.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        names = _names(parse_literal(text)) if text[:1] in _OPENING else None
+        return text if names is None else _single(names, text)
+    if not isinstance(value, dict | list):
+        return cell_name(value)
+    names = _names(value)
+    if names is None:
+        raise DataError(
+            f"the label is {_shortened(json_text(value))}: write the class itself into the label column, or choose"
+            " another column"
+        )
+    return _single(names, value)
+
+
+def labels_in(name: str) -> list[str]:
+    """Return the labels of a list that ``cell_label`` returned as text, none if it is a single label."""
+    names = _names(parse_literal(name)) if name[:1] in _OPENING else None
+    return names if names and len(names) > 1 else []
+
+
+def cell_name(value: object) -> str | None:
+    """Return a value as a name, ``None`` for null: without surrounding whitespace, whole floats as integers.
+
+    Integers that went through a column of floats (1.0) have the same names as before. Strings stay as they are.
 
     Raises:
         DataError: The value holds bytes that are not UTF-8, or is nested too deeply.
     """
-    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+    if isinstance(value, numbers.Real | Decimal) and not isinstance(value, numbers.Integral):
         number = float(value)
         value = int(number) if number.is_integer() else value
     text = cell_text(value)
-    if text is None:
-        return None
-    text = text.strip()
-    whole = _WHOLE.fullmatch(text)
-    return str(int(whole[1])) if whole else text
+    return None if text is None else text.strip()
 
 
 def is_null(value: object) -> bool:
@@ -66,6 +96,39 @@ def is_null(value: object) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, numbers.Number) and bool(value != value)
+
+
+def _names(value: object) -> list[str] | None:
+    """Return the labels in a list or an object, ``None`` if it is of another kind."""
+    if isinstance(value, dict):
+        if not value:
+            return []
+        keys = value.keys() & _LABEL_KEYS
+        if len(keys) != 1 or value.keys() - keys - _OTHER_KEYS:
+            return None
+        inner = value[keys.pop()]
+        return _names(inner if isinstance(inner, dict | list) else [inner])
+    if not isinstance(value, list):
+        return None
+    names: list[str] = []
+    for item in value:
+        if isinstance(item, list | tuple):
+            return None
+        found = _names(item) if isinstance(item, dict) else [cell_name(item) or ""]
+        if found is None:
+            return None
+        names += filter(None, found)
+    return names
+
+
+def _single(names: list[str], value: object) -> str:
+    if len(set(names)) == 1 and any(map(str.isalpha, names[0])):  # [0, 0] is a vector
+        return names[0]
+    return "".join(names) if len(names) < 2 else cell_text(value) or ""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def _decoded(value: bytes) -> str:

@@ -12,6 +12,7 @@ from emoclass.data.columns.class_names import names_beside, without_index
 from emoclass.data.columns.naming import brief, listed, quoted
 from emoclass.data.columns.patterns import names_no_content
 from emoclass.data.columns.profiles import ColumnProfile
+from emoclass.data.columns.spread import spread_labels
 from emoclass.errors import ConfigError, DataError
 
 TEXT_NAMES = (
@@ -26,6 +27,8 @@ SAMPLE_ROWS = 5000
 # The text column is clear if it has this many times the words of the next one.
 _CLEARLY_LONGER = 1.5
 _SHOWN_NAMES, _SHOWN_EXAMPLES = 8, 4
+# Columns of flags or scores side by side that hold labels if no column looks like them, and even if one does.
+_SPREAD, _CLEARLY_SPREAD = 3, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +200,8 @@ class _Chooser:
         labels = [column for column in others if self.profile(column).is_label(only_choice=only)]
         if only and self.wanted.first_rows and self.profile(others[0]).kind == "constant":
             labels = others
+        if spread := spread_labels(others, self._sample, fewest=_CLEARLY_SPREAD if len(labels) == 1 else _SPREAD):
+            raise DataError(f"{self.name}: {spread}")
         if len(labels) == 1:
             return labels[0]
         if labels:

@@ -34,6 +34,11 @@ def brief(text: str, *, most: int = 30) -> str:
     return text if len(text) <= most else text[:most] + "…"
 
 
+def shortened(text: str, *, most: int = 60) -> str:
+    """Return a text in quotes, cut to its first characters: class names and cells may be whole paragraphs."""
+    return quoted(text) if len(text) <= most else f"{quoted(text[:most])}…"
+
+
 def located(row: int, line: int | None, files: Sequence[FileRows] = ()) -> str:
     """Return the name of a 1-based data row, with its file among several and the line where it starts, if known."""
     if files:
@@ -52,3 +57,17 @@ def listed(names: Iterable[str], *, most: int = 20) -> str:
     """Return the first names in quotes, followed by an ellipsis if there are more."""
     shown = list(islice(names, most + 1))
     return ", ".join([*map(quoted, shown[:most]), *["…"] * (len(shown) > most)])
+
+
+def listed_labels(names: Iterable[str], *, most: int = 20) -> str:
+    """Return the first class names in quotes, each cut to its first characters."""
+    shown = list(islice(names, most + 1))
+    return ", ".join([*map(shortened, shown[:most]), *["…"] * (len(shown) > most)])
+
+
+def all_located(
+    rows: Iterable[int], lines: Iterable[int | None], files: Sequence[FileRows] = (), *, most: int = 5
+) -> str:
+    """Return the names of the first of several rows, each with its file and line as ``located`` does."""
+    shown = [located(row, line, files) for row, line in islice(zip(rows, lines, strict=True), most + 1)]
+    return ", ".join([*shown[:most], *["…"] * (len(shown) > most)])

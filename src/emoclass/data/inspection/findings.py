@@ -1,13 +1,14 @@
 """Turn the results of an inspection into findings: what needs a decision, and what is only worth knowing."""
 
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from emoclass.data.columns.naming import listed, located, quoted
+from emoclass.data.cleaning.label_checks import places_of
+from emoclass.data.columns.labels import folded_name
+from emoclass.data.columns.naming import listed_labels, located, quoted, shortened
 from emoclass.data.inspection.results import Finding
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ IMBALANCE = 10.0
 # A random split hardly makes the shares of a class differ by more between splits.
 SHARES_DIFFER = 0.05
 UNKNOWN_TOKENS = 0.01
-_EMPTY = ("null_text", "blank_text", "null_label", "blank_label")
+_EMPTY = ("null_text", "blank_text", "null_label", "blank_label", "empty_label_list")
+_SHOWN_CLASSES = 10
 
 
 def find_in_part(part: "PartInspection") -> Iterator[Finding]:
@@ -156,6 +158,9 @@ def _removed_rows(part: "PartInspection") -> Iterator[Finding]:
         total = _count(sum(empty.values()), "row", "rows")
         message = f"{total} without text or label dropped ({kinds}): complete them or accept the loss"
         yield Finding("empty_rows", "decide", part.part, message)
+    if headers := part.removed.get("repeated_header"):
+        message = f"{_count(headers, 'row repeats', 'rows repeat')} the header: dropped"
+        yield Finding("repeated_headers", "info", part.part, message)
     if duplicates := part.removed.get("duplicate"):
         message = f"{_count(duplicates, 'row repeats', 'rows repeat')} text and label of an earlier one: dropped"
         yield Finding("duplicates", "info", part.part, message)
@@ -166,35 +171,48 @@ def _classes(part: "PartInspection") -> Iterator[Finding]:
         message = "has no labels: add them, or leave it out of training and evaluation; emoclass predict can use it"
         yield Finding("no_labels", "decide", part.part, message)
     if len(part.classes) == 1:
-        message = f"all rows are {quoted(part.classes[0].name)}: a classifier needs two classes or more"
+        message = f"all rows are {shortened(part.classes[0].name)}: a classifier needs two classes or more"
         yield Finding("single_class", "decide", part.part, message)
+    if part.label_problem is not None:
+        yield Finding(part.label_problem.code, "decide", part.part, part.label_problem.message)
+    if part.label_problem is None or not part.label_problem.fatal:
+        yield from _sizes(part)
+    for names, difference in _similar([entry.name for entry in part.classes]):
+        message = f"{_named(names)} {difference}: spell them the same if they are one class"
+        yield Finding("similar_labels", "decide", part.part, message)
+
+
+def _sizes(part: "PartInspection") -> Iterator[Finding]:
     small = [entry for entry in part.classes if entry.count < SMALL_CLASS]
     if small:
-        sizes = _named([f"{entry.name} ({entry.count})" for entry in small])
+        sizes = ", ".join(f"{shortened(entry.name)} ({entry.count})" for entry in small[:_SHOWN_CLASSES])
+        more = ", …" * (len(small) > _SHOWN_CLASSES)
         place = located(small[-1].first_row, small[-1].first_line, part.files)
-        first = f"{quoted(small[-1].name)} is first in {place}"
-        message = f"{sizes} below {SMALL_CLASS} rows, {first}: add rows, merge or remove such classes"
+        first = f"{shortened(small[-1].name)} is first in {place}"
+        where = places_of(part.rare_classes, part.files, most=_SHOWN_CLASSES) or first
+        message = f"{sizes}{more} below {SMALL_CLASS} rows, {where}: add rows, merge or remove such classes"
         yield Finding("small_class", "decide", part.part, message)
     if part.imbalance_ratio is not None and part.imbalance_ratio >= IMBALANCE:
         largest, smallest = part.classes[0], part.classes[-1]
         message = (
-            f"{quoted(largest.name)} has {part.imbalance_ratio:.0f} times the rows of {quoted(smallest.name)}:"
+            f"{shortened(largest.name)} has {part.imbalance_ratio:.0f} times the rows of {shortened(smallest.name)}:"
             " judge by macro F1, or balance the classes"
         )
         yield Finding("imbalance", "decide", part.part, message)
-    for names in _similar([entry.name for entry in part.classes]):
-        message = (
-            f"{_named(names)} differ only by case, whitespace or accents: spell them the same if they are one class"
-        )
-        yield Finding("similar_labels", "decide", part.part, message)
 
 
-def _similar(names: list[str]) -> list[list[str]]:
+def _similar(names: list[str]) -> Iterator[tuple[list[str], str]]:
+    """Yield names that are spelled differently but look the same, and how they differ."""
     by_fold = defaultdict(list)
     for name in names:
-        bare = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
-        by_fold[re.sub(r"[\W_]+", "", bare) or name].append(name)
-    return [same for same in by_fold.values() if len(same) > 1]
+        by_fold[folded_name(name)].append(name)
+    for key, same in by_fold.items():
+        if len(same) > 1:
+            are_numbers = isinstance(key, Decimal)
+            yield (
+                same,
+                "are the same number" if are_numbers else "differ only by case, whitespace, punctuation or accents",
+            )
 
 
 def _with_labels(rows: "Conflict | Repetition", part: "PartInspection", *, most: int | None = None) -> str:
@@ -208,4 +226,4 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def _named(names: Sequence[str]) -> str:
-    return listed(names, most=10)
+    return listed_labels(names, most=_SHOWN_CLASSES)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from emoclass.data.cleaning.cleaning import CleanData
+from emoclass.data.cleaning.label_checks import find_label_problem, rare_classes
 from emoclass.data.cleaning.traits import find_traits
 from emoclass.data.columns.labels import sorted_names
 from emoclass.data.inspection.duplicates import find_duplicates
@@ -75,8 +76,11 @@ def _inspect_part(part: str, data: CleanData, duplicates: Duplicates, tokens: To
         text_column=data.columns.text,
         label_column=data.columns.label,
         removed=data.removed_counts,
+        notes=data.notes,
         classes=tuple(classes),
         imbalance_ratio=max(counts.values()) / min(counts.values()) if counts else None,
+        rare_classes=rare_classes(data) if counts else (),
+        label_problem=find_label_problem(data) if counts else None,
         conflicts=len(data.conflicts),
         conflict_examples=data.conflicts[:_SHOWN_CONFLICTS],
         duplicates=duplicates,

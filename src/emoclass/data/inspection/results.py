@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from emoclass.data.cleaning.cleaning import Conflict
+from emoclass.data.cleaning.label_checks import LabelProblem, RareClass
 from emoclass.data.cleaning.traits import Trait
 from emoclass.data.columns.naming import FileRows
 
@@ -163,8 +164,11 @@ class PartInspection:
         text_column: The text column.
         label_column: The label column; empty if the table has no labels.
         removed: Removed rows by reason.
+        notes: How columns were chosen, and which cells were not taken as they are.
         classes: Classes, the largest first; none if the table has no labels.
         imbalance_ratio: Rows of the largest class divided by those of the smallest; ``None`` without classes.
+        rare_classes: Classes with one or two rows where others have more.
+        label_problem: What makes the labels no classes; ``None`` if they seem to be classes.
         conflicts: Number of texts with several labels.
         conflict_examples: The first of them.
         duplicates: Repeated and nearly repeated texts among the kept rows.
@@ -182,8 +186,11 @@ class PartInspection:
     text_column: str
     label_column: str
     removed: dict[str, int]
+    notes: tuple[str, ...]
     classes: tuple[ClassCount, ...]
     imbalance_ratio: float | None
+    rare_classes: tuple[RareClass, ...]
+    label_problem: LabelProblem | None
     conflicts: int
     conflict_examples: tuple[Conflict, ...]
     duplicates: Duplicates

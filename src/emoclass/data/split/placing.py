@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from emoclass.data.columns.naming import quoted
+from emoclass.data.columns.naming import shortened
 from emoclass.data.split.groups import Groups
 from emoclass.errors import DataError
 
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 _MOVES, _TRIED = 20_000, 200
 # How often any group moves where each leaves a split without a class.
 _NOISE = 0.1
+
+
+class SmallClassError(DataError):
+    """Classes are too small to be in every split.
+
+    Attributes:
+        names: These classes.
+    """
+
+    def __init__(self, message: str, names: Iterable[str]) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
 
 
 def place_large(groups: Groups, quotas: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -64,7 +76,7 @@ def complete_splits(
         seed: Seed of the random moves.
 
     Raises:
-        DataError: No such placement was found.
+        SmallClassError: No such placement was found.
     """
     held = groups.count(split_of_group, len(splits), rows=False).tolist()
     lacking = [(label, split) for label, counts in enumerate(held) for split, count in enumerate(counts) if not count]
@@ -87,9 +99,10 @@ def complete_splits(
         lacking += [(each, before) for each in labels_of(group) if not held[each][before]]
         split_of_group[group] = split
     label, split = min(lacking)
-    raise DataError(
-        f"{splits[split]} gets no text of {quoted(names[label])}, whose texts belong together with those of other"
-        " classes: add rows of this class, merge it with another or remove it"
+    raise SmallClassError(
+        f"{splits[split]} gets no text of {shortened(names[label])}, whose texts belong together with those of other"
+        " classes: add rows of this class, merge it with another or remove it",
+        [names[label]],
     )
 
 

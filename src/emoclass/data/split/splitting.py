@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from emoclass.data.columns.naming import quoted
+from emoclass.data.cleaning.cleaning import CleanData
+from emoclass.data.cleaning.label_checks import named_rare
+from emoclass.data.columns.naming import shortened
 from emoclass.data.similarity.near import duplicate_groups
 from emoclass.data.split.balancing import balance
 from emoclass.data.split.groups import Groups, digest
-from emoclass.data.split.placing import complete_splits, place_large
+from emoclass.data.split.placing import SmallClassError, complete_splits, place_large
 from emoclass.data.tables.split_directories import SPLITS
 from emoclass.errors import ConfigError, DataError
 
@@ -63,7 +65,7 @@ def split_indices(
         Rows of each split whose ratio is not 0, ``int64[rows in the split]``, ascending.
 
     Raises:
-        DataError: A class is in fewer groups than there are splits, or its groups keep it out of a split.
+        SmallClassError: A class is in fewer groups than there are splits, or its groups keep it out of a split.
     """
     import numpy as np
 
@@ -83,6 +85,26 @@ def split_indices(
     _fill_singles(split_of_group, table, quotas, ties)
     split_of_row = split_of_group[group_ids]
     return {split: np.flatnonzero(split_of_row == number) for number, split in enumerate(shares)}
+
+
+def split_rows(
+    data: CleanData,
+    *,
+    ratios: Ratios = DEFAULT_RATIOS,
+    seed: int,
+    groups: "NDArray[np.int64] | None" = None,
+    unit: str = "different texts",
+) -> "dict[str, NDArray[np.int64]]":
+    """Split cleaned rows as ``split_indices`` does.
+
+    Raises:
+        DataError: As there, with the rows of the classes that have hardly any.
+    """
+    try:
+        return split_indices(data.texts, data.labels, ratios=ratios, seed=seed, groups=groups, unit=unit)
+    except SmallClassError as error:
+        where = named_rare(data, error.names)
+        raise DataError(f"{data.name}: {error}{where and '; '}{where}") from None
 
 
 def largest_deviation(
@@ -115,12 +137,14 @@ def _check_sizes(names: list[str], groups: Groups, shares: dict[str, float], uni
     import numpy as np
 
     counts = np.bincount(groups.entry_label)
-    small = [f"{quoted(name)} ({count})" for name, count in zip(names, counts, strict=True) if count < len(shares)]
+    small = {name: count for name, count in zip(names, counts.tolist(), strict=True) if count < len(shares)}
     if small:
-        listed = ", ".join(small[:20]) + ", …" * (len(small) > 20)
-        raise DataError(
-            f"too few {unit} for each of {', '.join(shares)} ({len(shares)} at least): {listed}:"
-            " add rows of these classes, merge them with others or remove them"
+        listed = [f"{shortened(name)} ({count})" for name, count in small.items()]
+        raise SmallClassError(
+            f"too few {unit} for each of {', '.join(shares)} ({len(shares)} at least):"
+            f" {', '.join(listed[:10])}{', …' * (len(listed) > 10)}:"
+            " add rows of these classes, merge them with others or remove them",
+            small,
         )
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoclass.data.cleaning.cleaning import CleanData
-from emoclass.data.columns.cells import cell_label
+from emoclass.data.columns.cells import cell_name
 from emoclass.data.columns.labels import LabelSet, sorted_names
 from emoclass.data.columns.naming import listed, quoted
 from emoclass.data.similarity.near import duplicate_groups, merge_groups
-from emoclass.data.split.splitting import DEFAULT_RATIOS, Ratios, largest_deviation, split_indices
+from emoclass.data.split.splitting import DEFAULT_RATIOS, Ratios, largest_deviation, split_rows
 from emoclass.data.tables.formats import written_format
 from emoclass.data.tables.rows import schema_of, write_rows
 from emoclass.errors import DataError
@@ -70,7 +70,7 @@ def write_split(
     groups = _groups(table, data, options)
     column = options.group_column
     unit = "different texts" if column is None else f"groups of --group-column {quoted(column)}"
-    splits = split_indices(data.texts, data.labels, ratios=options.ratios, seed=options.seed, groups=groups, unit=unit)
+    splits = split_rows(data, ratios=options.ratios, seed=options.seed, groups=groups, unit=unit)
     format = options.format or written_format(table.format)
     record = {
         "format_version": FORMAT_VERSION,
@@ -135,7 +135,7 @@ def _groups(table: "Table", data: CleanData, options: SplitOptions) -> "NDArray[
             f"{table.name}: no column {quoted(column)} for --group-column; the columns are"
             f" {listed(table.frame.columns)}: pass one of these"
         )
-    values = [cell_label(value) for value in table.frame[column].iloc[data.rows - 1].tolist()]
+    values = [cell_name(value) for value in table.frame[column].iloc[data.rows - 1].tolist()]
     # A row without a value is a group of its own.
     keys = [("row", str(row)) if not value else ("value", value) for row, value in enumerate(values)]
     numbers: dict[tuple[str, str], int] = {}

@@ -85,6 +85,7 @@ def predict_tables(
     stored = find_model(model)
     reading = replace(reading, trained=stored.manifest.columns)
     classifier = load(stored.directory, device="cpu", precision="fp32")  # workers move it to their device
+    options.check_labels(classifier.labels)
     with connection(), ExitStack() as stack:
         plan = plan_workers(workers, device, precision)
         filesystem, directory = stack.enter_context(output_directory(output))

@@ -1,0 +1,136 @@
+"""Check that the labels of a cleaned table are classes, and say where they are not."""
+
+import shlex
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from emoclass.data.cleaning.cleaning import CleanData
+from emoclass.data.columns.label_kinds import unusual_kind
+from emoclass.data.columns.naming import FileRows, all_located, listed_labels, located, shortened
+from emoclass.data.tables.formats import format_of
+from emoclass.errors import DataError
+
+# A class with more rows is no accident of a single line.
+RARE = 2
+
+
+@dataclass(frozen=True)
+class LabelProblem:
+    """Labels of a table that are no classes.
+
+    Attributes:
+        code: ``several_labels``, ``scores``, ``many_numbers``, ``vectors`` or ``objects``.
+        rows: Rows with such a label.
+        share: Their share of the kept rows.
+        example: The first such label.
+        labels: The labels in it if these are several.
+        first_row: Its 1-based data row.
+        first_line: Line where that row starts; ``None`` for Parquet.
+        message: One line that says all that, and what to do.
+        fatal: Whether training on them makes no sense.
+    """
+
+    code: str
+    rows: int
+    share: float
+    example: str
+    labels: tuple[str, ...]
+    first_row: int
+    first_line: int | None
+    message: str
+    fatal: bool
+
+
+@dataclass(frozen=True)
+class RareClass:
+    """A class with hardly any rows.
+
+    Attributes:
+        name: The class.
+        rows: Its 1-based data rows, at most ``RARE``.
+        lines: Lines where they start; ``None`` for Parquet.
+    """
+
+    name: str
+    rows: tuple[int, ...]
+    lines: tuple[int | None, ...]
+
+
+def find_label_problem(data: CleanData) -> LabelProblem | None:
+    """Return what makes the labels no classes, ``None`` if they seem to be classes."""
+    kind = unusual_kind(Counter(data.labels))
+    if kind is None:
+        return None
+    positions = [position for position, label in enumerate(data.labels) if label in kind.names]
+    row, line = data.origin(positions[0])
+    example, share = data.labels[positions[0]], len(positions) / len(data)
+    message = f"{share:.1%} of the rows {kind.fact}, the first {shortened(example)} in {located(row, line, data.files)}: {kind.remedy}"
+    labels = kind.names[example]
+    return LabelProblem(kind.code, len(positions), share, example, labels, row, line, message, fatal=kind.fatal)
+
+
+def require_classes(data: CleanData) -> tuple[str, ...]:
+    """Return notes on labels that may be no classes.
+
+    Raises:
+        DataError: Training on the labels makes no sense.
+    """
+    problem = find_label_problem(data)
+    if problem is None:
+        return ()
+    if problem.code == "several_labels":
+        raise DataError(f"{data.name}: {_several(data, problem)}")
+    if problem.fatal:
+        raise DataError(f"{data.name}: {problem.message}")
+    return (f"{data.name}: {problem.message}",)
+
+
+def _several(data: CleanData, problem: LabelProblem) -> str:
+    where = located(problem.first_row, problem.first_line, data.files)
+    labels = listed_labels(problem.labels, most=5)
+    fact = f"{where} has the labels {labels}; {problem.share:.1%} of the rows have several"
+    reason = "but one label per text is learned"
+    if problem.rows == len(data) or data.files or data.name == "standard input":
+        return f"{fact}, {reason}: choose one for each"
+    return f"{fact}, {reason}: choose one for each, or leave these rows out with: {_fix_command(data)} (with your other options)"
+
+
+def _fix_command(data: CleanData) -> str:
+    """Return the command that writes a copy of the table without these rows."""
+    format_, compressed = format_of(data.name)
+    suffix = Path(data.name).suffix if format_ and not compressed else ".csv"
+    texts = [word for name in data.columns.texts for word in ("--text-column", name)]
+    columns = [*texts, "--label-column", data.columns.label]
+    words = ["emoclass", "inspect-data", data.name, *columns, "--fix", f"one-label{suffix}"]
+    return " ".join(map(shlex.quote, words))
+
+
+def rare_classes(data: CleanData) -> tuple[RareClass, ...]:
+    """Return the classes with one or two rows, if others have more; they may be stray headers or typing errors."""
+    counts = Counter(data.labels)
+    rare = {name for name, count in counts.items() if count <= RARE}
+    if len(rare) == len(counts):
+        return ()
+    positions: defaultdict[str, list[int]] = defaultdict(list)
+    for position, label in enumerate(data.labels):
+        if label in rare:
+            positions[label].append(position)
+    found = []
+    for name, places in positions.items():
+        rows, lines = zip(*map(data.origin, places), strict=True)
+        found.append(RareClass(name, rows, lines))
+    return tuple(found)
+
+
+def places_of(classes: Collection[RareClass], files: Sequence[FileRows] = (), *, most: int = 5) -> str:
+    """Return where the first of some rare classes are: "'envy' is only in row 3 (line 4), 'hope' in …"."""
+    places = [f"{shortened(each.name)} is only in {all_located(each.rows, each.lines, files)}" for each in classes]
+    return "; ".join([*places[:most], *[f"and {len(places) - most} more"] * (len(places) > most)])
+
+
+def named_rare(data: CleanData, names: Iterable[str]) -> str:
+    """Return where those of the classes are that have one or two rows; empty if none has."""
+    wanted = set(names)
+    return places_of([each for each in rare_classes(data) if each.name in wanted], data.files)

@@ -1,0 +1,99 @@
+"""Turn the cells of a row into a text and a label, or into the reason to remove the row."""
+
+from collections.abc import Sequence
+
+from emoclass.data.columns.cells import cell_label, cell_text
+from emoclass.data.columns.chosen import Columns
+from emoclass.data.columns.naming import FileRows, all_located, located, shortened
+from emoclass.errors import DataError
+
+# Why a row is removed whatever the other rows are.
+REASONS = ("null_text", "blank_text", "null_label", "blank_label", "empty_label_list", "repeated_header")
+_KEPT_PLACES = 6
+
+
+class RowCells:
+    """Reads the rows of one table in order, and remembers what deserves a note.
+
+    Args:
+        name: What messages call the table.
+        columns: Its text and label columns.
+        files: Where the rows of each file start, if the table is read from several.
+    """
+
+    def __init__(self, name: str, columns: Columns, files: Sequence[FileRows] = ()) -> None:
+        self._name, self._columns, self._files = name, columns, files
+        header = columns.text_of(columns.texts) or ""
+        self._header = (_folded(header), _folded(columns.label))
+        self._longest = len(header) + 100
+        self._unwrapped = 0
+        self._example = ""
+        self._headers: list[tuple[int, int | None]] = []
+
+    def read(
+        self, text_cells: Sequence[object], label_cell: object, row: int, line: int | None
+    ) -> tuple[str, str, str | None]:
+        """Return text, label and the reason to remove the row, ``None`` if it stays.
+
+        Args:
+            text_cells: Values of the text columns.
+            label_cell: Value of the label column; not looked at if there is none.
+            row: 1-based number of the data row.
+            line: Line where it starts; 0 or ``None`` if the input has no lines.
+
+        Raises:
+            DataError: A cell is binary, nested too deeply, or an object that is no label; the message names the row.
+        """
+        try:
+            text = self._columns.text_of(text_cells)
+            label = cell_label(label_cell) if self._columns.label else ""
+        except DataError as error:
+            raise DataError(f"{self._name}: {located(row, line, self._files)}: {error}") from error
+        if text is None or not text.strip():
+            return "", label or "", "null_text" if text is None else "blank_text"
+        if not self._columns.label:
+            return text, "", None
+        if not label:
+            return text, "", "null_label" if label is None else _blank(label_cell)
+        if len(text) < self._longest and (_folded(text), _folded(label)) == self._header:
+            if len(self._headers) < _KEPT_PLACES:
+                self._headers.append((row, line))
+            return text, label, "repeated_header"
+        if label is not label_cell and _is_wrapped(label_cell, label):
+            self._unwrapped += 1
+            self._example = (
+                self._example
+                or f"{_shown(label_cell)} in {located(row, line, self._files)}: read as {shortened(label)}"
+            )
+        return text, label, None
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what to tell about the rows read so far."""
+        notes = []
+        if self._headers:
+            rows, lines = zip(*self._headers, strict=True)
+            verb = "repeats" if len(rows) == 1 else "repeat"
+            notes.append(f"{self._name}: {all_located(rows, lines, self._files)} {verb} the header: removed")
+        if self._unwrapped:
+            counted = f"{self._unwrapped:,} {'label is a list' if self._unwrapped == 1 else 'labels are lists'} of one"
+            notes.append(f"{self._name}: {counted}, such as {self._example}")
+        return tuple(notes)
+
+
+def _folded(text: str) -> str:
+    return text.strip("\ufeff \t\r\n").casefold()
+
+
+def _blank(cell: object) -> str:
+    return "blank_label" if isinstance(cell, bytes) or not str(cell).strip() else "empty_label_list"
+
+
+def _is_wrapped(cell: object, label: str) -> bool:
+    """Return whether the label was taken out of a list or an object, not merely stripped or written as text."""
+    written = cell.strip() if isinstance(cell, str) else cell_text(cell) if isinstance(cell, dict | list) else label
+    return written != label
+
+
+def _shown(cell: object) -> str:
+    text = (cell_text(cell) or "").strip()
+    return text if len(text) <= 60 else f"{text[:60]}…"
