@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from emoclass.data.similarity.bare import bare_text
+
 
 def fold_text(text: str) -> str:
     """Return a text in NFKC, with folded case and every run of whitespace as one space."""
@@ -18,6 +20,11 @@ def fold_text(text: str) -> str:
 def text_hashes(texts: Iterable[str]) -> npt.NDArray[np.int64]:
     """Return hashes of the folded texts, ``int64[texts]``, the same in every process and version."""
     return hashes_of(map(fold_text, texts))
+
+
+def bare_hashes(texts: Iterable[str]) -> npt.NDArray[np.int64]:
+    """Return hashes of the texts without punctuation (see ``bare_text``), ``int64[texts]``."""
+    return hashes_of(bare_text(fold_text(text)) for text in texts)
 
 
 def hashes_of(strings: Iterable[str]) -> npt.NDArray[np.int64]:
