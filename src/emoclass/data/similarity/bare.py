@@ -54,7 +54,7 @@ def _replacement(character: str) -> str | None:
     if category[0] in "LMN" or character in "＋－":
         return f" {character} " if _UNSPACED.match(character) else character
     # Emoji that are newer than Python's tables are unassigned.
-    return f" {character} " if character in "?%" or category in ("So", "Sc", "Co", "Cn", "Cs") else " "
+    return f" {character} " if character in "?%" or category in ("So", "Sc", "Cn") else " "
 
 
 _TABLE = _Table()

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from emoclass.data.similarity.bare import bare_text
-from emoclass.data.similarity.candidates import are_characters, candidate_pairs, differ_in_slots, words_of
+from emoclass.data.similarity.candidates import candidate_pairs
+from emoclass.data.similarity.exchanges import exchange_words
 from emoclass.data.similarity.folding import fold_text, hashes_of
+from emoclass.data.similarity.words import are_characters, words_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,10 +93,19 @@ def merge_groups(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) ->
 def near_pairs(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return pairs of bare texts that are nearly the same, ``int64[pairs, 2]``: enough to connect each group."""
     import numpy as np
+
+    pairs, templates = candidate_pairs(texts)
+    pairs = pairs[_are_near(texts, pairs)]
+    misspelled = templates.misspelled()
+    return np.concatenate([pairs[~exchange_words(texts, pairs)], misspelled[_are_near(texts, misspelled)]])
+
+
+def _are_near(texts: Sequence[str], pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which pairs of bare texts are similar enough, ``bool[pairs]``."""
+    import numpy as np
     from rapidfuzz import fuzz
     from rapidfuzz.process import cpdist
 
-    pairs, slots = candidate_pairs(texts)
     near = np.zeros(len(pairs), dtype=np.bool_)
     for start in range(0, len(pairs), _BATCH):
         chosen = slice(start, start + _BATCH)
@@ -105,8 +116,7 @@ def near_pairs(texts: Sequence[str]) -> npt.NDArray[np.int64]:
             left, right = ([arranged[place][way] for place in column] for column in columns)
             scores = cpdist(left, right, scorer=fuzz.ratio, score_cutoff=100 * SIMILARITY, workers=-1)
             near[chosen] |= scores > 0
-    pairs = pairs[near]
-    return pairs[~differ_in_slots(texts, pairs, slots)]
+    return near
 
 
 def _key(folded: str) -> str:
@@ -117,10 +127,12 @@ def _key(folded: str) -> str:
 
 def _arrangements(words: Sequence[str]) -> tuple[str, str]:
     """Return the words of a text as they are, and sorted."""
-    joint = "" if are_characters(words) else " "
-    if not all(map(str.isalnum, words)):
+    if are_characters(words):
+        # Other texts have nearly the same characters in another order: they must be all the same.
+        return "".join(words), str(hash("".join(sorted(words))))
+    if not all(map(str.isascii, words)):
         words = [_EMOJI.sub(lambda emoji: emoji[0] * _EMOJI_LETTERS, word) for word in words]
-    return joint.join(words), joint.join(sorted(words))
+    return " ".join(words), " ".join(sorted(words))
 
 
 def _numbered(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
