@@ -19,13 +19,15 @@ _SHORT, _LONG, _SEED = (40, 3), (20, 4), 1
 _LONG_FROM, _SHORT_UP_TO = 7, 8
 # A text is compared with at most so many others of the same band.
 _NEIGHBOURS = 8
+# From a template are texts that share so many of their bands with more others. Longer texts do so by chance.
+_LEAST_FULL, _LONGEST_TEMPLATE = 0.1, 50
 
 
 def candidate_pairs(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], Templates]:
     """Return pairs of bare texts that may be nearly the same, and the texts that must be compared word by word.
 
-    Candidates share a band of their MinHash. Where that is crowded, as in texts from few templates, they are also the
-    texts that differ in one word.
+    Candidates share a band of their MinHash. Of texts that share bands with many others, as those from few templates
+    do, candidates are also those that differ in one word.
 
     Returns:
         Pairs of texts, ``int64[pairs, 2]``, sorted, without those that only fill a template in other ways.
@@ -38,7 +40,7 @@ def candidate_pairs(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], Templa
     keys = [np.empty(0, dtype=np.int64)]
     short, long = (lengths > 0) & (lengths <= _SHORT_UP_TO), lengths >= _LONG_FROM
     for chosen, shape in ((short, _SHORT), (long, _LONG)):
-        members = np.flatnonzero(chosen)
+        members, full = np.flatnonzero(chosen), np.zeros(len(texts), dtype=np.int64)
         for band in _bands(texts, members, *shape):
             order = np.argsort(band, kind="stable")
             ordered, ids = band[order], members[order]
@@ -50,7 +52,8 @@ def candidate_pairs(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], Templa
                 if distance <= _NEIGHBOURS:
                     keys.append(np.minimum(first, second) * len(texts) + np.maximum(first, second))
                 else:
-                    crowded[ids[np.unique(np.add.outer(same, np.arange(distance + 1)))]] = True
+                    full[ids[np.unique(np.add.outer(same, np.arange(distance + 1)))]] += 1
+        crowded |= (full >= _LEAST_FULL * shape[0]) & (lengths <= _LONGEST_TEMPLATE)
     templates = Templates(texts, np.flatnonzero(crowded))
     found = np.concatenate([*keys, templates.pairs[:, 0] * len(texts) + templates.pairs[:, 1]])
     del keys
