@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
 # In texts of more words one word makes no other text.
 _LONG = 20
-# A typo removes and inserts so many letters at most.
-_TYPO_EDITS = 2
+# Numbers and emoji are never misspelled; "soooo" is a way to write "so".
+_NO_TYPO, _RUN = re.compile(r"\d|^\W+$"), re.compile(r"(.)\1+")
 # Words that are exchanged in so many pairs of texts are two words, unless one is in so many times as many texts.
 _LEAST_PAIRS, _TIMES_AS_COMMON = 5, 20
 
@@ -21,8 +22,9 @@ _LEAST_PAIRS, _TIMES_AS_COMMON = 5, 20
 def exchange_words(texts: Sequence[str], pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Return which pairs of bare texts have other words, not misspelled ones, ``bool[pairs]``.
 
-    A word is another one if more than two letters differ, or if it takes the place of the same word in several pairs.
-    Long texts, and those of which one has more words, are never told apart.
+    A word is another one if it differs by more than a typo (a letter more, less or changed, two exchanged, a run of
+    letters), or if it takes the place of the same word in several pairs. Long texts, and those of which one has more
+    words, are never told apart.
     """
     import numpy as np
 
@@ -34,7 +36,7 @@ def exchange_words(texts: Sequence[str], pairs: npt.NDArray[np.int64]) -> npt.ND
         rare, common = sorted(counts[word] for word in exchange)
         return times[exchange] >= _LEAST_PAIRS and common < _TIMES_AS_COMMON * rare
 
-    other = {exchange for exchange in times if _edits(exchange) > _TYPO_EDITS or are_both_common(exchange)}
+    other = {exchange for exchange in times if not _may_be_typo(*exchange) or are_both_common(exchange)}
     found = (bool(other) and not other.isdisjoint(_exchanges(texts, pair)) for pair in pairs.tolist())
     return np.fromiter(found, np.bool_, len(pairs))
 
@@ -44,6 +46,8 @@ def _exchanges(texts: Sequence[str], pair: Sequence[int]) -> list[tuple[str, str
 
     Returns none if one text has more such words or is long. The words of an exchange are in the order of letters.
     """
+    from rapidfuzz.distance import Indel
+
     first, second = (texts[index] for index in pair)
     if first.count(" ") >= _LONG:
         return []
@@ -51,12 +55,13 @@ def _exchanges(texts: Sequence[str], pair: Sequence[int]) -> list[tuple[str, str
     mine, theirs = mine - theirs, theirs - mine
     if len(mine) != len(theirs):
         return []
-    similar = ((word, min((_edits((word, other)), other) for other in theirs)[1]) for word in mine)
+    similar = ((word, min((Indel.distance(word, other), other) for other in theirs)[1]) for word in mine)
     return [(min(exchange), max(exchange)) for exchange in similar]
 
 
-def _edits(exchange: tuple[str, str]) -> int:
-    from rapidfuzz.distance import Indel
+def _may_be_typo(first: str, second: str) -> bool:
+    from rapidfuzz.distance import OSA
 
-    edits: int = Indel.distance(*exchange)
-    return edits
+    if _NO_TYPO.search(first) or _NO_TYPO.search(second):
+        return False
+    return OSA.distance(first, second) <= 1 or _RUN.sub(r"\1", first) == _RUN.sub(r"\1", second)
