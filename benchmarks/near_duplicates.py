@@ -30,6 +30,7 @@ import _common as common
 import data
 
 TEXTS, TWINS = 4000, 1000
+SYLLABLES = [consonant + vowel for consonant in "bdfghklmnprstvz" for vowel in "aeiou"]
 HAN = [chr(code) for code in range(0x4E00, 0x4E00 + 800)]
 THAI = [consonant + vowel for consonant in "กขคงจชดตทนบปพมยรลวสหอ" for vowel in ("า", "ี", "ู", "ะ", "ิ")]
 TASHKEEL = "\u064b\u064e\u064f\u0650\u0651\u0652"
@@ -155,8 +156,7 @@ def made_up(letters: list[str], least: int, most: int) -> Callable[[random.Rando
 
 
 def from_templates(rng: random.Random) -> list[list[str]]:
-    syllables = data._SYLLABLES
-    things, names = [["".join(rng.choices(syllables, k=3)) for _ in range(40)] for _ in range(2)]
+    things, names = [["".join(rng.choices(SYLLABLES, k=3)) for _ in range(40)] for _ in range(2)]
     texts = [template.format(thing, name).split() for template in TEMPLATES for thing in things for name in names]
     rng.shuffle(texts)
     return texts
@@ -191,9 +191,9 @@ def other_form(words: list[str], joint: str, rng: random.Random) -> str:
 
 ARABIC = [first + second for first in "بتثجحخدرزسشصطعغفقلمنه" for second in "اوبرلمن"]
 KINDS: dict[str, Callable[[random.Random], list[list[str]]]] = {
-    "English, 2-4 words": made_up(data._SYLLABLES, 2, 4),
-    "English, 6-8 words": made_up(data._SYLLABLES, 6, 8),
-    "English, 20-30 words": made_up(data._SYLLABLES, 20, 30),
+    "English, 2-4 words": made_up(SYLLABLES, 2, 4),
+    "English, 6-8 words": made_up(SYLLABLES, 6, 8),
+    "English, 20-30 words": made_up(SYLLABLES, 20, 30),
     "Chinese": made_up(HAN, 13, 18),
     "Thai": made_up(THAI, 7, 12),
     "Arabic": made_up(ARABIC, 7, 14),
