@@ -42,6 +42,12 @@ def test_with_a_validation_set_alone_there_is_no_test_set(emotions_csv: Path, tm
     assert parts.leaked == {"val": 2}
 
 
+def test_leaks_are_found_despite_punctuation(emotions_csv: Path, tmp_path: Path) -> None:
+    text, label = emotion_rows()[0]
+    val = write_csv(tmp_path / "val.csv", [(f"{text.title()}!!", label), (f"{text} :(", label)])
+    assert prepare(emotions_csv, val=val).leaked == {"val": 1}
+
+
 def test_a_split_directory_is_not_split_again(tmp_path: Path) -> None:
     rows = emotion_rows()
     for part, chosen in {"train": rows[::2], "val": rows[1::4], "test": rows[3::4]}.items():

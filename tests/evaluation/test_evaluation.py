@@ -4,7 +4,7 @@ import json
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,13 +18,15 @@ from emoclass.data.cleaning import stream as labelled
 from emoclass.data.cleaning.stream import LabelledReader
 from emoclass.data.options import DataOptions
 from emoclass.data.preparation import TrainingData
-from emoclass.data.similarity.folding import text_hashes
+from emoclass.data.similarity.folding import text_hashes, training_hashes
 from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.errors import DataError
 from emoclass.evaluation.metrics import compute_metrics, confusion_matrix, log_losses
 from emoclass.evaluation.report import evaluate
 from emoclass.evaluation.scoring import Scoring
 from emoclass.inference.predictor import Classifier, load
+from emoclass.store import layout
+from emoclass.store.checkpoints import find_model
 
 LABELS = ("anger", "fear", "joy", "love")
 
@@ -139,6 +141,26 @@ def test_training_texts_are_recognized_despite_case_and_whitespace(trained: Trai
     (evaluation,) = evaluate([Scoring(load(), training_hashes=text_hashes(train.texts))], data)
     assert evaluation.seen_in_training == 1
     assert evaluation.accuracy_unseen is None
+
+
+@pytest.mark.parametrize("hashes_of", [training_hashes, text_hashes], ids=["new model", "model of an earlier version"])
+def test_training_texts_are_recognized_despite_punctuation(trained: TrainingData, hashes_of: Any) -> None:
+    texts = ["I’m so happy!!", "i am so happy :(", "are you happy?", "are you happy."]
+    labels = trained.train.labels[:1] * len(texts)
+    data = replace(trained.train, texts=texts, labels=labels, rows=np.arange(1, 5))
+    hashes = hashes_of(["im so happy", "i am so happy", "are you happy."])
+    (evaluation,) = evaluate([Scoring(load(), training_hashes=hashes)], data)
+    assert evaluation.seen_in_training == 2
+
+
+def test_a_model_keeps_hashes_of_its_texts_with_and_without_punctuation(trained: TrainingData) -> None:
+    """Earlier versions know those with punctuation only."""
+    train = trained.train
+    data = replace(train, texts=[f'"{text}!"' for text in train.texts])
+    stored = np.load(find_model(None).directory / layout.TRAINING_HASHES)
+    assert np.isin(text_hashes(train.texts), stored).all()
+    (evaluation,) = evaluate([Scoring(load(), training_hashes=stored)], data)
+    assert evaluation.seen_in_training == len(train)
 
 
 def test_data_of_other_classes_is_an_error(trained: TrainingData) -> None:

@@ -15,7 +15,7 @@ from emoclass.data.columns.labels import LabelSet
 from emoclass.data.columns.naming import located
 from emoclass.data.options import DataOptions
 from emoclass.data.parts import PartColumns, choose_together
-from emoclass.data.similarity.folding import text_hashes
+from emoclass.data.similarity.folding import bare_hashes
 from emoclass.data.split.splitting import split_rows
 from emoclass.data.tables.formats import STDIN
 from emoclass.data.tables.split_directories import WHOLE
@@ -41,7 +41,7 @@ class TrainingData:
         labels: The classes of the training set.
         removed_rows: Rows that cleaning removed from all sets, by reason.
         conflicts: Number of texts with two or more labels.
-        leaked: For ``val`` and ``test``, the number of rows whose text also appears in ``train``.
+        leaked: For ``val`` and ``test``, the number of rows whose text is also in ``train``, apart from punctuation.
         notes: What was recognized or chosen without an option.
     """
 
@@ -108,7 +108,7 @@ def prepare_training_data(
     labels = LabelSet.from_labels(splits["train"].labels, where=f"{splits['train'].name}: ")
     for split in splits.keys() - {"train"}:
         _require_known(splits[split], labels)
-    hashes = {split: text_hashes(data.texts) for split, data in splits.items()}
+    hashes = {split: bare_hashes(data.texts) for split, data in splits.items()}
     return TrainingData(
         source=str(source),
         sha256=_combined_sha256(tables.values()),

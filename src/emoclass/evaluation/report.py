@@ -70,7 +70,7 @@ class Evaluation:
         by_length: Accuracy by number of tokens, and of truncated texts.
         removed_rows: Rows that cleaning removed, by reason.
         unknown_labels: Labels that the model does not know, with their number of rows; these rows are not scored.
-        seen_in_training: Number of rows whose text appears in the training set.
+        seen_in_training: Number of rows whose text appears in the training set, apart from punctuation.
         accuracy_unseen: Accuracy on the other rows, or ``None`` if there are none.
         truncated: Number of texts that exceed the length limit.
         mistakes: The wrong predictions with the highest loss, in descending order; not part of ``to_dict``.

@@ -17,7 +17,7 @@ from emoclass.data.cleaning.cleaning import Block
 from emoclass.data.cleaning.stream import predict_command
 from emoclass.data.columns.labels import meant
 from emoclass.data.columns.naming import listed_labels
-from emoclass.data.similarity.folding import HashSet, text_hashes
+from emoclass.data.similarity.folding import HashSet, bare_hashes, text_hashes
 from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.errors import DataError
 from emoclass.evaluation.baseline import Baseline
@@ -129,7 +129,7 @@ class PreparedBlock:
         true: True label ids, ``int32[rows]``.
         tokenized: Their tokens.
         baseline: Label ids predicted by the baseline, ``int64[rows]``; empty without one.
-        seen: Whether a text is a training text, ``bool[rows]``.
+        seen: Whether a text is a training text, apart from punctuation, ``bool[rows]``.
     """
 
     texts: list[str]
@@ -148,7 +148,7 @@ class Scoring:
 
     Args:
         classifier: The classifier.
-        training_hashes: Output of ``text_hashes`` for the classifier's training texts.
+        training_hashes: Output of ``training_hashes`` for the classifier's training texts.
         baseline: Baseline with the same classes.
         temperature: The temperature that the classifier's logits were divided by when training ended.
         logits_of: Function to compute the classifier's logits; ``classifier.logits`` by default.
@@ -158,7 +158,7 @@ class Scoring:
         on_scored: Called with the texts and rows of each block.
         unknown_labels: Labels that the classifier does not know, with their number of rows.
         mistakes: The wrong predictions with the highest loss, in descending order.
-        seen: Number of rows whose text is a training text.
+        seen: Number of rows whose text is a training text, apart from punctuation.
         correct_unseen: Number of correct predictions among the other rows.
     """
 
@@ -195,7 +195,8 @@ class Scoring:
             true=np.array([self._ids[block.labels[i]] for i in known], dtype=np.int32),
             tokenized=self.classifier.tokenizer(texts),
             baseline=self.baseline.predict(texts) if self.baseline and texts else np.zeros(0, np.int64),
-            seen=self._training.find(text_hashes(texts)),
+            # Models of earlier versions hold the hashes of folded texts only.
+            seen=self._training.find(text_hashes(texts)) | self._training.find(bare_hashes(texts)),
         )
 
     def add(self, block: PreparedBlock) -> None:

@@ -87,7 +87,7 @@ def save_model(
         tokenizer_config: Content of ``tokenizer_config.json``.
         history: Epochs as plain JSON values.
         card: The model card, in Markdown.
-        training_hashes: Hashes of the training texts, ``int64[texts]``.
+        training_hashes: Hashes of the training texts, ``int64[hashes]``.
         write_more: Writes more files into the directory.
         overwrite: Whether to replace a model of that name.
 

@@ -16,7 +16,7 @@ from emoclass.activations.cache import ActivationCache, CacheBudget
 from emoclass.activations.sources import ActivationSource, ComputedActivations, TokenIds
 from emoclass.config import TrainConfig, Unfreeze
 from emoclass.data.preparation import TrainingData
-from emoclass.data.similarity.folding import text_hashes
+from emoclass.data.similarity.folding import training_hashes
 from emoclass.encoders.base import BaseModel
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.bert.prefix import FrozenPrefix
@@ -180,8 +180,8 @@ class Context:
 
     @cached_property
     def training_hashes(self) -> npt.NDArray[np.int64]:
-        """Hashes of the training texts, ``int64[texts]``, by which an evaluation recognizes them."""
-        return text_hashes(self.data.train.texts)
+        """Hashes of the training texts, ``int64[hashes]``, by which an evaluation recognizes them."""
+        return training_hashes(self.data.train.texts)
 
     @cached_property
     def baseline(self) -> Baseline:

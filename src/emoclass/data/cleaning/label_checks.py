@@ -66,7 +66,8 @@ def find_label_problem(data: CleanData) -> LabelProblem | None:
     positions = [position for position, label in enumerate(data.labels) if label in kind.names]
     row, line = data.origin(positions[0])
     example, share = data.labels[positions[0]], len(positions) / len(data)
-    message = f"{share:.1%} of the rows {kind.fact}, the first {shortened(example)} in {located(row, line, data.files)}: {kind.remedy}"
+    where = located(row, line, data.files)
+    message = f"{share:.1%} of the rows {kind.fact}, the first {shortened(example)} in {where}: {kind.remedy}"
     labels = kind.names[example]
     return LabelProblem(kind.code, len(positions), share, example, labels, row, line, message, fatal=kind.fatal)
 
@@ -94,7 +95,7 @@ def _several(data: CleanData, problem: LabelProblem) -> str:
     reason = "but one label per text is learned"
     if problem.rows == len(data) or data.files or data.name == "standard input":
         return f"{fact}, {reason}: choose one for each"
-    return f"{fact}, {reason}: choose one for each, or leave these rows out with: {_fix_command(data)} (with your other options)"
+    return f"{fact}, {reason}: choose one for each, or leave these rows out with: {_fix_command(data)}"
 
 
 def _fix_command(data: CleanData) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from emoclass.data.similarity.bare import bare_text
 
 
 def fold_text(text: str) -> str:
@@ -18,6 +20,19 @@ def fold_text(text: str) -> str:
 def text_hashes(texts: Iterable[str]) -> npt.NDArray[np.int64]:
     """Return hashes of the folded texts, ``int64[texts]``, the same in every process and version."""
     return hashes_of(map(fold_text, texts))
+
+
+def bare_hashes(texts: Iterable[str]) -> npt.NDArray[np.int64]:
+    """Return hashes of the texts without punctuation (see ``bare_text``), ``int64[texts]``."""
+    return hashes_of(bare_text(fold_text(text)) for text in texts)
+
+
+def training_hashes(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the hashes of folded and of bare texts that a model keeps, ``int64[hashes]``, sorted.
+
+    Earlier versions kept those of folded texts alone, and look up nothing else: each reads what the other writes.
+    """
+    return np.union1d(text_hashes(texts), bare_hashes(texts))
 
 
 def hashes_of(strings: Iterable[str]) -> npt.NDArray[np.int64]:

@@ -1,8 +1,8 @@
-"""Find texts that are nearly the same: a typo, other punctuation, two words swapped.
+"""Find texts that are nearly the same: other punctuation, a typo, two words swapped.
 
-Candidates share many words: MinHash with banding, whose memory and time grow with the texts, not with their pairs. They
-are near if at least ``SIMILARITY`` of their characters need no insertion or deletion to turn one into the other, with
-their words as they are or sorted.
+Texts are near if they are equal without punctuation (see ``bare``), or if at least ``SIMILARITY`` of their characters
+need no insertion or deletion to turn one into the other, with their words as they are or sorted. Candidates share many
+words (see ``candidates``), so that memory and time grow with the texts, not with their pairs.
 """
 
 from __future__ import annotations
@@ -11,22 +11,21 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from emoclass.data.similarity.folding import fold_text
+from emoclass.data.similarity.bare import bare_text
+from emoclass.data.similarity.candidates import candidate_pairs
+from emoclass.data.similarity.exchanges import exchange_words
+from emoclass.data.similarity.folding import fold_text, hashes_of
+from emoclass.data.similarity.words import are_characters, words_of
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-# Shorter texts differ by a word that matters ("i feel bad", "i feel sad") as often as by a typo.
-_LEAST_WORDS, _LEAST_CHARACTERS = 5, 25
-# MinHash: hashes per text and hashes per band; fewer for short texts, where a typo changes a larger share.
-_HASHES, _ROWS, _SHORT_ROWS, _SEED = 80, 4, 3, 1
-_SHORT_WORDS = 7
 _BATCH = 50_000
-# A text is compared with at most so many others of the same band.
-_NEIGHBOURS = 8
 SIMILARITY = 0.94
-_WORD = re.compile(r"\w+")
+# An emoji counts as a word of so many letters.
+_EMOJI_LETTERS = 8
+_EMOJI = re.compile(r"(?<!\S)[^\w\s](?!\S)")
 
 
 def duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -43,13 +42,14 @@ def folded_and_near_groups(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64],
     import numpy as np
 
     unique: dict[str, int] = {}
-    folded = np.fromiter((unique.setdefault(fold_text(text), len(unique)) for text in texts), np.int64, len(texts))
+    bare, hashes = np.empty(len(texts), dtype=np.int64), np.empty(len(texts), dtype=np.int64)
+    for start in range(0, len(texts), _BATCH):
+        folded = [fold_text(text) for text in texts[start : start + _BATCH]]
+        chosen = slice(start, start + len(folded))
+        hashes[chosen] = hashes_of(folded)
+        bare[chosen] = [unique.setdefault(_key(text), len(unique)) for text in folded]
     components = _connect(len(unique), near_pairs(list(unique)))
-    # Components are numbered in any order.
-    _, first, number = np.unique(components, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return folded, rank[number][folded]
+    return _numbered(hashes), _numbered(components[bare])
 
 
 class NearTexts:
@@ -61,32 +61,24 @@ class NearTexts:
 
     def add(self, text: str) -> None:
         """Add a folded text."""
-        self._texts.add(text)
-        if _is_long_enough(text):
-            for known, arranged in zip(self._arranged, _arrangements(text), strict=True):
+        key = _key(text)
+        self._texts.add(key)
+        if words := words_of(key):
+            for known, arranged in zip(self._arranged, _arrangements(words), strict=True):
                 known.append(arranged)
 
     def __contains__(self, text: str) -> bool:
         from rapidfuzz import fuzz
         from rapidfuzz.process import extractOne
 
-        if text in self._texts:
+        key = _key(text)
+        if key in self._texts:
             return True
-        pairs = zip(_arrangements(text), self._arranged, strict=True) if _is_long_enough(text) else ()
+        words = words_of(key)
         return any(
             extractOne(arranged, known, scorer=fuzz.ratio, score_cutoff=100 * SIMILARITY) is not None
-            for arranged, known in pairs
+            for arranged, known in (zip(_arrangements(words), self._arranged, strict=True) if words else ())
         )
-
-
-def _is_long_enough(text: str) -> bool:
-    return len(text) >= _LEAST_CHARACTERS and len(_WORD.findall(text)) >= _LEAST_WORDS
-
-
-def _arrangements(text: str) -> tuple[str, str]:
-    """Return the words of a text as they are, and sorted."""
-    words = _WORD.findall(text)
-    return " ".join(words), " ".join(sorted(words))
 
 
 def merge_groups(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -99,65 +91,58 @@ def merge_groups(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) ->
 
 
 def near_pairs(texts: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return pairs of folded texts that are nearly the same, ``int64[pairs, 2]``: enough to connect each group."""
+    """Return pairs of bare texts that are nearly the same, ``int64[pairs, 2]``: enough to connect each group."""
+    import numpy as np
+
+    pairs, templates = candidate_pairs(texts)
+    pairs = pairs[_are_near(texts, pairs)]
+    misspelled = templates.misspelled()
+    return np.concatenate([pairs[~exchange_words(texts, pairs)], misspelled[_are_near(texts, misspelled)]])
+
+
+def _are_near(texts: Sequence[str], pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which pairs of bare texts are similar enough, ``bool[pairs]``."""
     import numpy as np
     from rapidfuzz import fuzz
     from rapidfuzz.process import cpdist
 
-    pairs = _candidates(texts)
     near = np.zeros(len(pairs), dtype=np.bool_)
     for start in range(0, len(pairs), _BATCH):
         chosen = slice(start, start + _BATCH)
         members, places = np.unique(pairs[chosen], return_inverse=True)
-        arranged = [_arrangements(texts[index]) for index in members.tolist()]
+        arranged = [_arrangements(words_of(texts[index])) for index in members.tolist()]
         columns = places.reshape(-1, 2).T.tolist()
         for way in (0, 1):
             left, right = ([arranged[place][way] for place in column] for column in columns)
             scores = cpdist(left, right, scorer=fuzz.ratio, score_cutoff=100 * SIMILARITY, workers=-1)
             near[chosen] |= scores > 0
-    return pairs[near]
+    return near
 
 
-def _candidates(texts: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return pairs of texts that share a band of their MinHash, ``int64[pairs, 2]``, sorted."""
+def _key(folded: str) -> str:
+    """Return a folded text without punctuation and question marks."""
+    bare = bare_text(folded)
+    return " ".join(bare.replace("?", "").split()) or bare if "?" in bare else bare
+
+
+def _arrangements(words: Sequence[str]) -> tuple[str, str]:
+    """Return the words of a text as they are, and sorted."""
+    if are_characters(words):
+        # Other texts have nearly the same characters in another order: they must be all the same.
+        return "".join(words), str(hash("".join(sorted(words))))
+    if not all(map(str.isascii, words)):
+        words = [_EMOJI.sub(lambda emoji: emoji[0] * _EMOJI_LETTERS, word) for word in words]
+    return " ".join(words), " ".join(sorted(words))
+
+
+def _numbered(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the groups, numbered in the order of their first members."""
     import numpy as np
 
-    # Words are cut again where they are needed: kept for a million texts they would fill a gigabyte.
-    eligible = np.flatnonzero(np.fromiter(map(_is_long_enough, texts), np.bool_, len(texts)))
-    is_short = (len(_WORD.findall(texts[index])) <= _SHORT_WORDS for index in eligible.tolist())
-    short = eligible[np.fromiter(is_short, np.bool_, len(eligible))]
-    keys = [np.empty(0, dtype=np.int64)]
-    for members, rows in ((eligible, _ROWS), (short, _SHORT_ROWS)):
-        batches = [members[start : start + _BATCH].tolist() for start in range(0, len(members), _BATCH)]
-        bands = [_bands([set(_WORD.findall(texts[index])) for index in batch], rows) for batch in batches]
-        for band in np.concatenate(bands).T if bands else ():
-            order = np.argsort(band, kind="stable")
-            ordered, ids = band[order], members[order]
-            for distance in range(1, min(_NEIGHBOURS, len(members) - 1) + 1):
-                same = ordered[distance:] == ordered[:-distance]
-                if not same.any():
-                    break
-                first, second = ids[:-distance][same], ids[distance:][same]
-                keys.append(np.minimum(first, second) * len(texts) + np.maximum(first, second))
-    found = np.concatenate(keys)
-    del keys
-    found.sort()
-    # np.unique hashes, which takes ten times as long here.
-    return np.stack(np.divmod(found[np.diff(found, prepend=-1) > 0], max(1, len(texts))), axis=1)
-
-
-def _bands(words: Sequence[set[str]], rows: int) -> npt.NDArray[np.uint64]:
-    """Return a hash for each band of each text's MinHash, ``uint64[texts, bands]``."""
-    import numpy as np
-    from rensa import RMinHash
-
-    bands = _HASHES // rows
-    hashes = RMinHash.digests_from_token_sets(words, bands * rows, _SEED)
-    digests = np.array(hashes, dtype=np.uint64).reshape(len(words), bands, rows)
-    mixed = np.zeros(digests.shape[:2], dtype=np.uint64)
-    for row in range(rows):
-        mixed = (mixed ^ digests[:, :, row]) * np.uint64(0x9E3779B97F4A7C15)
-    return mixed
+    _, first, number = np.unique(groups, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[number]
 
 
 def _connect(texts: int, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
