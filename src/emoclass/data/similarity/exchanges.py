@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from emoclass.data.similarity.words import BATCH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,31 +32,35 @@ def exchange_words(texts: Sequence[str], pairs: npt.NDArray[np.int64]) -> npt.ND
     """
     import numpy as np
 
-    times = Counter(exchange for pair in pairs.tolist() for exchange in _exchanges(texts, pair))
-    wanted = {word for exchange, number in times.items() if number >= _LEAST_PAIRS for word in exchange}
-    counts = Counter(word for text in texts if wanted for word in wanted.intersection(text.split()))
+    @lru_cache(maxsize=BATCH)
+    def words(index: int) -> frozenset[str]:
+        return frozenset(texts[index].split())
+
+    ids: dict[tuple[str, str], int] = {}
+    owners, found = array("q"), array("q")
+    for number, (first, second) in enumerate(pairs.tolist()):
+        if texts[first].count(" ") < _LONG:
+            exchanges = _exchanges(words(first) - words(second), words(second) - words(first))
+            owners.extend([number] * len(exchanges))
+            found.extend(ids.setdefault(exchange, len(ids)) for exchange in exchanges)
+    times = np.bincount(np.array(found, dtype=np.int64), minlength=len(ids)).tolist()
+    frequent = {word for exchange, number in ids.items() if times[number] >= _LEAST_PAIRS for word in exchange}
+    counts = Counter(word for text in texts if frequent for word in frequent.intersection(text.split()))
 
     def are_both_common(exchange: tuple[str, str]) -> bool:
         rare, common = sorted(counts[word] for word in exchange)
-        return times[exchange] >= _LEAST_PAIRS and common < _TIMES_AS_COMMON * rare
+        return times[ids[exchange]] >= _LEAST_PAIRS and common < _TIMES_AS_COMMON * rare
 
-    other = {exchange for exchange in times if not _may_be_typo(*exchange) or are_both_common(exchange)}
-    found = (bool(other) and not other.isdisjoint(_exchanges(texts, pair)) for pair in pairs.tolist())
-    return np.fromiter(found, np.bool_, len(pairs))
+    are_other = np.array([not _may_be_typo(*each) or are_both_common(each) for each in ids], dtype=np.bool_)
+    result = np.zeros(len(pairs), dtype=np.bool_)
+    result[np.array(owners, dtype=np.int64)[are_other[np.array(found, dtype=np.int64)]]] = True
+    return result
 
 
-def _exchanges(texts: Sequence[str], pair: Sequence[int]) -> list[tuple[str, str]]:
-    """Return each word that only the first text has, with the most similar one that only the second has.
-
-    Returns none if one text has more such words or is long. The words of an exchange are in the order of letters.
-    """
+def _exchanges(mine: frozenset[str], theirs: frozenset[str]) -> list[tuple[str, str]]:
+    """Return each word of one text with the most similar one of the other, each pair sorted; none if one has more."""
     from rapidfuzz.distance import Indel
 
-    first, second = (texts[index] for index in pair)
-    if first.count(" ") >= _LONG:
-        return []
-    mine, theirs = set(first.split()), set(second.split())
-    mine, theirs = mine - theirs, theirs - mine
     if len(mine) != len(theirs):
         return []
     similar = ((word, min((Indel.distance(word, other), other) for other in theirs)[1]) for word in mine)
