@@ -63,7 +63,7 @@ def _neighbours(
 
     order = np.argsort(band, kind="stable")
     ordered, ids = band[order], members[order]
-    pairs = []
+    pairs: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
     for distance in range(1, min(_NEIGHBOURS + 1, len(ids) - 1) + 1):
         same = np.flatnonzero(ordered[distance:] == ordered[:-distance])
         if distance > _NEIGHBOURS:
