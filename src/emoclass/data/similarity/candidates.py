@@ -42,25 +42,37 @@ def candidate_pairs(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], Templa
     for chosen, shape in ((short, _SHORT), (long, _LONG)):
         members, full = np.flatnonzero(chosen), np.zeros(len(texts), dtype=np.int64)
         for band in _bands(texts, members, *shape):
-            order = np.argsort(band, kind="stable")
-            ordered, ids = band[order], members[order]
-            for distance in range(1, min(_NEIGHBOURS + 1, len(ids) - 1) + 1):
-                same = np.flatnonzero(ordered[distance:] == ordered[:-distance])
-                if not len(same):
-                    break
-                first, second = ids[same], ids[same + distance]
-                if distance <= _NEIGHBOURS:
-                    keys.append(np.minimum(first, second) * len(texts) + np.maximum(first, second))
-                else:
-                    full[ids[np.unique(np.add.outer(same, np.arange(distance + 1)))]] += 1
+            pairs, crowd = _neighbours(band, members)
+            keys += [first * len(texts) + second for first, second in pairs]
+            full[crowd] += 1
         crowded |= (full >= _LEAST_FULL * shape[0]) & (lengths <= _LONGEST_TEMPLATE)
     templates = Templates(texts, np.flatnonzero(crowded))
     found = np.concatenate([*keys, templates.pairs[:, 0] * len(texts) + templates.pairs[:, 1]])
     del keys
     found.sort()
     # np.unique hashes, which takes ten times as long here.
-    pairs = np.stack(np.divmod(found[np.diff(found, prepend=-1) > 0], max(1, len(texts))), axis=1)
-    return pairs[~templates.share_frame(pairs)], templates
+    distinct = np.stack(np.divmod(found[np.diff(found, prepend=-1) > 0], max(1, len(texts))), axis=1)
+    return distinct[~templates.share_frame(distinct)], templates
+
+
+def _neighbours(
+    band: npt.NDArray[np.uint64], members: npt.NDArray[np.int64]
+) -> tuple[list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]], npt.NDArray[np.int64]]:
+    """Return columns of pairs of members with the same hash, the smaller first, and members with more neighbours."""
+    import numpy as np
+
+    order = np.argsort(band, kind="stable")
+    ordered, ids = band[order], members[order]
+    pairs: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
+    for distance in range(1, min(_NEIGHBOURS + 1, len(ids) - 1) + 1):
+        same = np.flatnonzero(ordered[distance:] == ordered[:-distance])
+        if distance > _NEIGHBOURS:
+            return pairs, ids[np.unique(np.add.outer(same, np.arange(distance + 1)))]
+        if not len(same):
+            break
+        first, second = ids[same], ids[same + distance]
+        pairs.append((np.minimum(first, second), np.maximum(first, second)))
+    return pairs, members[:0]
 
 
 def _bands(texts: Sequence[str], members: npt.NDArray[np.int64], bands: int, rows: int) -> npt.NDArray[np.uint64]:
