@@ -31,9 +31,9 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Kills, damage and crowds at length: about half an hour.
+# Kills, damage, crowds and dialects at length: about half an hour.
 soak: $(INSTALLED)
-	EMOCLASS_SOAK=1 $(PYTEST) tests/faults
+	EMOCLASS_SOAK=1 $(PYTEST) tests/faults tests/data/test_dialects.py
 
 # The tests with the oldest of each dependency that pyproject.toml admits; torch is then a build for CUDA, of gigabytes.
 lowest:

@@ -416,3 +416,18 @@ def test_utf8_that_was_read_in_another_encoding_is_still_damage(encoding: str) -
     languages = ["german", "french", "portuguese", "vietnamese", "polish", "russian", "greek", "turkish", "icelandic"]
     damaged = [LANGUAGES[language].encode().decode(encoding, "replace") for language in languages]
     assert [is_damaged(text.replace("\ufffd", "")) for text in damaged] == [True] * len(languages)
+
+
+def test_how_a_table_was_read_and_what_its_columns_hold_is_shown(cli: Run, tmp_path: Path) -> None:
+    rows = "".join(f"{n};2024-01-{n % 27 + 1:02};what a day {n};{'joy' if n % 2 else 'fear'}\r\n" for n in range(40))
+    (tmp_path / "data.csv").write_text(f"id;day;said;feeling\r\n{rows}", newline="")
+    shown = cli("inspect-data", tmp_path / "data.csv", "--base-model", "none").stdout
+    assert "semicolon between fields" in " ".join(shown.split())
+    found = json.loads(cli("inspect-data", tmp_path / "data.csv", "--base-model", "none", "--json").stdout)
+    (part,) = found["parts"]
+    assert part["layout"] == {
+        "format": "csv", "encoding": "utf-8", "line_end": "CRLF", "gzip": False, "delimiter": ";", "quoting": "double",
+        "header": True,
+    }  # fmt: skip
+    contents = [(each["name"], each["content"]) for each in part["table_columns"]]
+    assert contents == [("id", "id"), ("day", "date"), ("said", "text"), ("feeling", "words")]

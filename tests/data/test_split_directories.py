@@ -2,6 +2,7 @@
 
 import gzip
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -169,7 +170,6 @@ def test_the_name_of_a_split_goes_before_a_part_of_a_name(folder):
         (["test.csv", "data.csv"], "data.csv --test test.csv"),
         (["a.csv", "b.csv", "README.md"], "a.csv --val b.csv"),
         (["tweets/only.csv"], "tweets/only.csv"),
-        (["train.txt", "val.txt", "test.txt", "README.txt"], "train.txt --val val.txt --test test.txt --format csv"),
     ],
 )
 def test_a_directory_without_splits_is_answered_with_a_command(folder, error_of, names, arguments):
@@ -179,6 +179,11 @@ def test_a_directory_without_splits_is_answered_with_a_command(folder, error_of,
     assert all(name in message for name in names)
     expected = [word if word.startswith("--") or word == "csv" else str(path / word) for word in arguments.split()]
     assert shlex.split(message.partition("for example ")[2]) == ["emoclass", "train", *expected]
+
+
+def test_files_of_other_names_than_tables_have_are_splits_if_nothing_else_is(folder):
+    path = folder("train.txt", "val.txt", "README.txt", "test.json", "test.csv")
+    assert [Path(files.paths[0]).name for files in split_paths(path).values()] == ["train.txt", "val.txt", "test.csv"]
 
 
 def test_a_directory_without_tables_lists_what_it_has(folder, error_of, tmp_path):

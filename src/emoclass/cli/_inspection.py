@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from emoclass.cli import _console as console
 from emoclass.data.columns.naming import place_in
+from emoclass.data.tables.formats import DELIMITERS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 _BAR_WIDTH = 24
 _SHOWN_SUSPECTS = 10
 _SHOWN_TEXT = 120
+_SHOWN_COLUMNS = 8
 
 
 def print_inspection(inspection: Inspection, suspects: dict[str, list[Suspect]] | None) -> None:
@@ -105,13 +108,15 @@ def _short(text: str) -> str:
 
 
 def _columns(part: PartInspection) -> Table:
-    removed = [[f"removed: {reason.replace('_', ' ')}", count] for reason, count in part.removed.items()]
+    removed = [[f"removed: {reason.replace('_', ' ')}", count] for reason, count in part.removed.items() if count]
     return console.table(
         part.name if part.part in ("all", part.name) else f"{part.part}: {part.name}",
         ["", ""],
         [
             ["text column", part.text_column],
             ["label column", part.label_column or "none"],
+            *([["other columns", others]] if (others := _other_columns(part)) else ()),
+            *([["read as", _layout(part.layout)]] if part.layout else ()),
             ["rows", part.rows],
             *removed,
             ["rows kept", part.kept_rows],
@@ -121,6 +126,25 @@ def _columns(part: PartInspection) -> Table:
             *([trait.name.replace("_", " "), trait.rows] for trait in part.traits),
             *([["imbalance ratio", f"{part.imbalance_ratio:.1f}"]] if part.imbalance_ratio is not None else ()),
         ],
+    )
+
+
+def _other_columns(part: PartInspection) -> str:
+    """Return the columns that are neither text nor label, with what they hold."""
+    used = {*part.text_column.split(" + "), part.label_column}
+    others = [f"{each.name or '(no name)'}: {each.content}" for each in part.table_columns if each.name not in used]
+    return ", ".join([*others[:_SHOWN_COLUMNS], *[f"… ({len(others)})"] * (len(others) > _SHOWN_COLUMNS)])
+
+
+def _layout(layout: Mapping[str, Any]) -> str:
+    """Return how a table is written, in words."""
+    words = [str(layout["format"]), *([layout["encoding"]] if "encoding" in layout else ())]
+    if "delimiter" in layout:
+        separator = DELIMITERS.get(layout["delimiter"], layout["delimiter"])
+        words += [f"{separator} between fields", f"{layout['quoting']} quotes".replace("none quotes", "no quotes")]
+        words += [] if layout["header"] else ["no header"]
+    return ", ".join(
+        [*words, *([layout["line_end"]] if "line_end" in layout else ()), *["gzip"] * bool(layout.get("gzip"))]
     )
 
 

@@ -66,6 +66,7 @@ def inspect_data(
         counting = progress.add_task("texts inspected", total=sum(map(len, cleaned.values())))
         inspection = inspect(
             cleaned,
+            tables=tables,
             token_counter=None if tokenizer is None else tokenizer.count,
             token_limit=TOKEN_LIMIT if tokenizer is None else tokenizer.max_content_tokens,
             on_texts=lambda texts: progress.advance(counting, texts),

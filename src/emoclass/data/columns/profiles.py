@@ -10,8 +10,12 @@ from emoclass.errors import DataError
 
 _LABEL_CHARACTERS = 60
 _LABEL_WORDS = 3
-# In a table with fewer rows, labels need not repeat.
+# In a table with fewer rows, labels need not repeat, and no cell is left out as an outlier.
 _FEW_ROWS = 20
+# Cells that may be longer than labels are: those of further header lines.
+_OUTLIERS = 2
+# A column with fewer filled cells holds remarks, or what ran over from others.
+_SPARSE = 0.1
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,8 @@ class ColumnProfile:
     Attributes:
         values: Number of cells.
         mean_words: Mean number of words.
-        max_words: Largest number of words.
-        max_characters: Largest number of characters.
+        max_words: Largest number of words, but for two cells of many.
+        max_characters: Largest number of characters, but for two cells of many.
         kind: What the cells are if neither texts nor labels; see ``kind_of``.
         wordy: Whether most cells have letters, and are not codes, lists or objects.
         labels: Distinct cells as labels.
@@ -49,13 +53,18 @@ class ColumnProfile:
         return cls(
             values=len(texts),
             mean_words=sum(counts) / max(len(counts), 1),
-            max_words=max(counts, default=0),
-            max_characters=max(map(len, texts), default=0),
-            kind=kind_of([text.strip() for text in texts]),
+            max_words=_largest(counts),
+            max_characters=_largest(map(len, texts)),
+            kind="sparse" if 0 < len(texts) < _SPARSE * len(cells) else kind_of([text.strip() for text in texts]),
             wordy=lettered * 2 > len(texts) and nested * 2 < len(texts) and not are_codes(texts),
             labels=frozenset(label for text in texts if (label := cell_label(text))),
             example=quoted(brief(texts[0])) if texts else "empty",
         )
+
+    @property
+    def content(self) -> str:
+        """What the cells are, in a word: ``kind``, or ``text``, ``words`` or ``numbers``."""
+        return self.kind or ("numbers" if not self.wordy else "words" if self.is_short else "text")
 
     @property
     def is_text(self) -> bool:
@@ -73,6 +82,11 @@ class ColumnProfile:
             return False
         repeats = len(self.labels) * 2 <= self.values
         return repeats or (self.values < _FEW_ROWS and (self.wordy or only_choice))
+
+
+def _largest(sizes: Iterable[int]) -> int:
+    ordered = sorted(sizes, reverse=True)
+    return ordered[_OUTLIERS if len(ordered) >= _FEW_ROWS else 0] if ordered else 0
 
 
 def _readable(value: object) -> str | None:

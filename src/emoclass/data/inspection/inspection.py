@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.cleaning.label_checks import find_label_problem, rare_classes
@@ -10,7 +12,15 @@ from emoclass.data.columns.labels import sorted_names
 from emoclass.data.inspection.duplicates import find_duplicates
 from emoclass.data.inspection.findings import find_across_parts, find_in_part
 from emoclass.data.inspection.lengths import length_stats, token_stats
-from emoclass.data.inspection.results import ClassCount, Duplicates, Inspection, PartInspection, TokenStats
+from emoclass.data.inspection.results import (
+    ClassCount,
+    ColumnContent,
+    Duplicates,
+    Inspection,
+    PartInspection,
+    TokenStats,
+)
+from emoclass.data.tables.table import Table
 
 # Returns the number of content tokens of each text, and the number of unknown ones among them.
 TokenCounter = Callable[[list[str]], tuple[Sequence[int], Sequence[int]]]
@@ -24,6 +34,7 @@ _BATCH = 8192
 def inspect(
     parts: Mapping[str, CleanData],
     *,
+    tables: Mapping[str, Table] | None = None,
     token_counter: TokenCounter | None = None,
     token_limit: int = TOKEN_LIMIT,
     on_texts: Callable[[int], None] = lambda texts: None,
@@ -31,19 +42,32 @@ def inspect(
     """Describe cleaned tables and compare them with each other.
 
     Args:
-        parts: Tables by split, in the order of the report; ``all`` for a single one.
+        parts: Cleaned tables by split, in the order of the report; ``all`` for a single one.
+        tables: The tables that they were cleaned from, to describe how these are written and what columns they have.
         token_counter: Counts the tokens of texts; no token statistics if ``None``.
         token_limit: Largest number of content tokens of a model.
         on_texts: Called with the number of texts whose tokens were just counted.
     """
     duplicates, leaks = find_duplicates(parts)
     described = tuple(
-        _inspect_part(part, data, duplicates[part], _count_tokens(data.texts, token_counter, token_limit, on_texts))
+        replace(
+            _inspect_part(
+                part, data, duplicates[part], _count_tokens(data.texts, token_counter, token_limit, on_texts)
+            ),
+            **_written((tables or {}).get(part)),
+        )
         for part, data in parts.items()
     )
     findings = [finding for part in described for finding in find_in_part(part)]
     findings += find_across_parts(described, leaks)
-    return Inspection(described, leaks, tuple(findings))
+    return Inspection(tuple(described), leaks, tuple(findings))
+
+
+def _written(table: Table | None) -> dict[str, Any]:
+    if table is None:
+        return {}
+    columns = [ColumnContent(name, each.content, each.example) for name, each in table.profiles().items()]
+    return {"layout": dict(table.layout), "table_columns": tuple(columns)}
 
 
 def _count_tokens(

@@ -1,6 +1,7 @@
 """Results of an inspection: plain values to show or to write as JSON."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from emoclass.data.cleaning.cleaning import Conflict
@@ -43,6 +44,21 @@ class ClassCount:
     share: float
     first_row: int
     first_line: int | None
+
+
+@dataclass(frozen=True)
+class ColumnContent:
+    """What a column of a table holds.
+
+    Attributes:
+        name: The column.
+        content: ``text``, ``words``, ``numbers``, ``id``, ``date``, ``address``, ``constant``, ``sparse`` or ``empty``.
+        example: Its first cell that is not empty, in quotes and truncated.
+    """
+
+    name: str
+    content: str
+    example: str
 
 
 @dataclass(frozen=True)
@@ -159,6 +175,8 @@ class PartInspection:
     Attributes:
         part: ``train``, ``val``, ``test``, ``all`` for a single table, or the path of one of several.
         name: The input.
+        layout: How the input is written: format, encoding, line end, separator, quoting, header.
+        table_columns: What each of its columns holds.
         rows: Data rows of the input.
         kept_rows: Rows after cleaning.
         text_column: The text column.
@@ -199,6 +217,8 @@ class PartInspection:
     words: LengthStats
     tokens: TokenStats | None
     files: tuple[FileRows, ...] = ()
+    layout: Mapping[str, Any] = field(default_factory=dict)
+    table_columns: tuple[ColumnContent, ...] = ()
 
 
 @dataclass(frozen=True)

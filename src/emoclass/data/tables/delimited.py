@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from emoclass.data.columns.naming import located, quoted
-from emoclass.data.tables.dialects import DELIMITERS, KnownValues, Sniffed, restore, sniff
+from emoclass.data.tables.dialects import KnownValues, Sniffed, restore, sniff
+from emoclass.data.tables.formats import DELIMITERS
 from emoclass.data.tables.headers import fields_of, fit_header, looks_like_data, suggested_header
 from emoclass.data.tables.options import ReadOptions, Sample
 from emoclass.data.tables.row_errors import RowError
@@ -39,6 +40,7 @@ class DelimitedRows:
         columns: Names in the header; ``column_1``, … without one.
         delimiter: The delimiter.
         dialect: How rows are written.
+        has_header: Whether the first line names the columns.
         notes: What was recognized without an option.
 
     Raises:
@@ -81,6 +83,7 @@ class DelimitedRows:
             self._csv = self.dialect.reader(self._lines)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"delimiter {self.delimiter!r} cannot be used: {error}") from error
+        self.has_header = options.header is not False
         self._row = 0
         self._known = KnownValues(sniffed.rows[1:])
         # Who says how quotes are written is believed.
@@ -259,8 +262,8 @@ def _dialect_notes(name: str, sniffed: Sniffed, format: str, lines: Sequence[str
     lone = [n for n, line in enumerate(lines, before + 1) if dialect.has_bare_return(line)]
     if lone:
         yield (
-            f"{name}: carriage returns inside {len(lone)} lines, the first in line {lone[0]}, are part of the text:"
-            " only line feeds end rows here"
+            f"{name}: carriage returns inside lines, the first in line {lone[0]}, are part of the text: only line feeds"
+            " end rows here"
         )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
+from emoclass.data.tables.formats import DELIMITERS
 
 # The csv module has one limit per process, so it is only ever raised. Without a limit, a quote that never closes would
 # read the rest of the input into memory.

@@ -17,6 +17,9 @@ LINES = "text"
 
 STDIN = "-"
 
+# The usual separators of fields, with their names.
+DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
+
 
 def format_of(name: str, *, reading: bool = False) -> tuple[str | None, bool]:
     """Return the format of a file name's suffix, ``None`` if unknown, and whether the name ends in .gz.

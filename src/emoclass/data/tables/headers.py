@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from emoclass.data.columns.choosing import LABEL_NAMES, TEXT_NAMES, squeezed
 from emoclass.data.columns.naming import listed, quoted
-from emoclass.data.tables.dialects import DELIMITERS, Sniffed
+from emoclass.data.tables.dialects import Sniffed
+from emoclass.data.tables.formats import DELIMITERS
 from emoclass.errors import DataError
 
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
@@ -31,16 +32,16 @@ def fit_header(name: str, header: list[str], sniffed: Sniffed) -> tuple[list[str
     """
     width, rows = sniffed.width, [row for row in sniffed.rows[1:] if len(row) == sniffed.width]
     if not width or width == len(header):
-        return _named(name, header)
+        return _named(name, header, rows)
     if width < len(header) and not any(column.strip() for column in header[width:]):
         return header[:width], [f"{name}: the header ends with separators that rows do not have: ignored"]
     if width > len(header) and not any(field.strip() for row in rows for field in row[len(header) :]):
         note = f"{name}: rows end with a separator that the header lacks: read as an empty column without a name"
-        columns, notes = _named(name, [*header, *[""] * (width - len(header))])
+        columns, notes = _named(name, [*header, *[""] * (width - len(header))], rows)
         return columns, [note, *notes]
     if len(rows) > 1:
         raise DataError(f"{name}: {_difference(header, width, rows, sniffed.dialect.delimiter)}")
-    return _named(name, header)
+    return _named(name, header, rows)
 
 
 def _difference(header: Sequence[str], width: int, rows: Sequence[Sequence[str]], delimiter: str) -> str:
@@ -58,7 +59,7 @@ def _difference(header: Sequence[str], width: int, rows: Sequence[Sequence[str]]
     )
 
 
-def _named(name: str, header: list[str]) -> tuple[list[str], list[str]]:
+def _named(name: str, header: list[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
     """Return the names with ``column_N`` for those of several columns without one, and a note of that."""
     nameless = [number for number, column in enumerate(header) if not column.strip()]
     if len(nameless) < 2:
@@ -69,7 +70,11 @@ def _named(name: str, header: list[str]) -> tuple[list[str], list[str]]:
         while columns.count(columns[number]) > 1:
             columns[number] += "_"
     shown = listed((columns[number] for number in nameless), most=5)
-    return columns, [f"{name}: {len(nameless)} columns have no name and are called {shown}"]
+    note = f"{name}: {len(nameless)} columns have no name and are called {shown}"
+    filled = [row[number] for row in rows for number in nameless if number < len(row) and row[number].strip()]
+    if filled:
+        note += f"; {len(filled)} cells of the first {len(rows)} rows stand there, such as {quoted(filled[0][:40])}"
+    return columns, [note]
 
 
 def fields_of(count: int) -> str:

@@ -45,6 +45,7 @@ class JoinedReader:
                 self._note(reader)
                 totals.append(reader.total_rows)
         self.format, self.encoding, self.delimiter = reader.format, reader.encoding, reader.delimiter
+        self.layout = reader.layout
         known = [total for total in totals if total is not None]
         self.total_rows = sum(known) if len(known) == len(totals) else None
         self._current: RecordReader | None = None

@@ -55,6 +55,8 @@ class RecordReader:
         columns: Names of the columns. For jsonl the list grows in place when a later object has a new key; a record has
             values for the columns known when it was read, the first ones.
         notes: What was recognized without an option: delimiter, byte order mark, gzip.
+        layout: How the input is written: ``format``, and for text ``encoding``, ``line_end``, ``gzip``; for csv and tsv
+            also ``delimiter``, ``quoting`` and ``header``.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class RecordReader:
         self.total_rows: int | None = getattr(rows, "total_rows", None)
         self.columns = rows.columns
         self.notes = [*source.notes, *found.notes, *rows.notes, *(() if lines is None else lines.notes)]
+        self.layout = _layout(source, found, rows, self.encoding)
         self._lines = lines
         self._source = source
         self._rows = rows
@@ -106,6 +109,15 @@ class RecordReader:
     def _read(self) -> Iterator[Record]:
         for number, (line, values) in enumerate(self._rows, start=1):
             yield Record(number, line, values)
+
+
+def _layout(source: Source, found: Identified, rows: _Rows, encoding: str | None) -> dict[str, Any]:
+    layout: dict[str, Any] = {"format": found.format}
+    if encoding is not None:
+        layout |= {"encoding": encoding, "line_end": found.line_end, "gzip": source.compressed}
+    if isinstance(rows, DelimitedRows):
+        layout |= {"delimiter": rows.delimiter, "quoting": rows.dialect.quoting, "header": rows.has_header}
+    return layout
 
 
 def open_records(

@@ -50,18 +50,20 @@ _NO_SAMPLE = Sample()
 
 @dataclass(frozen=True)
 class Identified:
-    """What an input is.
+    r"""What an input is.
 
     Attributes:
         format: ``csv``, ``tsv``, ``jsonl``, ``parquet``, ``fasttext``, ``xlsx`` or ``text``.
         sample: Its first lines; none for binary formats or where they are not there yet.
-        newline: What ends a line.
+        newline: What ends a line: ``\n``, which also stands for ``\r\n``, or ``\r``.
+        line_end: Name of the line end of most lines: ``LF``, ``CRLF`` or ``CR``; empty for binary formats.
         notes: What was decided against its name.
     """
 
     format: str
     sample: Sample = _NO_SAMPLE
     newline: str = "\n"
+    line_end: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -98,7 +100,8 @@ def identify(source: Source, path: str | Path, options: ReadOptions, *, predicti
             f"{source.name}: neither name nor content tells the format: known are {', '.join(SUFFIXES)} (csv, tsv and"
             f" jsonl also with .gz); pass --format {'|'.join(known)} for other names"
         )
-    return Identified(format_, sample, newline, notes)
+    pairs = text.count("\r\n") * 2 > text.count("\n")
+    return Identified(format_, sample, newline, "CR" if newline == "\r" else "CRLF" if pairs else "LF", notes)
 
 
 def _named_format(path: str | Path, *, prediction: bool) -> str | None:

@@ -41,9 +41,9 @@ class SplitFiles:
 def find_splits(directory: str | Path, only: tuple[str, ...] = SPLITS) -> dict[str, SplitFiles]:
     """Return the files of the given splits in a directory or its only folder with such files, as far as they exist.
 
-    Files are named like their split, ``train.csv``; numbered shards of it, ``train-00000-of-00002.parquet``, are one
-    table, as are those in a folder with the name, ``train/0000.parquet``. Where no name is that of a split, the only
-    file whose name has the word counts, ``emotions_train.csv``.
+    Files are named like their split, ``train.csv`` or, without such a file, ``train.txt``; numbered shards of it,
+    ``train-00000-of-00002.parquet``, are one table, as are those in a folder with the name, ``train/0000.parquet``. Where
+    no name is that of a split, the only file whose name has the word counts, ``emotions_train.csv``.
 
     Raises:
         DataError: The directory cannot be read, shards are missing, or several files or folders could be meant.
@@ -113,6 +113,7 @@ class _Home:
         self._named: defaultdict[str, list[Path]] = defaultdict(list)
         self._loose: defaultdict[str, list[Path]] = defaultdict(list)
         self._in_folders: defaultdict[str, list[Path]] = defaultdict(list)
+        others: defaultdict[str, list[Path]] = defaultdict(list)
         for entry in _visible(path):
             split = split_of(entry.name)
             if entry.is_dir():
@@ -123,6 +124,11 @@ class _Home:
                     self._named[split].append(entry)
                 elif loose := loose_split_of(entry.name):
                     self._loose[loose].append(entry)
+            elif split is not None and _may_be_table(entry):
+                others[split].append(entry)
+        for split, files in others.items():
+            if split not in self._named and split not in self._in_folders:
+                self._named[split] += files
 
     @property
     def is_named(self) -> bool:
@@ -176,6 +182,12 @@ def is_table(path: Path) -> bool:
     return format_of(path.name)[0] is not None and not path.name.endswith(CHANGES)
 
 
+def _may_be_table(path: Path) -> bool:
+    """Return whether a file has a name that tables have among others: .json, .xlsx, .txt."""
+    name = path.name.lower().removesuffix(".gz")
+    return format_of(name, reading=True)[0] is not None or name.endswith(".txt")
+
+
 def _joined(paths: tuple[Path, ...]) -> SplitFiles:
     if len(paths) == 1:
         return SplitFiles(str(paths[0]), paths)
@@ -226,15 +238,14 @@ def _advice(directory: Path, split: str) -> str:
     """Return the message for a directory without a split: what it has, and a command that works."""
     files = [path for folder in (directory, *_folders_below(directory)) for path in _entries(folder) if path.is_file()]
     tables = [path for path in files if is_table(path)]
-    texts = [path for path in files if path.suffix.lower() == ".txt" and split_of(path.name)]
     problem = f"{directory}: has no {split} file ({', '.join(SUFFIXES)})"
     if not files:
         return f"{problem}; it is empty: pass a table file"
     names = _listed([str(path.relative_to(directory)) for path in files])
-    if not tables and not texts:
+    if not tables:
         return f"{problem}, only {names}: pass a table file"
-    command = f"emoclass {'train' if split == 'train' else 'eval'} {_arguments(tables or texts, split)}"
-    return f"{problem}, only {names}: pass files, for example {command}{'' if tables else ' --format csv'}"
+    command = f"emoclass {'train' if split == 'train' else 'eval'} {_arguments(tables, split)}"
+    return f"{problem}, only {names}: pass files, for example {command}"
 
 
 def _arguments(files: list[Path], split: str) -> str:

@@ -1,8 +1,8 @@
 """Hold a whole table in memory."""
 
 from array import array
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from emoclass.data.columns.choosing import SAMPLE_ROWS, Wanted, choose_columns
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.columns.class_names import name_of
 from emoclass.data.columns.naming import FileRows, located
+from emoclass.data.columns.profiles import ColumnProfile
 from emoclass.data.tables.features import class_names
 from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.records import Record, RecordReader
@@ -43,6 +44,7 @@ class Table:
         schema: The ``pyarrow.Schema`` of parquet; ``None`` for other formats.
         notes: What was recognized without an option.
         files: Where the rows of each file start, if the table was read from several.
+        layout: How the input is written; see ``RecordReader``.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Table:
     schema: Any = None
     notes: tuple[str, ...] = ()
     files: tuple[FileRows, ...] = ()
+    layout: Mapping[str, Any] = field(default_factory=dict)
 
     def located(self, row: int) -> str:
         """Return the name of a 1-based data row for messages."""
@@ -76,23 +79,28 @@ class Table:
             raise DataError(f"{self.name}: {self.located(row + 1)}: {error}") from error
         return cells
 
+    def sample(self, column: str, known: Mapping[str, Sequence[str]]) -> list[object]:
+        """Return cells of rows from the whole table, with known names of class ids in their place."""
+        step = max(1, len(self.frame) // SAMPLE_ROWS)
+        names = known.get(column, ())
+        return [name_of(cell, names, strict=False) for cell in self.frame[column].iloc[::step].tolist()]
+
+    def profiles(self) -> dict[str, ColumnProfile]:
+        """Return what each column holds, judged by a sample."""
+        known = class_names(self.schema)
+        return {column: ColumnProfile.of(self.sample(column, known)) for column in self.frame.columns}
+
     def choose_columns(self, wanted: Wanted | None = None) -> Columns:
         """Choose the text and the label columns; see ``emoclass.data.columns.choosing.choose_columns``.
 
         Raises:
             DataError: A named column does not exist, the choice is ambiguous, or no column fits.
         """
-        step = max(1, len(self.frame) // SAMPLE_ROWS)
         known = class_names(self.schema)
-
-        def sample(column: str) -> list[object]:
-            cells = self.frame[column].iloc[::step].tolist()
-            return [name_of(cell, known.get(column, ()), strict=False) for cell in cells]
-
         chosen = choose_columns(
             self.name,
             list(self.frame.columns),
-            sample,
+            lambda column: self.sample(column, known),
             wanted,
             has_header_line=self.format in ("csv", "tsv"),
         )
@@ -133,6 +141,7 @@ def read_table(
             sha256=reader.sha256(),
             schema=reader.schema,
             notes=(*reader.notes, *(() if errors is None else errors.notes())),
+            layout=reader.layout,
             files=tuple(reader.files) if isinstance(reader, JoinedReader) else (),
         )
 
