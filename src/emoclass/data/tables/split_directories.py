@@ -42,8 +42,8 @@ def find_splits(directory: str | Path, only: tuple[str, ...] = SPLITS) -> dict[s
     """Return the files of the given splits in a directory or its only folder with such files, as far as they exist.
 
     Files are named like their split, ``train.csv`` or, without such a file, ``train.txt``; numbered shards of it,
-    ``train-00000-of-00002.parquet``, are one table, as are those in a folder with the name, ``train/0000.parquet``. Where
-    no name is that of a split, the only file whose name has the word counts, ``emotions_train.csv``.
+    ``train-00000-of-00002.parquet``, are one table, as are those in a folder with the name, ``train/0000.parquet``.
+    Where no name is that of a split, the only file whose name has the word counts, ``emotions_train.csv``.
 
     Raises:
         DataError: The directory cannot be read, shards are missing, or several files or folders could be meant.
