@@ -144,8 +144,8 @@ def limit_kernel_cache() -> None:
     # The layers of one window need some 30, of which all but 5 are for attention; with AMX that is torch's own, which
     # needs none.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16" if cpu_has("amx_bf16") else "32")
-    # Torch's binding of oneDNN keeps those of batched products once more, a quarter of a megabyte each.
-    os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
+    # Torch's binding of oneDNN keeps those of batched products once more, a quarter of a megabyte each: to no use.
+    os.environ.setdefault("LRU_CACHE_CAPACITY", "1")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
