@@ -1,4 +1,4 @@
-"""A Typer app whose commands reject an option that is given twice."""
+"""A Typer app whose commands reject an option that is given twice, and show their options in panels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from emoclass.cli._panels import epilog_of, panel_of
 from emoclass.errors import ConfigError
 
 # Why the name of an option cannot be repeated, where one might expect that it can.
@@ -17,6 +18,14 @@ _REASONS = {"label_column": "one label column is learned"}
 
 class Command(TyperCommand):
     """A command; of an option with one value the last would otherwise win silently."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        # Typer breaks the lines of a help text where the source does.
+        self.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in (self.help or "").split("\n\n"))
+        for parameter in self.params:
+            if parameter.param_type_name == "option":
+                parameter.rich_help_panel = panel_of(str(parameter.name))  # type: ignore[attr-defined]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments.
@@ -37,7 +46,7 @@ class App(typer.Typer):
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
         """Return a decorator that adds a command."""
-        return super().command(name, **{"cls": Command, **settings})
+        return super().command(name, **{"cls": Command, "epilog": epilog_of(name), **settings})
 
 
 def _takes_one(parameter: Any, args: list[str]) -> bool:

@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from emoclass.data.tables.formats import LINES, QUOTINGS, READ_FORMATS
 from emoclass.errors import ConfigError
+
+# A longer list of values would leave no room for the help beside it.
+_METAVAR_CHARACTERS = 17
+
+
+def one_of(values: Iterable[str], *, metavar: str = "") -> dict[str, Any]:
+    """Return what an option with fixed values shows in the help, and lets the shell complete."""
+    shown = tuple(values)
+    joined = "|".join(shown)
+    return {
+        "metavar": joined if len(joined) <= _METAVAR_CHARACTERS else metavar,
+        "autocompletion": lambda incomplete: [value for value in shown if value.startswith(incomplete)],
+    }
+
+
+def complete_models(incomplete: str) -> list[str]:
+    """Return the names of trained models that begin with what was typed."""
+    from emoclass.runtime import models_dir
+
+    names = (path.name for path in models_dir().iterdir()) if models_dir().is_dir() else ()
+    return sorted(name for name in names if name.startswith(incomplete) and not name.startswith("."))
+
 
 DATA_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), '-' for CSV on stdin, or a directory with a train file."
 _TABLE_HELP = "A .csv, .tsv, .jsonl or .parquet file (also .gz), or '-' for CSV on stdin."
@@ -27,13 +50,16 @@ _LabelColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column with the labels.", show_default="detected")
 ]
 _FORMAT_HELP = "csv, tsv, jsonl, parquet, fasttext or xlsx; overrides name and content."
-_Format = Annotated[str | None, typer.Option("--format", metavar="FORMAT", help=_FORMAT_HELP, show_default="detected")]
+_Format = Annotated[
+    str | None,
+    typer.Option("--format", help=_FORMAT_HELP, show_default="detected", **one_of(READ_FORMATS, metavar="FORMAT")),
+]
 _InputFormat = Annotated[
     str | None,
     typer.Option(
         "--input-format",
         "--format",
-        metavar="FORMAT",
+        **one_of((LINES, *READ_FORMATS), metavar="FORMAT"),
         help=_FORMAT_HELP.replace("csv,", "text (one per line), csv,"),
         show_default="detected",
     ),
@@ -47,7 +73,7 @@ _Delimiter = Annotated[
 _Quoting = Annotated[
     str | None,
     typer.Option(
-        metavar="STYLE",
+        **one_of(QUOTINGS, metavar="STYLE"),
         help='Quotes of CSV and TSV: double (""), backslash (\\"), single (\'), or none.',
         show_default="detected",
     ),
@@ -60,18 +86,25 @@ _Header = Annotated[
 ]
 _OnError = Annotated[
     str,
-    typer.Option("--on-error", metavar="stop|skip", help="Stop at rows that cannot be read, or leave them out."),
+    typer.Option("--on-error", **one_of(("stop", "skip")), help="Stop at rows that cannot be read, or leave them out."),
 ]
 
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", metavar="NAME|DIR", help="Trained model.", show_default="the newest"),
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME|DIR",
+        help="Trained model.",
+        show_default="the newest",
+        autocompletion=complete_models,
+    ),
 ]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="Device: auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[
     str,
     typer.Option(
-        metavar="PRECISION",
+        **one_of(("auto", "fp32", "bf16", "fp16"), metavar="PRECISION"),
         help="Precision of the encoder layers: auto (the fastest native one), fp32, bf16 or fp16.",
     ),
 ]

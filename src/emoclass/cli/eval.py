@@ -26,7 +26,14 @@ def evaluate(
     data: options.Data,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", metavar="NAME|DIR", help=_MODELS_HELP, show_default="the newest"),
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|DIR",
+            help=_MODELS_HELP,
+            show_default="the newest",
+            autocompletion=options.complete_models,
+        ),
     ] = None,
     sort: Annotated[str, typer.Option(metavar="ORDER", help=_SORT_HELP)] = "model",
     errors: Annotated[int, typer.Option("--errors", metavar="N", help="Show the N worst mistakes by loss.")] = 0,

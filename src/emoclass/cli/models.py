@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = App(no_args_is_help=True, help="List, show, export and remove trained models.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A trained model.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A trained model.", autocompletion=options.complete_models)]
 
 
 @app.command("list")

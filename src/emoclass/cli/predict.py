@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emoclass.cli import _options as options
+from emoclass.data.tables.formats import FORMATS, LINES
 from emoclass.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,7 +36,11 @@ def predict(
     output_format: Annotated[
         str | None,
         typer.Option(
-            "--output-format", "-f", metavar="FORMAT", help=_OUTPUT_FORMAT_HELP, show_default=_OUTPUT_FORMAT_DEFAULT
+            "--output-format",
+            "-f",
+            help=_OUTPUT_FORMAT_HELP,
+            show_default=_OUTPUT_FORMAT_DEFAULT,
+            **options.one_of((LINES, *FORMATS), metavar="FORMAT"),
         ),
     ] = None,
     top_k: Annotated[int, typer.Option("--top-k", "-k", metavar="K", help="Write the K most probable classes.")] = 1,
@@ -58,7 +63,10 @@ def predict(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     engine: Annotated[
-        str, typer.Option("--engine", metavar="local|ray", help="This process, or Ray: all cores, or a cluster.")
+        str,
+        typer.Option(
+            "--engine", **options.one_of(("local", "ray")), help="This process, or Ray: all cores, or a cluster."
+        ),
     ] = "local",
     workers: Annotated[
         int | None,

@@ -10,6 +10,7 @@ import typer
 from emoclass._version import __version__
 from emoclass.cli import _options as options
 from emoclass.config import TrainConfig
+from emoclass.data.tables.formats import FORMATS
 from emoclass.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,7 +37,12 @@ def split(
     ] = False,
     output_format: Annotated[
         str | None,
-        typer.Option("--output-format", metavar="FORMAT", help=_FORMAT_HELP, show_default="that of DATA"),
+        typer.Option(
+            "--output-format",
+            help=_FORMAT_HELP,
+            show_default="that of DATA",
+            **options.one_of(FORMATS, metavar="FORMAT"),
+        ),
     ] = None,
     *,
     reading: DataOptions,
@@ -53,7 +59,6 @@ def split(
     from emoclass.data.cleaning.label_checks import require_classes
     from emoclass.data.split.splitting import parse_ratios
     from emoclass.data.split.writing import SplitOptions, write_split
-    from emoclass.data.tables.formats import FORMATS
 
     if output_format is not None and output_format not in FORMATS:
         raise ConfigError(f"--output-format {output_format} is unknown: use {', '.join(FORMATS)}")

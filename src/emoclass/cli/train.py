@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emoclass.cli import _options as options
 from emoclass.cli._signals import INTERRUPTED, Interrupts
-from emoclass.config import RECIPES, TrainConfig
+from emoclass.config import CLASS_WEIGHTS, KEEP, METRICS, RECIPES, TrainConfig
 from emoclass.errors import EmoclassError, SecondaryProcessError
 
 if TYPE_CHECKING:
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 REFERENCE = TrainConfig()
 
 
-def _recipe(setting: str, metavar: str, help_: str) -> Any:
-    """Return an option whose default is the reference recipe's."""
-    return typer.Option(metavar=metavar, help=help_, show_default=str(getattr(REFERENCE, setting)))
+def _recipe(setting: str, metavar: str | Sequence[str], help_: str) -> Any:
+    """Return an option whose default is the reference recipe's; ``metavar`` may be its values."""
+    shown: dict[str, Any] = (
+        {"metavar": metavar} if isinstance(metavar, str) else options.one_of(metavar, metavar="KIND")
+    )
+    return typer.Option(help=help_, show_default=str(getattr(REFERENCE, setting)), **shown)
 
 
 @options.reads_tables
@@ -39,7 +43,8 @@ def train(
         _recipe("base_model", "MODEL", "Hub id, directory, or minilm (all-MiniLM-L6-v2, offline with the extra)."),
     ] = None,
     recipe: Annotated[
-        str, typer.Option(metavar="NAME", help=f"Recipe to start from: {', '.join(RECIPES)}.")
+        str,
+        typer.Option(help=f"Recipe to start from: {', '.join(RECIPES)}.", **options.one_of(RECIPES, metavar="NAME")),
     ] = "reference",
     tune: Annotated[
         int | None,
@@ -94,14 +99,12 @@ def train(
     ] = None,
     class_weights: Annotated[
         str | None,
-        _recipe("class_weights", "KIND", "Class weights in the loss: none, sqrt or balanced."),
+        _recipe("class_weights", CLASS_WEIGHTS, "Class weights in the loss: none, sqrt or balanced."),
     ] = None,
-    metric: Annotated[
-        str | None, _recipe("metric", "NAME", "Score that selects the best epoch: accuracy or macro_f1.")
-    ] = None,
+    metric: Annotated[str | None, _recipe("metric", METRICS, "Score that selects the best epoch.")] = None,
     keep: Annotated[
         str | None,
-        _recipe("keep", "EPOCH", "Epoch to keep: best, or latest (the last not clearly worse)."),
+        _recipe("keep", KEEP, "Epoch to keep; latest is the last that is not clearly worse."),
     ] = None,
     max_length: Annotated[
         int | None,

@@ -20,6 +20,9 @@ STDIN = "-"
 # The usual separators of fields, with their names.
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
 
+# How csv and tsv write quotes: see ``ReadOptions``.
+QUOTINGS = ("double", "backslash", "single", "none")
+
 
 def format_of(name: str, *, reading: bool = False) -> tuple[str | None, bool]:
     """Return the format of a file name's suffix, ``None`` if unknown, and whether the name ends in .gz.

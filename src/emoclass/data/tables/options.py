@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emoclass.data.tables.formats import QUOTINGS
 from emoclass.errors import ConfigError
-
-QUOTINGS = ("double", "backslash", "single", "none")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,43 @@
+"""The help of the commands: panels, examples and what the shell completes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from emoclass.cli import app
+from emoclass.cli._panels import EXAMPLES
+from emoclass.runtime import models_dir
+
+Run = Callable[..., Any]
+COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_option_but_help_is_in_a_panel(name: str) -> None:
+    options = [each for each in COMMANDS[name].params if each.param_type_name == "option" and each.name != "help"]
+    assert [each.name for each in options if not each.rich_help_panel] == []
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_help_ends_with_examples_in_whole_lines(cli: Run, name: str) -> None:
+    shown = cli(name, "--help").stdout
+    assert "Examples:" in shown
+    assert f"$ {EXAMPLES[name][0]}" in shown
+
+
+def completions(command: str, option: str, typed: str) -> list[str]:
+    from typer.core import TyperCommand
+
+    assert isinstance(COMMANDS[command], TyperCommand)
+    (parameter,) = [each for each in COMMANDS[command].params if option in each.opts]
+    return [item.value for item in parameter.shell_complete(None, typed)]
+
+
+def test_values_and_names_of_models_are_completed() -> None:
+    (models_dir() / "tweets").mkdir(parents=True)
+    (models_dir() / ".locks").mkdir()
+    assert completions("train", "--recipe", "f") == ["fast"]
+    assert completions("split", "--quoting", "") == ["double", "backslash", "single", "none"]
+    assert completions("predict", "--model", "") == ["tweets"]
