@@ -1,5 +1,6 @@
 """The help of the commands: panels, examples and what the shell completes."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -41,3 +42,18 @@ def test_values_and_names_of_models_are_completed() -> None:
     assert completions("train", "--recipe", "f") == ["fast"]
     assert completions("split", "--quoting", "") == ["double", "backslash", "single", "none"]
     assert completions("predict", "--model", "") == ["tweets"]
+
+
+def test_models_and_cache_alone_list(cli: Run) -> None:
+    for command, words in (("models", "no trained model"), ("cache", "no activation files")):
+        result = cli(command)
+        assert result.exit_code == 0
+        assert words in result.stderr
+
+
+def test_the_environment_is_shown_for_bug_reports(cli: Run) -> None:
+    found = json.loads(cli("env", "--json").stdout)
+    assert {"emoclass", "python", "device", "precision", "packages", "extras", "models", "cache"} <= found.keys()
+    assert found["packages"]["torch"]
+    assert found["models"] == str(models_dir())
+    assert str(found["python"]) in cli("env").stdout

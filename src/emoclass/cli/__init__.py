@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from emoclass._version import __version__
-from emoclass.cli import cache, inspect_data, models, predict, split, train
+from emoclass.cli import cache, env, inspect_data, models, predict, split, train
 from emoclass.cli import eval as eval_command
 from emoclass.cli._commands import App
 from emoclass.cli._signals import INTERRUPTED
@@ -111,6 +111,7 @@ app.command("eval")(eval_command.evaluate)
 app.command("predict")(predict.predict)
 app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")
+app.command("env")(env.env)
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -10,7 +10,13 @@ import typer
 from emoclass.cli import _options as options
 from emoclass.cli._commands import App
 
-app = App(no_args_is_help=True, help="Show and clear the cached output of frozen layers.")
+app = App(help="Show and clear the cached output of frozen layers; alone, show it.", invoke_without_command=True)
+
+
+@app.callback()
+def _alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        show()
 
 
 @app.command()

@@ -12,9 +12,15 @@ from emoclass.cli._commands import App
 if TYPE_CHECKING:
     from emoclass.store.checkpoints import StoredModel
 
-app = App(no_args_is_help=True, help="List, show, export and remove trained models.")
+app = App(help="List, show, export and remove trained models; alone, list them.", invoke_without_command=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A trained model.", autocompletion=options.complete_models)]
+
+
+@app.callback()
+def _alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_()
 
 
 @app.command("list")
