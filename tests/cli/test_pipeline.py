@@ -21,7 +21,7 @@ def test_version(cli: Run) -> None:
 
 
 def test_train_reports_epochs_test_scores_and_where_the_model_is(tiny_train: Run) -> None:
-    result = tiny_train("--name", "first")
+    result = tiny_train("--name", "first", "--details")
     assert result.exit_code == 0, result.output
     for part in ("Epochs", "train loss", "val accuracy", "(kept)", "macro", "weighted", "Confusion matrix", "anger"):
         assert part in result.stdout
@@ -69,13 +69,21 @@ def test_a_model_that_still_learns_is_told_what_it_has_not_tried(
     assert f"still learning when training ended; try {ways}\n" in tiny_train(*options).stderr
 
 
+def test_what_train_prints_fits_a_screen(tiny_train: Run) -> None:
+    result = tiny_train("--name", "first")
+    for part in ("of 2 kept: val accuracy", "macro F1", "TF-IDF + linear", "█", "most confused", "calibration error"):
+        assert part in result.stdout
+    lines = result.stdout.splitlines() + [line for line in result.stderr.splitlines() if line.startswith("warning")]
+    assert len(lines) <= 24 - (10 - 3)  # ten classes would take seven lines more
+
+
 def test_what_is_given_goes_before_the_recipe(tiny_train: Run, cli: Run) -> None:
     result = tiny_train("--name", "first", "--recipe", "fast", "--metric", "macro_f1", "--class-weights", "sqrt")
     assert result.exit_code == 0, result.output
     recipe = json.loads(cli("models", "show", "first", "--json").stdout)["recipe"]
     assert (recipe["epochs"], recipe["train_pooler"]) == (2, True)
     assert (recipe["metric"], recipe["class_weights"]) == ("macro_f1", "sqrt")
-    assert "val macro F1" in result.stdout
+    assert "kept: val accuracy" in result.stdout
 
 
 def test_few_texts_get_more_epochs_where_steps_are_asked_for(tiny_train: Run) -> None:

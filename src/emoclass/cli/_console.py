@@ -126,7 +126,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 
 def print_table(console: Console, table: Table) -> None:
     """Print a table below its title, which may be wider than the table."""
-    if table.title is not None:
+    if table.title:
         console.print(table.title, soft_wrap=True)
     table.title = None
     console.print(table)

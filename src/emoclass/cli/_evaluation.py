@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -20,10 +21,18 @@ CLASS_ORDERS = ("model", "name", "support", "precision", "recall", "f1")
 _SHOWN_PAIRS = 5
 _SHOWN_TEXT = 200
 _SHOWN_LABELS = 10
+_BAR_WIDTH = 16
+# What a table puts around the cells of a column, and the least of a name that says something.
+_CELL_BORDER, _LEAST_NAME = 3, 4
 
 
 def print_evaluation(
-    evaluation: Evaluation, *, sort: str = "model", target_accuracy: float | None = None, errors: int = 0
+    evaluation: Evaluation,
+    *,
+    sort: str = "model",
+    target_accuracy: float | None = None,
+    errors: int = 0,
+    details: bool = False,
 ) -> None:
     """Print the report to standard output, and its notes and warnings to standard error.
 
@@ -32,13 +41,52 @@ def print_evaluation(
         sort: Order of the classes, one of ``CLASS_ORDERS``.
         target_accuracy: Accuracy to find a confidence threshold for.
         errors: Number of mistakes to show.
+        details: Whether to print all tables, not only what fits a screen.
     """
+    out = console.results()
+    if details:
+        _print_details(evaluation, sort)
+    else:
+        _print_brief(evaluation, sort)
+    if target_accuracy is not None:
+        out.print(_threshold(evaluation, target_accuracy), soft_wrap=True)
+    if errors:
+        console.print_table(out, _mistakes(evaluation, errors))
+    _print_warnings(evaluation)
+
+
+def _print_brief(evaluation: Evaluation, sort: str) -> None:
+    """Print what fits a screen of 24 lines with up to ten classes."""
+    out, m, intervals = console.results(), evaluation.metrics, evaluation.intervals
+    out.print(
+        Text(
+            f"{console.clean_text(evaluation.source)}: {console.count(m.rows, 'row')}, accuracy {m.accuracy:.4f}"
+            f" (95 %: {_interval(intervals['accuracy'])}), macro F1 {m.macro_f1:.4f}"
+            f" ({_interval(intervals['macro_f1'])})",
+            style="bold",
+        ),
+        soft_wrap=True,
+    )
+    if best := evaluation.best_baseline:
+        gain = best.test.only_first - best.test.only_second
+        scores = f"accuracy {best.accuracy:.4f}, macro F1 {best.macro_f1:.4f}"
+        verdict = f"this model is {_verdict(best.test, gain)}" if best.test.significant else _verdict(best.test, gain)
+        out.print(f"{best.name}: {scores}; {verdict}", soft_wrap=True)
+    console.print_table(out, _class_bars(m, sort))
+    if evaluation.most_confused:
+        pairs = [f"{true} → {predicted} {count}" for true, predicted, count in evaluation.most_confused[:_SHOWN_PAIRS]]
+        out.print(Text(console.clean_text(f"most confused: {', '.join(pairs)}")), soft_wrap=True)
+    calibration = evaluation.calibration
+    out.print(f"expected calibration error {calibration.ece:.4f}; --details shows more", soft_wrap=True)
+
+
+def _print_details(evaluation: Evaluation, sort: str) -> None:
     out, metrics = console.results(), evaluation.metrics
     console.print_table(out, _summary(evaluation))
     if evaluation.baselines:
         console.print_table(out, _baselines(evaluation))
     console.print_table(out, _per_class(metrics, sort))
-    matrices = [_confusion(metrics, normalized=False), _confusion(metrics, normalized=True)]
+    matrices = [_confusion(metrics, out.width, normalized=False), _confusion(metrics, out.width, normalized=True)]
     if all(out.measure(matrix).maximum <= out.width for matrix in matrices):
         for matrix in matrices:
             console.print_table(out, matrix)
@@ -48,11 +96,6 @@ def print_evaluation(
         console.print_table(out, _most_confused(evaluation))
     console.print_table(out, _by_length(evaluation))
     console.print_table(out, _calibration(evaluation))
-    if target_accuracy is not None:
-        out.print(_threshold(evaluation, target_accuracy), soft_wrap=True)
-    if errors:
-        console.print_table(out, _mistakes(evaluation, errors))
-    _print_warnings(evaluation)
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -133,8 +176,15 @@ def _sorted(metrics: Metrics, sort: str) -> Sequence[ClassScores]:
     return sorted(metrics.per_class, key=lambda scores: -getattr(scores, sort))
 
 
-def _confusion(metrics: Metrics, *, normalized: bool) -> Table:
-    # Columns have numbers: the names of many classes would not fit.
+def _class_bars(metrics: Metrics, sort: str) -> Table:
+    rows = [
+        [c.label, Text("█" * round(_BAR_WIDTH * c.f1), style="green"), *_scores(c.f1, c.precision, c.recall), c.support]
+        for c in _sorted(metrics, sort)
+    ]
+    return console.table("", ["class", "F1", "", "precision", "recall", "rows"], rows, text_columns=2)
+
+
+def _confusion(metrics: Metrics, width: int, *, normalized: bool) -> Table:
     shares = metrics.confusion_matrix_normalized
     rows = [
         [
@@ -146,14 +196,25 @@ def _confusion(metrics: Metrics, *, normalized: bool) -> Table:
         ]
         for row, counts in enumerate(metrics.confusion_matrix)
     ]
+    labels = [scores.label for scores in metrics.per_class]
+    names = _short_names(labels, width)
+    # Without room for names, columns have the numbers of the classes.
+    heads = names or [str(number) for number in range(1, len(labels) + 1)]
+    titles = labels if names else [f"{number} {label}" for number, label in enumerate(labels, start=1)]
     return console.table(
         f"Confusion matrix{', % of the true class' if normalized else ''} (rows: true, columns: predicted)",
-        ["", *(str(number) for number in range(1, len(rows) + 1))],
-        [
-            [f"{number} {scores.label}", *row]
-            for number, (scores, row) in enumerate(zip(metrics.per_class, rows, strict=True), start=1)
-        ],
+        ["", *heads],
+        [[title, *row] for title, row in zip(titles, rows, strict=True)],
     )
+
+
+def _short_names(labels: Sequence[str], width: int) -> list[str] | None:
+    """Return the names of classes cut to what fits above the columns of a matrix, ``None`` if that is too little."""
+    room = (width - max(cell_len(label) for label in labels) - 4) // len(labels) - _CELL_BORDER
+    if room < _LEAST_NAME:
+        return None
+    names = [label if cell_len(label) <= room else f"{label[: room - 1]}…" for label in labels]
+    return names if len(set(names)) == len(names) else None
 
 
 def _heat(share: float, *, correct: bool) -> str:
@@ -241,11 +302,12 @@ def _print_warnings(evaluation: Evaluation) -> None:
 
 
 def _warn_of_unknown_labels(evaluation: Evaluation) -> None:
-    names = [scores.label for scores in evaluation.metrics.per_class]
-    unknown = list(evaluation.unknown_labels.items())
-    for label, rows in unknown[:_SHOWN_LABELS]:
-        known = f"the model does not know the label {shortened(label)}{meant([label], names)}"
-        console.warn(f"{console.count(rows, 'row')} not scored: {known}")
-    if more := unknown[_SHOWN_LABELS:]:
-        rows = sum(count for _, count in more)
-        console.warn(f"{console.count(rows, 'row')} not scored: the model does not know {len(more)} more labels")
+    unknown = evaluation.unknown_labels
+    if not unknown:
+        return
+    named = [f"{shortened(label)} ({rows})" for label, rows in list(unknown.items())[:_SHOWN_LABELS]]
+    more = f" and {len(unknown) - len(named)} more" if len(unknown) > len(named) else ""
+    known = meant(list(unknown), [scores.label for scores in evaluation.metrics.per_class])
+    rows = console.count(sum(unknown.values()), "row")
+    label = "label" if len(unknown) == 1 else "labels"
+    console.warn(f"{rows} not scored: the model does not know the {label} {', '.join(named)}{more}{known}")

@@ -109,6 +109,7 @@ Precision = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Details = Annotated[bool, typer.Option("--details", help="Print all tables, not only what fits a screen.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Random seed.")]
 Ratios = Annotated[str, typer.Option(metavar="A/B/C", help="Ratios of the training, validation and test set.")]
 

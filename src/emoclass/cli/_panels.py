@@ -20,7 +20,7 @@ PANELS = {
     "Report": (
         "strict", "fix", "label_noise", "sort", "errors", "target_accuracy", "fail_under", "report", "predictions",
     ),
-    "Output": ("output", "output_dir", "output_format", "escape_formulas", "json_"),
+    "Output": ("output", "output_dir", "output_format", "escape_formulas", "details", "json_"),
 }  # fmt: skip
 
 EXAMPLES = {

@@ -13,12 +13,20 @@ from emoclass.training.train import TrainResult
 from emoclass.training.trials import Tuning
 
 
-def print_training(result: TrainResult) -> None:
-    """Print the epochs, the evaluation on the test set, and the model's directory."""
+def print_training(result: TrainResult, *, details: bool = False) -> None:
+    """Print the evaluation on the test set and the model's directory; with details also the epochs and all tables."""
     out = console.results()
     if result.tuning is not None:
         _print_tuning(result.tuning)
-    console.print_table(out, epoch_table(list(result.history), result.best_epoch))
+    if details or result.test is None:
+        console.print_table(out, epoch_table(list(result.history), result.best_epoch))
+    else:
+        kept = result.history[result.best_epoch - 1]
+        out.print(
+            f"epoch {result.best_epoch} of {len(result.history)} kept: val accuracy {kept.val_accuracy:.4f}, macro F1"
+            f" {kept.val_macro_f1:.4f}",
+            soft_wrap=True,
+        )
     if result.averaged is not None:
         mean, first = result.averaged, result.history[result.best_epoch - 1]
         out.print(
@@ -27,11 +35,12 @@ def print_training(result: TrainResult) -> None:
             soft_wrap=True,
         )
     if result.test is not None:
-        print_evaluation(result.test)
+        print_evaluation(result.test, details=details)
     if result.still_learning:
         console.note(f"the model was still learning when training ended; try {_remedies(result)}")
-    counts = result.parameters
-    out.print(f"{counts.trainable:,} of {counts.total:,} parameters trained ({counts.share:.2%})", soft_wrap=True)
+    if details:
+        counts = result.parameters
+        out.print(f"{counts.trainable:,} of {counts.total:,} parameters trained ({counts.share:.2%})", soft_wrap=True)
     name = result.model.manifest.name
     out.print(Text(f"model {name}: {console.clean_text(str(result.model.directory))}"), soft_wrap=True)
 

@@ -50,6 +50,7 @@ def evaluate(
     precision: options.Precision = "auto",
     *,
     reading: DataOptions,
+    details: options.Details = False,
     json_: options.Json = False,
 ) -> None:
     """Evaluate a trained model on labelled DATA: a file, or the test set of a split directory.
@@ -94,7 +95,9 @@ def evaluate(
     elif json_:
         console.print_json(_to_dict(results[0], target_accuracy, errors))
     else:
-        print_evaluation(results[0].evaluation, sort=sort, target_accuracy=target_accuracy, errors=errors)
+        print_evaluation(
+            results[0].evaluation, sort=sort, target_accuracy=target_accuracy, errors=errors, details=details
+        )
     if report:
         write_report(results[0], report)
     for each in results:

@@ -146,6 +146,7 @@ def train(
     ] = None,
     *,
     reading: DataOptions,
+    details: options.Details = False,
     json_: options.Json = False,
 ) -> None:
     """Train a classifier on DATA, keep its best epoch, and report its scores on the test set.
@@ -208,17 +209,17 @@ def train(
     except SecondaryProcessError:
         # Threads of torch's communication may still be alive, and abort an interpreter that ends under them.
         os._exit(0)
-    _report(result, tune, json_=json_)
+    _report(result, tune, details=details, json_=json_)
 
 
-def _report(result: TrainResult, tune: int | None, *, json_: bool) -> None:
+def _report(result: TrainResult, tune: int | None, *, details: bool, json_: bool) -> None:
     from emoclass.cli import _console as console
     from emoclass.cli._reports import print_training
 
     if json_:
         console.print_json(result.to_dict())
     else:
-        print_training(result)
+        print_training(result, details=details)
     if result.stopped:
         where = _where(result, tune)
         console.warn(f"stopped {where}; the best epoch so far is saved; the same command with --resume continues")
