@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emoclass.cli import _console as console
 from emoclass.data.columns.naming import place_in
-from emoclass.data.tables.formats import DELIMITERS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 _BAR_WIDTH = 24
 _SHOWN_SUSPECTS = 10
 _SHOWN_TEXT = 120
-_SHOWN_COLUMNS = 8
 
 
 def print_inspection(inspection: Inspection, suspects: dict[str, list[Suspect]] | None) -> None:
@@ -115,8 +112,8 @@ def _columns(part: PartInspection) -> Table:
         [
             ["text column", part.text_column],
             ["label column", part.label_column or "none"],
-            *([["other columns", others]] if (others := _other_columns(part)) else ()),
-            *([["read as", _layout(part.layout)]] if part.layout else ()),
+            *([["other columns", part.other_columns]] if part.other_columns else ()),
+            *([["read as", part.read_as]] if part.layout else ()),
             ["rows", part.rows],
             *removed,
             ["rows kept", part.kept_rows],
@@ -126,25 +123,6 @@ def _columns(part: PartInspection) -> Table:
             *([trait.name.replace("_", " "), trait.rows] for trait in part.traits),
             *([["imbalance ratio", f"{part.imbalance_ratio:.1f}"]] if part.imbalance_ratio is not None else ()),
         ],
-    )
-
-
-def _other_columns(part: PartInspection) -> str:
-    """Return the columns that are neither text nor label, with what they hold."""
-    used = {*part.text_column.split(" + "), part.label_column}
-    others = [f"{each.name or '(no name)'}: {each.content}" for each in part.table_columns if each.name not in used]
-    return ", ".join([*others[:_SHOWN_COLUMNS], *[f"… ({len(others)})"] * (len(others) > _SHOWN_COLUMNS)])
-
-
-def _layout(layout: Mapping[str, Any]) -> str:
-    """Return how a table is written, in words."""
-    words = [str(layout["format"]), *([layout["encoding"]] if "encoding" in layout else ())]
-    if "delimiter" in layout:
-        separator = DELIMITERS.get(layout["delimiter"], layout["delimiter"])
-        words += [f"{separator} between fields", f"{layout['quoting']} quotes".replace("none quotes", "no quotes")]
-        words += [] if layout["header"] else ["no header"]
-    return ", ".join(
-        [*words, *([layout["line_end"]] if "line_end" in layout else ()), *["gzip"] * bool(layout.get("gzip"))]
     )
 
 

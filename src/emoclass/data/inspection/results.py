@@ -8,6 +8,9 @@ from emoclass.data.cleaning.cleaning import Conflict
 from emoclass.data.cleaning.label_checks import LabelProblem, RareClass
 from emoclass.data.cleaning.traits import Trait
 from emoclass.data.columns.naming import FileRows
+from emoclass.data.tables.formats import DELIMITERS
+
+_SHOWN_COLUMNS = 8
 
 
 @dataclass(frozen=True)
@@ -219,6 +222,25 @@ class PartInspection:
     files: tuple[FileRows, ...] = ()
     layout: Mapping[str, Any] = field(default_factory=dict)
     table_columns: tuple[ColumnContent, ...] = ()
+
+    @property
+    def other_columns(self) -> str:
+        """The columns that are neither text nor label with what they hold, for reports."""
+        used = {*self.text_column.split(" + "), self.label_column}
+        others = [f"{each.name or '(no name)'}: {each.content}" for each in self.table_columns if each.name not in used]
+        return ", ".join([*others[:_SHOWN_COLUMNS], *[f"… ({len(others)})"] * (len(others) > _SHOWN_COLUMNS)])
+
+    @property
+    def read_as(self) -> str:
+        """How the table is written, for reports."""
+        layout = self.layout
+        words = [str(layout[key]) for key in ("format", "encoding") if key in layout]
+        if "delimiter" in layout:
+            words.append(f"{DELIMITERS.get(layout['delimiter'], layout['delimiter'])} between fields")
+            words.append(f"{'no' if layout['quoting'] == 'none' else layout['quoting']} quotes")
+            words += [] if layout["header"] else ["no header"]
+        words += [layout["line_end"]] if layout.get("line_end") else []
+        return ", ".join([*words, *["gzip"] * bool(layout.get("gzip"))])
 
 
 @dataclass(frozen=True)
