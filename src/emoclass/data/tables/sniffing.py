@@ -164,8 +164,8 @@ def _newline(text: str, *, whole: bool) -> str:
     if not feeds or not returns:
         return "\r" if returns else "\n"
     by_feed, by_return = (sniff(_sample(text, end, whole=whole).lines, whole=whole) for end in "\n\r")
-    # A text without line feeds outside quotes is one row, which always fits.
-    return "\r" if by_return.fits and not (by_feed.fits and len(by_feed.rows) > 1) else "\n"
+    # Few rows fit by chance.
+    return "\r" if by_return.fits and (not by_feed.fits or len(by_return.rows) > len(by_feed.rows)) else "\n"
 
 
 def _text_format(
