@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from emoclass.cli import _console as console
+from emoclass.config import RECIPES, TrainConfig
 from emoclass.data.columns.labels import meant
 from emoclass.data.columns.naming import shortened
 from emoclass.evaluation.calibration import ReliabilityBin
@@ -33,6 +34,7 @@ def print_evaluation(
     target_accuracy: float | None = None,
     errors: int = 0,
     details: bool = False,
+    recipe: TrainConfig | None = None,
 ) -> None:
     """Print the report to standard output, and its notes and warnings to standard error.
 
@@ -42,6 +44,7 @@ def print_evaluation(
         target_accuracy: Accuracy to find a confidence threshold for.
         errors: Number of mistakes to show.
         details: Whether to print all tables, not only what fits a screen.
+        recipe: How the model was trained, to say how it could become better.
     """
     out = console.results()
     if details:
@@ -52,7 +55,7 @@ def print_evaluation(
         out.print(_threshold(evaluation, target_accuracy), soft_wrap=True)
     if errors:
         console.print_table(out, _mistakes(evaluation, errors))
-    _print_warnings(evaluation)
+    _print_warnings(evaluation, recipe)
 
 
 def _print_brief(evaluation: Evaluation, sort: str) -> None:
@@ -276,13 +279,23 @@ def _mistakes(evaluation: Evaluation, count: int) -> Table:
     return console.table("Worst mistakes", ["text", "true", "predicted", "row", "loss"], rows, text_columns=3)
 
 
-def _print_warnings(evaluation: Evaluation) -> None:
+def stronger_recipes(recipe: TrainConfig | None) -> list[str]:
+    """Return the options of ``train`` that name stronger recipes than a model was trained with."""
+    if recipe is None:
+        return ["--recipe fast", "--recipe best"]
+    if recipe.unfreeze in ("encoder", "all"):
+        return []
+    is_slow = recipe.learning_rate < RECIPES["fast"]["learning_rate"]
+    return ["--recipe fast", "--recipe best"] if is_slow else ["--recipe best"]
+
+
+def _print_warnings(evaluation: Evaluation, recipe: TrainConfig | None) -> None:
     metrics, best = evaluation.metrics, evaluation.best_baseline
     if best is not None and not evaluation.beats_baseline:
         relation = "significantly worse than" if best.test.significant else "not significantly better than"
         console.warn(
             f"{relation} {best.name} (accuracy {metrics.accuracy:.4f} against {best.accuracy:.4f}, "
-            f"{_p_value(best.test)}): train with --recipe fast, --recipe best (slower) or more data"
+            f"{_p_value(best.test)}): train with {' or '.join([*stronger_recipes(recipe), 'more data'])}"
         )
     if metrics.absent_labels:
         console.warn(f"classes without rows, excluded from the macro averages: {', '.join(metrics.absent_labels)}")

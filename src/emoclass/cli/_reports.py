@@ -5,9 +5,8 @@ from __future__ import annotations
 from rich.text import Text
 
 from emoclass.cli import _console as console
-from emoclass.cli._evaluation import print_evaluation
+from emoclass.cli._evaluation import print_evaluation, stronger_recipes
 from emoclass.cli._progress import epoch_table, trial_table
-from emoclass.config import RECIPES
 from emoclass.training.events import TrialDone
 from emoclass.training.train import TrainResult
 from emoclass.training.trials import Tuning
@@ -35,7 +34,7 @@ def print_training(result: TrainResult, *, details: bool = False) -> None:
             soft_wrap=True,
         )
     if result.test is not None:
-        print_evaluation(result.test, details=details)
+        print_evaluation(result.test, details=details, recipe=result.model.manifest.recipe)
     if result.still_learning:
         console.note(f"the model was still learning when training ended; try {_remedies(result)}")
     if details:
@@ -47,11 +46,7 @@ def print_training(result: TrainResult, *, details: bool = False) -> None:
 
 def _remedies(result: TrainResult) -> str:
     """Return the options that would train the model further, joined with "or"."""
-    recipe = result.model.manifest.recipe
-    options = ["more --epochs"]
-    if recipe.unfreeze not in ("encoder", "all"):
-        is_slow = recipe.learning_rate < RECIPES["fast"]["learning_rate"]
-        options.insert(0, "--recipe fast or best" if is_slow else "--recipe best")
+    options = [*stronger_recipes(result.model.manifest.recipe), "more --epochs"]
     if result.tuning is None:
         options.append("--tune 20")
     *others, last = options

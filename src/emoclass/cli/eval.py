@@ -96,7 +96,12 @@ def evaluate(
         console.print_json(_to_dict(results[0], target_accuracy, errors))
     else:
         print_evaluation(
-            results[0].evaluation, sort=sort, target_accuracy=target_accuracy, errors=errors, details=details
+            results[0].evaluation,
+            sort=sort,
+            target_accuracy=target_accuracy,
+            errors=errors,
+            details=details,
+            recipe=results[0].model.manifest.recipe,
         )
     if report:
         write_report(results[0], report)
