@@ -57,7 +57,7 @@ def test_options_reach_the_recipe(tiny_train: Run, cli: Run) -> None:
 @pytest.mark.parametrize(
     ("options", "ways"),
     [
-        (("--learning-rate", "1e-4"), "--recipe fast or best, more --epochs or --tune 20"),
+        (("--learning-rate", "1e-4"), "--recipe fast, --recipe best, more --epochs or --tune 20"),
         (("--recipe", "fast", "--learning-rate", "1e-3"), "--recipe best, more --epochs or --tune 20"),
         (("--recipe", "best", "--learning-rate", "1e-4"), "more --epochs or --tune 20"),
     ],
