@@ -482,19 +482,42 @@ def test_a_text_column_that_the_first_object_lacks_is_found(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "said"),
+    ("first", "second"),
     [
-        ({"x": 1}, {"x": 1, "y": 2}, "'y'"),
-        ([{"x": 1}], [{"y": 2}], "'y'"),
-        (date(2020, 1, 1), datetime(2020, 1, 1, 5), "time of day"),
+        (pa.array([1]), pa.array([1.5])),
+        (pa.array([1], pa.int32()), pa.array([1 << 40])),
+        (pa.array([1.0], pa.float32()), pa.array([16777217.0])),
+        (pa.array([1], pa.timestamp("s")), pa.array([1], pa.timestamp("us"))),
+        (pa.nulls(1), pa.array([1.5])),
+        (pa.array([{"a": 1}]), pa.array([{"a": 1, "b": 2}])),
+        (pa.array([[{"a": 1}]]), pa.array([[{"a": 1, "b": 2}]])),
     ],
 )
-def test_parquet_never_drops_values_silently(
-    run: Run, tmp_path: Path, first: object, second: object, said: str
+def test_parquet_inputs_of_different_types_keep_all_values(run: Run, tmp_path: Path, first: Any, second: Any) -> None:
+    for name, values in (("a", first), ("b", second)):
+        pq.write_table(pa.table({"text": ["so happy"], "more": values}), tmp_path / f"{name}.parquet")
+    run("-i", tmp_path / "a.parquet", "-i", tmp_path / "b.parquet", "-o", tmp_path / "out.parquet")
+    written = pq.read_table(tmp_path / "out.parquet")["more"]
+    assert written.to_pylist()[1] == second.to_pylist()[0]
+
+
+@pytest.mark.parametrize(("first", "second"), [(True, 1), ("a", 1), (date(2026, 1, 1), datetime(2026, 1, 1, 12, 30))])
+def test_parquet_inputs_without_a_common_type_are_refused_at_the_start(
+    run: Run, tmp_path: Path, first: object, second: object
 ) -> None:
     for name, value in (("a", first), ("b", second)):
         pq.write_table(pa.table({"text": ["so happy"], "more": [value]}), tmp_path / f"{name}.parquet")
     inputs = ["-i", tmp_path / "a.parquet", "-i", tmp_path / "b.parquet"]
     message = run(*inputs, "-o", tmp_path / "out.parquet", code=1).stderr
-    assert "column 'more' cannot be stored as parquet" in message
-    assert said in message
+    assert "b.parquet: column 'more' is" in message
+    assert not list(tmp_path.glob("out.parquet*"))
+
+
+def test_a_fraction_below_whole_numbers_is_not_cut(run: Run, tmp_path: Path) -> None:
+    from emoclass.data.tables import writing
+
+    lines = "".join(f'{{"text": "so happy {n}", "n": {n if n < 6 else n + 0.5}}}\n' for n in range(8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "_GROUP_ROWS", 4)
+        result = run("--input-format", "jsonl", "-o", tmp_path / "out.parquet", input=lines, code=1)
+    assert "6.5 in row 7 has a fraction" in result.stderr

@@ -188,10 +188,18 @@ def test_columns_without_names_get_one(write):
 
 
 def test_a_header_that_names_too_few_columns_is_told_from_broken_rows(read_error):
-    rows = [(str(n), *row) for n, row in enumerate(ROWS)]
+    rows = [(f"user {n % 5}", *row) for n, row in enumerate(ROWS)]
     message = read_error(lines_of(rows, ","))
     assert "rows have 3 fields, the header has 2" in message
     assert "row 1" not in message
+
+
+def test_row_numbers_without_a_name_are_read_as_r_writes_them(write):
+    rows = [(str(n), *row) for n, row in enumerate(ROWS, start=1)]
+    lines = ["\t".join(f'"{cell}"' for cell in row) + "\n" for row in [("text", "label"), *rows]]
+    table = read_table(write("".join(lines)))
+    assert list(table.frame.columns) == ["", "text", "label"]
+    assert rows_of(table) == rows
 
 
 def test_names_that_are_glued_together_are_told_from_broken_rows(read_error):
@@ -346,3 +354,48 @@ def test_other_zip_files_are_named(tmp_path, read_error):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("train.csv", "text,label\n")
     assert "'train.csv'" in read_error((tmp_path / "a.zip").read_bytes(), "data.csv")
+
+
+def test_after_a_quote_that_is_open_to_the_end_the_next_line_is_read(write):
+    rows = [(f"day {n} of many", "joy" if n % 2 else "fear") for n in range(9000)]
+    lines = [f"{text},{label}\n" for text, label in rows]
+    content = "text,label\n" + "".join([*lines[:-20], '"never closed,joy\n', *lines[-20:]])
+    table = read_table(write(content), skip=True, quoting="double")
+    assert rows_of(table) == rows
+    assert "1 row left out" in table.notes[-1]
+
+
+def test_rows_that_end_with_a_line_feed_alone_among_others_are_named(write):
+    rows = "".join(f"joy,good news {n}\r\n" for n in range(20))
+    table = read_table(write(f"label,text\r\n{rows}joy,cut here\nanger, the rest\r\n"))
+    assert len(table.frame) == 22
+    assert "1 of 23 rows end with a line feed alone, the first in line 22" in table.notes[-1]
+
+
+def test_a_line_feed_inside_a_line_of_other_ends_is_part_of_the_text(write):
+    content = "text,label\r\n" + "".join(f"day {n},joy\r\n" for n in range(20)) + "cut\nhere,fear\r\n"
+    table = read_table(write(content))
+    assert rows_of(table)[-1] == ("cut\nhere", "fear")
+    assert "line 22" in table.notes[-1]
+
+
+def test_doubled_carriage_returns_end_lines(write):
+    table = read_table(write("text,label\r\r\n" + "".join(f"day {n},joy\r\r\n" for n in range(9))))
+    assert rows_of(table) == [(f"day {n}", "joy") for n in range(9)]
+    assert list(table.frame.columns) == ["text", "label"]
+
+
+def test_carriage_returns_end_rows_whose_quotes_hold_line_feeds(write):
+    rows = [(f"day {n}\nagain", "joy" if n % 2 else "fear") for n in range(30)]
+    table = read_table(write("text,label\r" + "".join(f'"{text}",{label}\r' for text, label in rows)))
+    assert rows_of(table) == rows
+
+
+def test_a_header_is_suggested_as_the_content_shows(read_error):
+    rows = [(str(4 * (n % 2)), str(1467810369 + n), f"user{n % 5}", f"day {n} was fun for us") for n in range(30)]
+    assert "'label,column_2,column_3,text'" in read_error(lines_of(rows, ",", header=None))
+
+
+def test_a_key_that_an_object_has_twice_is_an_error(read_error):
+    assert "has the key 'text' twice" in read_error('{"text": "a", "text": "b", "label": "c"}\n', "data.jsonl")
+    assert "has the key 'text' twice" in read_error('[{"text": "a",\n "text": "b"}]', "data.json")

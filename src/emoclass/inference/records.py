@@ -17,9 +17,10 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from emoclass.data.columns.choosing import Wanted, choose_columns, needs_no_sample
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.options import DataOptions
+from emoclass.data.tables.features import class_names
 from emoclass.data.tables.formats import LINES, STDIN, format_of
 from emoclass.data.tables.records import Record, RecordReader, open_records
-from emoclass.data.tables.writing import ABSENT
+from emoclass.data.tables.writing import ABSENT, unified_schema
 from emoclass.errors import ConfigError, DataError, raise_error
 
 # Where no name identifies the text column, the content of this many records does: few, for they may come slowly.
@@ -116,7 +117,7 @@ class RecordInput:
             raise ConfigError(f"--input {STDIN} is given twice: standard input can be read only once")
         self._sources, self._options = sources, options
         self._on_error, self._on_note = on_error, on_note
-        self._columns = _check_inputs(sources, options) if len(sources) > 1 else {}
+        self._layouts = _check_inputs(sources, options) if len(sources) > 1 else {}
         self._stack = ExitStack()
         with self._stack:  # closes it after an error
             first = self._open(sources[0])
@@ -126,20 +127,26 @@ class RecordInput:
             self._stack = self._stack.pop_all()
 
     def require_same_columns(self, format: str) -> None:
-        """Check that all inputs have the same columns if an output format needs that.
+        """Check that all inputs have the same columns if an output format needs that, and find types for all.
 
         Raises:
-            DataError: An input has other columns than the first one.
+            DataError: An input has other columns than the first one, values that its types have no room for, or other
+                names for the same class ids.
         """
         if format in (LINES, "jsonl"):
             return
-        for source in self._sources[1:]:
-            columns = self._columns.get(source)
-            if columns is not None and sorted(columns) != sorted(self.layout.columns):
+        names = class_names(self.layout.schema)
+        for source, layout in list(self._layouts.items())[1:]:
+            if sorted(layout.columns) != sorted(self.layout.columns):
                 raise DataError(
-                    f"{source}: has the fields {', '.join(columns)}, but {self._name} has "
+                    f"{source}: has the fields {', '.join(layout.columns)}, but {self._name} has "
                     f"{', '.join(self.layout.columns)}: {format} needs the same in all; use --output-format jsonl"
                 )
+            if class_names(layout.schema) != names:
+                raise DataError(f"{source}: names the class ids differently from {self._name}: predict them separately")
+        schemas = {source: layout.schema for source, layout in self._layouts.items() if layout.schema is not None}
+        if format == "parquet" and len(schemas) == len(self._sources) > 1:
+            self.layout = replace(self.layout, schema=unified_schema(schemas))
 
     def __enter__(self) -> RecordInput:
         return self
@@ -235,17 +242,17 @@ def _cell(record: Record, position: int) -> object:
     return None if value is ABSENT else value
 
 
-def _check_inputs(sources: Sequence[str], options: DataOptions) -> dict[str, list[str]]:
-    """Return the columns of the inputs that are files; of pipes only the name and the permission are checked."""
-    columns = {}
+def _check_inputs(sources: Sequence[str], options: DataOptions) -> dict[str, Layout]:
+    """Return the layouts of the inputs that are files; of pipes only the name and the permission are checked."""
+    layouts = {}
     for source in sources:
         if _is_pipe(source):
             _check_pipe(source, options)
         elif source != STDIN:
             with _open_input(source, options, on_error=lambda error: None) as reader:
-                columns[source] = list(reader.columns)
+                layouts[source] = Layout(reader.format, list(reader.columns), reader.delimiter, reader.schema)
                 _find_text(reader, options)
-    return columns
+    return layouts
 
 
 def _is_pipe(source: str) -> bool:

@@ -163,6 +163,8 @@ class DelimitedRows:
     def _broken(self, line: int, reason: str) -> RowError:
         last = self._lines.number
         self._lines.back()
+        # The reader has seen the end of the lines that are now to be read again.
+        self._csv = self.dialect.reader(self._lines)
         advice = 'write each " inside a quoted field as "", or pass --quoting none if quotes are plain characters here'
         if "end of data" in reason:
             return self._error(line, f": a quoted field starts here and is still open at the end (line {last})", advice)
@@ -212,7 +214,7 @@ class _Lines:
                 return
             self.number += 1
             row.append(line)
-            if "\r" in line or "\\" in line:
+            if "\r" in line or "\\" in line or "\n" in line[:-1]:
                 safe = protect(line)
                 self.protected = self.protected or safe is not line
                 line = safe
@@ -259,11 +261,16 @@ def _dialect_notes(name: str, sniffed: Sniffed, format: str, lines: Sequence[str
         )
     elif dialect.quoting in _QUOTING_NOTES:
         yield f"{name}: {_QUOTING_NOTES[dialect.quoting]}; --quoting double reads quotes as in CSV"
-    lone = [n for n, line in enumerate(lines, before + 1) if dialect.has_bare_return(line)]
+    lone = [n for n, line in enumerate(lines, before + 1) if dialect.has_bare_end(line)]
     if lone:
         yield (
-            f"{name}: carriage returns inside lines, the first in line {lone[0]}, are part of the text: only line feeds"
-            " end rows here"
+            f"{name}: carriage returns or line feeds inside lines, the first in line {lone[0]}, are part of the text:"
+            " other characters end rows here"
+        )
+    if odd := sniffed.odd_ends:
+        yield (
+            f"{name}: {len(odd)} of {len(sniffed.rows)} rows end with a line feed alone, the first in line"
+            f" {odd[0] + before}, the others with a carriage return, too: put texts of several lines in quotes"
         )
 
 

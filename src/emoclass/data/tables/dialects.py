@@ -19,10 +19,12 @@ from emoclass.data.tables.formats import DELIMITERS
 # read the rest of the input into memory.
 _FIELD_LIMIT = 1 << 28
 # Halves of surrogate pairs, which no text has, stand for characters that the csv module would take for syntax.
-_QUOTE, _BACKSLASH, _RETURN = "\udc22", "\udc5c", "\udc0d"
-_PROTECTED = {_QUOTE: '"', _BACKSLASH: "\\", _RETURN: "\r"}
+_QUOTE, _BACKSLASH, _RETURN, _FEED = "\udc22", "\udc5c", "\udc0d", "\udc0a"
+_PROTECTED = {_QUOTE: '"', _BACKSLASH: "\\", _RETURN: "\r", _FEED: "\n"}
 _ESCAPED = re.compile(r'\\(["\\])')
-_LONE_RETURN = re.compile(r"\r(?!\n?\Z)")
+_LONE_RETURN, _LONE_FEED = re.compile(r"\r(?!\n?\Z)"), re.compile(r"\n(?!\Z)")
+# What Windows makes of the line ends that Python's csv module wrote, if a file was not opened with newline="".
+_DOUBLED = "\r\r\n"
 # Quotes around what needs none: no mark that a program would quote.
 _NEEDLESS = re.compile(r'"[^",;|\t\r\n]+"')
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
@@ -62,16 +64,21 @@ class Dialect:
 
     def protect(self, line: str) -> str:
         """Replace what the csv module would take for syntax: escaped quotes, carriage returns inside a line."""
+        if line.endswith(_DOUBLED):
+            line = f"{line[: -len(_DOUBLED)]}\r\n"
         place = line.find("\r")
         if 0 <= place < len(line) - 1 - line.endswith("\n"):
             line = _LONE_RETURN.sub(_RETURN, line)
+        if 0 <= line.find("\n") < len(line) - 1:
+            line = _LONE_FEED.sub(_FEED, line)
         if self.quoting == "backslash" and "\\" in line:
             line = _ESCAPED.sub(lambda match: _QUOTE if match[1] == '"' else _BACKSLASH, line)
         return line
 
-    def has_bare_return(self, line: str) -> bool:
-        """Return whether a carriage return stands inside a line, but not inside quotes."""
-        if _LONE_RETURN.search(line) is None:
+    def has_bare_end(self, line: str) -> bool:
+        """Return whether a carriage return or line feed stands inside a line, but not inside quotes."""
+        line = line.removesuffix(_DOUBLED)
+        if _LONE_RETURN.search(line) is None and _LONE_FEED.search(line) is None:
             return False
         try:
             list(self.reader([line]))
@@ -141,19 +148,21 @@ class KnownValues:
 
 @dataclass(frozen=True)
 class Sniffed:
-    """What the first part of a delimited text shows.
+    r"""What the first part of a delimited text shows.
 
     Attributes:
         dialect: How rows are written.
         rows: Its rows without blank ones, the header included; without those that span lines if quotes are broken.
         literal: Whether quotes are read as characters because no other reading gives every line the same fields.
         fits: Whether all rows have the fields of the header and no quote is broken.
+        odd_ends: Where lines end with ``\r\n``, the 1-based lines at which rows end with a line feed alone.
     """
 
     dialect: Dialect
     rows: list[list[str]]
     literal: bool = False
     fits: bool = False
+    odd_ends: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
@@ -243,6 +252,8 @@ def _read(lines: Sequence[str], dialect: Dialect, whole: bool) -> Sniffed:
     spans: list[list[str]] = []
     fits = True
     taken: list[str] = []
+    odd_ends: list[int] = []
+    line, pairs = 0, bool(lines) and lines[0].endswith("\r\n")
 
     def protected() -> Iterator[str]:
         for line in lines:
@@ -257,24 +268,36 @@ def _read(lines: Sequence[str], dialect: Dialect, whole: bool) -> Sniffed:
         except csv.Error as error:
             cut = not whole and "end of data" in str(error)
             fits = fits and cut
+            line += len(taken)
             if len(taken) > 1:
                 spans.append(list(taken))
             continue
         if fields is None:
             break
+        line += len(taken)
+        if pairs and not taken[-1].endswith("\r\n") and taken[-1].endswith("\n"):
+            odd_ends.append(line)
         if len(taken) > 1:
             spans.append(list(taken))
         if len(fields) > 1 or (fields and fields[0].strip()):
             rows.append(restore(fields))
     known = KnownValues(rows[1:])
     swallowed = any(known.swallowed(span, dialect.delimiter) for span in spans)
-    return Sniffed(dialect, rows, fits=fits and _same_width(rows) and not swallowed)
+    fits = fits and _same_width(rows) and not swallowed
+    return Sniffed(dialect, rows, fits=fits, odd_ends=tuple(odd_ends))
+
+
+def are_row_names(cells: Sequence[str]) -> bool:
+    """Return whether the cells of a first column without a name are row numbers."""
+    return len(cells) > 1 and len(set(cells)) == len(cells) and all(cell.isdecimal() for cell in cells)
 
 
 def _same_width(rows: Sequence[Sequence[str]]) -> bool:
     """Return whether all rows have the fields of the first, but for empty ones at its end or at theirs."""
     widths = set(map(len, rows[1:]))
     if not widths or widths == {len(rows[0])}:
+        return True
+    if widths == {len(rows[0]) + 1} and are_row_names([row[0] for row in rows[1:]]):
         return True
     extra = rows[0][min(widths) :] or [field for row in rows[1:] for field in row[len(rows[0]) :]]
     return len(widths) == 1 and not any(field.strip() for field in extra)

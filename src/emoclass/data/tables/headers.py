@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 
-from emoclass.data.columns.choosing import LABEL_NAMES, TEXT_NAMES, squeezed
+from emoclass.data.columns.choosing import LABEL_NAMES, TEXT_NAMES, Wanted, choose_columns, squeezed
 from emoclass.data.columns.naming import listed, quoted
-from emoclass.data.tables.dialects import Sniffed
+from emoclass.data.tables.dialects import Sniffed, are_row_names
 from emoclass.data.tables.formats import DELIMITERS
 from emoclass.errors import DataError
 
@@ -39,6 +40,8 @@ def fit_header(name: str, header: list[str], sniffed: Sniffed) -> tuple[list[str
         note = f"{name}: rows end with a separator that the header lacks: read as an empty column without a name"
         columns, notes = _named(name, [*header, *[""] * (width - len(header))], rows)
         return columns, [note, *notes]
+    if width == len(header) + 1 and are_row_names([row[0] for row in rows]):
+        return ["", *header], [f"{name}: the first column has no name: row numbers, as R writes them"]
     if len(rows) > 1:
         raise DataError(f"{name}: {_difference(header, width, rows, sniffed.dialect.delimiter)}")
     return _named(name, header, rows)
@@ -90,10 +93,11 @@ def looks_like_data(rows: Sequence[Sequence[str]]) -> bool | None:
     columns = list(zip(*body, strict=True))
     words = [sum(len(value.split()) for value in column) / len(column) for column in columns]
     text = max(range(len(columns)), key=words.__getitem__)
-    if words[text] < 2:
-        return False
     name = first[text].strip()
     others = [number for number in range(len(columns)) if number != text]
+    if words[text] < 2:
+        repeated = [number for number in others if 2 * len(set(columns[number])) <= len(body)]
+        return None if any(_is_value(first[number].strip(), columns[number]) for number in repeated) else False
     if any(_is_value(first[number].strip(), columns[number]) for number in others):
         # A column of labels may be named like one of them: spam, sarcasm.
         return None if name.replace("-", "_").isidentifier() else True
@@ -110,19 +114,12 @@ def _is_value(name: str, column: Sequence[str]) -> bool:
 
 
 def suggested_header(rows: Sequence[Sequence[str]], delimiter: str) -> str:
-    """Return a header for rows without one: ``text`` for the longest texts, ``label`` for what repeats most."""
+    """Return a header for rows without one: ``text`` and ``label`` for the columns that content shows to be these."""
     width = Counter(map(len, rows)).most_common(1)[0][0]
     columns = list(zip(*(row for row in rows if len(row) == width), strict=True))
-    words = [sum(len(value.split()) for value in column) for column in columns]
-    text = max(range(width), key=words.__getitem__)
-    others = [number for number in range(width) if number != text]
     names = [f"column_{number}" for number in range(1, width + 1)]
-    names[text] = "text"
-    if others:
-        names[min(others, key=lambda number: _unlike_labels(columns[number]))] = "label"
+    with suppress(DataError):
+        chosen = choose_columns("", names, lambda name: columns[names.index(name)], Wanted(labels="optional"))
+        roles = {chosen.texts[0]: "text", chosen.label: "label"}
+        names = [roles.get(name, name) for name in names]
     return delimiter.join(names)
-
-
-def _unlike_labels(column: Sequence[str]) -> tuple[bool, bool, int]:
-    values = set(column)
-    return len(values) == 1, all(map(_NUMBER.fullmatch, values)), len(values)

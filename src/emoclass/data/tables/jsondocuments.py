@@ -25,6 +25,10 @@ _DEPTH = 3
 Numbered = tuple[int, object]
 
 
+class RepeatedKeyError(ValueError):
+    """An object has a key twice."""
+
+
 def parse_document(
     text: str, *, name: str, line: int, decoder: json.JSONDecoder, on_note: Callable[[str], None]
 ) -> Iterator[Numbered]:
@@ -72,6 +76,10 @@ def _values(text: str, *, name: str, line: int, decoder: json.JSONDecoder) -> It
             at = line + text.count("\n", counted, error.pos)
             raise DataError(
                 f"{name}: line {at} is not valid JSON ({error.msg}, column {error.colno}): correct it"
+            ) from error
+        except RepeatedKeyError as error:
+            raise DataError(
+                f"{name}: line {line}: an object has the key {quoted(str(error))} twice: rename one"
             ) from error
         except (ValueError, RecursionError) as error:
             raise DataError(

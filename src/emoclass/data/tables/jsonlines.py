@@ -8,12 +8,24 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
-from emoclass.data.tables.jsondocuments import may_hold_rows, parse_document
+from emoclass.data.columns.naming import quoted
+from emoclass.data.tables.jsondocuments import RepeatedKeyError, may_hold_rows, parse_document
 from emoclass.data.tables.row_errors import RowError
 from emoclass.errors import DataError, raise_error
 
 _CONSTANTS = {"NaN": None, "Infinity": math.inf, "-Infinity": -math.inf}
-_DECODER = json.JSONDecoder(parse_constant=_CONSTANTS.__getitem__)
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object, whose keys must differ: of two values one would be lost."""
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise RepeatedKeyError(next(name for name in names if names.count(name) > 1))
+    return result
+
+
+_DECODER = json.JSONDecoder(parse_constant=_CONSTANTS.__getitem__, object_pairs_hook=_object)
 _ADVICE = 'write one object such as {"text": …} per line'
 
 Row = tuple[int, list[object]]
@@ -140,6 +152,8 @@ class JsonRows:
             raise self._error(number, f" is not valid JSON ({error.msg}, column {error.colno})", hint) from error
         except SyntaxError as error:
             raise self._error(number, f" is not valid ({error.msg})", "each line must be one object") from error
+        except RepeatedKeyError as error:
+            raise self._error(number, f" has the key {quoted(str(error))} twice", "rename one") from error
         except (ValueError, RecursionError, MemoryError) as error:
             problem = " holds a number that is too long, or is nested too deeply"
             raise self._error(number, problem, "shorten it") from error

@@ -55,7 +55,7 @@ class Identified:
     Attributes:
         format: ``csv``, ``tsv``, ``jsonl``, ``parquet``, ``fasttext``, ``xlsx`` or ``text``.
         sample: Its first lines; none for binary formats or where they are not there yet.
-        newline: What ends a line: ``\n``, which also stands for ``\r\n``, or ``\r``.
+        newline: What ends a line: ``\n``, which also stands for ``\r\n``, ``\r``, or ``\r\n`` alone.
         line_end: Name of the line end of most lines: ``LF``, ``CRLF`` or ``CR``; empty for binary formats.
         notes: What was decided against its name.
     """
@@ -100,7 +100,7 @@ def identify(source: Source, path: str | Path, options: ReadOptions, *, predicti
             f"{source.name}: neither name nor content tells the format: known are {', '.join(SUFFIXES)} (csv, tsv and"
             f" jsonl also with .gz); pass --format {'|'.join(known)} for other names"
         )
-    pairs = text.count("\r\n") * 2 > text.count("\n")
+    pairs = newline == "\r\n" or text.count("\r\n") * 2 > text.count("\n")
     return Identified(format_, sample, newline, "CR" if newline == "\r" else "CRLF" if pairs else "LF", notes)
 
 
@@ -159,13 +159,22 @@ def _sample(text: str, newline: str, *, whole: bool) -> Sample:
 
 
 def _newline(text: str, *, whole: bool) -> str:
-    """Return what ends a line: a line feed, unless there is none, or only inside the quotes of a table."""
-    feeds, returns = text.count("\n"), text.count("\r") - text.count("\r\n")
-    if not feeds or not returns:
-        return "\r" if returns else "\n"
-    by_feed, by_return = (sniff(_sample(text, end, whole=whole).lines, whole=whole) for end in "\n\r")
-    # Few rows fit by chance.
-    return "\r" if by_return.fits and (not by_feed.fits or len(by_return.rows) > len(by_feed.rows)) else "\n"
+    """Return what ends a line: a line feed, unless rows fit only, or in greater number, with another end."""
+    pairs = text.count("\r\n")
+    feeds, returns = text.count("\n") - pairs, text.count("\r") - pairs
+    if returns and not feeds and not pairs:
+        return "\r"
+    others = ["\r\n"] * bool(pairs and feeds) + ["\r"] * bool(returns > pairs)
+    if not others:
+        return "\n"
+    by_feed = sniff(_sample(text, "\n", whole=whole).lines, whole=whole)
+    # A name of a column that spans lines without quotes is none.
+    fits = by_feed.fits and not any("\r" in name for name in by_feed.rows[0])
+    for end in others:
+        other = sniff(_sample(text, end, whole=whole).lines, whole=whole)
+        if other.fits and (not fits or len(other.rows) > len(by_feed.rows)):
+            return end
+    return "\n"
 
 
 def _text_format(

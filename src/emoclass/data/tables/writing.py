@@ -221,6 +221,35 @@ def arrow_schema(columns: Sequence[str], rows: Sequence[Sequence[object]], given
     return pa.schema(fields)
 
 
+def unified_schema(schemas: Mapping[str, Any]) -> Any:
+    """Return a ``pyarrow.Schema`` with room for the values of several files, with the metadata of the first.
+
+    Args:
+        schemas: Their schemas by name of the file, at least one.
+
+    Raises:
+        DataError: A column has types that no type has room for; the message names it and the file.
+    """
+    import pyarrow as pa
+
+    first, *others = schemas
+    schema = schemas[first]
+    for name in others:
+        for field in schemas[name]:
+            try:
+                pa.unify_schemas(
+                    [pa.schema([schema.field(field.name)]), pa.schema([field])], promote_options="permissive"
+                )
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                raise DataError(
+                    f"{name}: column {quoted(field.name)} is {field.type}, in {first} it is"
+                    f" {schema.field(field.name).type}: parquet needs the same in all; use csv or jsonl, or convert it"
+                ) from error
+        ordered = pa.schema([schemas[name].field(column) for column in schema.names])
+        schema = pa.unify_schemas([schema, ordered], promote_options="permissive")
+    return schema.with_metadata(schemas[first].metadata)
+
+
 def arrow_table(rows: Sequence[Sequence[object]], schema: Any, *, before: int = 0) -> Any:
     """Return rows as a ``pyarrow.Table``.
 
@@ -238,28 +267,30 @@ def arrow_table(rows: Sequence[Sequence[object]], schema: Any, *, before: int = 
     for number, field in enumerate(schema):
         values = _values(rows, number)
         with _storable(f"column {quoted(field.name)}", before):
-            if pa.types.is_nested(field.type) or pa.types.is_date(field.type):
-                for value in values:
-                    _require_room(value, field.type)
+            if pa.types.is_nested(field.type) or pa.types.is_date(field.type) or pa.types.is_integer(field.type):
+                for row, value in enumerate(values, start=before + 1):
+                    _require_room(value, field.type, row)
             arrays.append(pa.array(values, field.type))
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _require_room(value: object, type_: Any) -> None:
-    """Reject what pyarrow would drop silently: keys that a struct does not have, the time of a date."""
+def _require_room(value: object, type_: Any, row: int) -> None:
+    """Reject what pyarrow would drop silently: keys that a struct does not have, fractions, the time of a date."""
     import pyarrow as pa
 
     if pa.types.is_struct(type_) and isinstance(value, dict):
         for key, inner in value.items():
             place = type_.get_field_index(key)
             if place < 0:
-                raise pa.ArrowInvalid(f"values before have no key {quoted(key)}")
-            _require_room(inner, type_.field(place).type)
+                raise pa.ArrowInvalid(f"row {row} has the key {quoted(key)}, values before have not")
+            _require_room(inner, type_.field(place).type, row)
     elif pa.types.is_list(type_) and isinstance(value, list):
         for inner in value:
-            _require_room(inner, type_.value_type)
+            _require_room(inner, type_.value_type, row)
     elif pa.types.is_date(type_) and isinstance(value, datetime):
-        raise pa.ArrowInvalid(f"{value} has a time of day, values before have none")
+        raise pa.ArrowInvalid(f"{value} in row {row} has a time of day, values before have none")
+    elif pa.types.is_integer(type_) and isinstance(value, float) and not value.is_integer() and value == value:
+        raise pa.ArrowInvalid(f"{value} in row {row} has a fraction, values before have none")
 
 
 def _values(rows: Sequence[Sequence[object]], number: int) -> list[object]:
