@@ -189,3 +189,20 @@ def test_flags_beside_a_column_of_classes_do_not_hide_it(cleaned):
     one = lambda n: EMOTIONS[: n % 7]  # noqa: E731
     data = cleaned(spread(one, label=["good", "bad"] * 20))
     assert data.columns.label == "label"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["{joy,sad}", "[joy, sad]", "(joy,sad)", "joy;sad;", "joy;#sad", "joy::sad", "joy sad", "joy-sad", "joy_sad",
+     "joy:0.9;sad:0.1", "joy=1, sad=2"],
+)  # fmt: skip
+def test_several_labels_are_recognized_in_the_notations_of_programs(cell):
+    kind = unusual_kind({"joy": 20, "sad": 20, "anger": 20, cell: 3})
+    assert kind is not None
+    assert kind.code == "several_labels"
+    assert kind.names[cell] == ("joy", "sad")
+
+
+@pytest.mark.parametrize("name", ["no emotion", "joy of life", "self-hate", "very_sad", "joy (mild)", "New York, NY"])
+def test_names_of_several_words_are_classes(name):
+    assert unusual_kind({"joy": 20, "sad": 20, "anger": 20, name: 3}) is None

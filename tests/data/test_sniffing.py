@@ -399,3 +399,57 @@ def test_a_header_is_suggested_as_the_content_shows(read_error):
 def test_a_key_that_an_object_has_twice_is_an_error(read_error):
     assert "has the key 'text' twice" in read_error('{"text": "a", "text": "b", "label": "c"}\n', "data.jsonl")
     assert "has the key 'text' twice" in read_error('[{"text": "a",\n "text": "b"}]', "data.json")
+
+
+@pytest.mark.parametrize(
+    ("above", "lines"),
+    [("Emotion survey 2024\n", 1), ("# source\n# license: CC, BY\n", 2), ('"Title",\n,\n', 2), ("Export,\n", 1)],
+)
+def test_lines_above_the_header_are_named_with_a_command_that_removes_them(write, read_error, above, lines):
+    content = lines_of(ROWS, ",")
+    message = read_error(above + content)
+    assert f"{lines} line{'s' * (lines > 1)} above the header 'text,label'" in message
+    assert f"tail -n +{lines + 1} data.csv > table.csv" in message
+
+
+def test_a_name_of_columns_among_the_texts_is_no_header(write):
+    rows = [("comment", "joy"), *ROWS]
+    assert len(read_table(write(lines_of(rows, ",", ("said so", "feels")))).frame) == len(rows)
+
+
+@pytest.mark.parametrize("header", ["text,label", '"text,label"'])
+def test_lines_that_are_quoted_as_a_whole_are_named(read_error, header):
+    message = read_error(header + "\n" + "".join(f'"{text},{label}"\n' for text, label in ROWS))
+    assert "each line stands in quotes as a whole" in message
+    assert "sed -E" in message
+
+
+@pytest.mark.parametrize("mark", ["^", "~", "\x01"])
+def test_a_rare_separator_is_suggested(write, read_error, mark):
+    content = lines_of(ROWS, mark)
+    assert f"--delimiter {mark!r}" in read_error(content)
+    assert rows_of(read_table(write(content), delimiter=mark)) == ROWS
+
+
+def test_the_answer_of_a_server_in_place_of_a_table_is_shown(read_error):
+    assert "'404: Not Found'" in read_error("404: Not Found")
+
+
+@pytest.mark.parametrize(
+    ("last", "encoding", "shown"),
+    [
+        (b"je suis tr\xe8s triste,sad\n", "cp1252", "'très'"),
+        (b"a na\xefve text,sad\n\xfcber alles m\xfcde,sad\n", "cp1252", "'naïve'"),
+        ("今日はとても楽しい一日でした,joy\n本当に悲しい出来事があった,sad\n".encode("shift-jis"), "cp932", "楽しい"),
+    ],
+)
+def test_the_likely_encoding_is_named_with_a_word_to_judge_by(read_error, last, encoding, shown):
+    content = lines_of(ROWS, ",").encode() + last
+    message = read_error(content)
+    assert f"it looks like {encoding}" in message
+    assert shown in message
+
+
+def test_web_pages_are_recognized_by_any_of_their_usual_starts(read_error):
+    for start in ("<!-- saved from x -->\n<html>", "<table><tr><td>a</td></tr></table>", "<script>x</script>"):
+        assert "web page" in read_error(f"{start}\n", "data.xls")

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from emoclass.cli import _console as console
 from emoclass.cli._signals import cleanup_seconds, prompt_exit
 from emoclass.data.options import DataOptions
-from emoclass.data.tables.formats import STDIN, format_of
+from emoclass.data.tables.formats import LINES, STDIN, format_of, written_format
 from emoclass.errors import ConfigError, DataError
 from emoclass.files import output_file
 from emoclass.inference.output import OutputOptions
@@ -93,6 +93,7 @@ class Output:
             ConfigError: Parquet would go to a terminal.
         """
         format = self.format or (self.path and format_of(self.path)[0]) or layout.format
+        format = format if format == LINES else written_format(format)
         if format == "parquet" and self.is_terminal:
             raise ConfigError("parquet is not written to a terminal; use --output FILE")
         return replace(self.options, format=format)

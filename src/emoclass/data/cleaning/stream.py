@@ -27,7 +27,7 @@ from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.records import Record
 from emoclass.data.tables.row_errors import RowErrors
 from emoclass.data.tables.split_directories import SplitFiles
-from emoclass.data.tables.table import NO_ROWS
+from emoclass.data.tables.table import no_rows
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class LabelledReader:
         self._check_errors()
         block = self._without_duplicates(Block(texts, labels, np.array(rows, dtype=np.int64), read))
         if not total + read:
-            raise DataError(f"{self.name}: {NO_ROWS}")
+            raise no_rows(self._reader)
         if not kept + len(block.texts):
             message = nothing_left(self.name, self._columns, self._removed)
             only_labels_lack = not any(self._removed[reason] for reason in ("null_text", "blank_text"))
@@ -174,7 +174,7 @@ class LabelledReader:
                 return chosen.with_class_names(self.name, known), names
         names, sample = self._sample()
         if not sample:
-            raise DataError(f"{self.name}: {NO_ROWS}")
+            raise no_rows(self._reader)
         return self._choose(names, known, sample).with_class_names(self.name, known), names
 
     def _choose(

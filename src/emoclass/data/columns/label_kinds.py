@@ -11,7 +11,12 @@ from emoclass.data.columns.literals import parse_literal
 
 Code = Literal["several_labels", "scores", "many_numbers", "vectors", "objects"]
 
-_SEPARATORS = (",", ";", "|", "#", "/", "+", "&", " and ", "\n", "\t", "，", "、", " ")
+_SEPARATORS = (",", ";#", ";", "|", "#", "/", "+", "&", "::", " and ", "\n", "\t", "，", "、", " ", "-", "_")
+# Names of one class have these, too: every piece has to stand alone in other cells.
+_INSIDE_NAMES = (" ", "-", "_")
+# Around several labels in the notation of some database or language, and a weight behind one of them.
+_BRACKETS = {"[": "]", "{": "}", "(": ")"}
+_WEIGHT = re.compile(r"\s*[:=]\s*[\d.]+%?$")
 # Between these, numbers are ids even if none of them stands alone. "3/5" is a rating, "2,7" may be a decimal comma.
 _ID_SEPARATORS = (",", ";", "|", "#", "\n", "\t")
 _SPOKEN = {" ": "a space", "\n": "a line break", "\t": "a tab"}
@@ -90,18 +95,19 @@ def _are_labels(pieces: Mapping[str, tuple[str, ...]], counts: Mapping[str, int]
     may_be_fractions = are_ids and separator == "," and all(_NUMBER.fullmatch(name) for name in pieces)
     if are_ids and separator in _ID_SEPARATORS and not may_be_fractions:
         return True
-    if separator == " " and not are_ids:
-        return False
-    alone = {name.casefold() for name in counts if name not in pieces}
+    alone = {piece.casefold() for name in counts if name not in pieces for piece in _pieces(name, separator)}
     every = [(piece.casefold() in alone, counts[name]) for name, labels in pieces.items() for piece in labels]
-    if sum(rows for known, rows in every if known) < _NEARLY_ALL * sum(rows for _, rows in every):
+    share = 1.0 if separator in _INSIDE_NAMES and not are_ids else _NEARLY_ALL
+    if sum(rows for known, rows in every if known) < share * sum(rows for _, rows in every):
         return False
     are_halves = may_be_fractions and len(pieces) > 2 and {labels[1] for labels in pieces.values()} == {"5"}
     return not are_halves
 
 
 def _pieces(name: str, separator: str) -> tuple[str, ...]:
-    return tuple(piece for part in name.split(separator) if (piece := part.strip()))
+    if _BRACKETS.get(name[:1]) == name[-1:] and len(name) > 1:
+        name = name[1:-1]
+    return tuple(piece for part in name.split(separator) if (piece := _WEIGHT.sub("", part).strip(" \"'")))
 
 
 def _separator(several: Mapping[str, tuple[str, ...]]) -> str:

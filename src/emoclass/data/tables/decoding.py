@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
@@ -17,6 +18,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SAMPLE_BYTES = 1 << 16
+_FOREIGN_RUN = re.compile(rb"[\x80-\xff]+")
 
 
 def decode_sample(name: str, content: bytes, encoding: str | None) -> str:
@@ -116,7 +118,8 @@ class TextLines:
         if guess is None or guess == self.encoding:
             return f"{problem}: find out its encoding and pass --encoding, or convert the file to UTF-8"
         other = f"pass --encoding {guess} if that is right" if self._given else f"pass --encoding {guess}"
-        return f"{problem}; it looks like {guess}: {other}, or convert the file to UTF-8"
+        shown = _word_at(error.object, error.start, guess)
+        return f"{problem}; it looks like {guess}, which reads {shown}: {other}, or convert the file to UTF-8"
 
 
 class _TextBytes(io.BufferedIOBase):
@@ -183,7 +186,10 @@ class _TextBytes(io.BufferedIOBase):
         even, odd = chunk[::2].count(0) * 4 > len(chunk), chunk[1::2].count(0) * 4 > len(chunk)
         if even != odd:
             return f"{where}: it looks like UTF-16, pass --encoding utf-16-{'be' if even else 'le'}"
-        return f"{where}, so it is a binary file: pass a table as csv, tsv, jsonl or parquet"
+        return (
+            f"{where}: if it is a table, remove such bytes with tr -d '\\000' < {self._content.name} > clean.csv; if it"
+            " is a binary file, pass a table as csv, tsv, jsonl or parquet"
+        )
 
 
 def _byte_order_mark(head: bytes) -> tuple[bytes, str | None]:
@@ -206,12 +212,34 @@ def _choose_encoding(name: str, given: str | None, marked: str | None) -> str:
     return marked
 
 
+def _word_at(content: bytes, place: int, encoding: str) -> str:
+    """Return the word around a byte as an encoding reads it, for a person to judge."""
+    start = max(content.rfind(mark, 0, place) for mark in b" \n\t,;") + 1
+    ends = [end for mark in b" \n\t,;\r" if (end := content.find(mark, place)) >= 0]
+    return repr(content[start : min(ends, default=len(content))].decode(encoding, "replace")[:30])
+
+
+def _is_western(sample: bytes) -> bool:
+    """Return whether few bytes are not ASCII, each alone or in a pair among Latin letters: accents and quotes."""
+    runs = _FOREIGN_RUN.findall(sample)
+    letters = sum(byte < 128 and chr(byte).isalpha() for byte in sample)
+    if not runs or max(map(len, runs)) > 2 or 5 * sum(map(len, runs)) > letters:
+        return False
+    try:
+        sample.decode("cp1252")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _detect(sample: bytes) -> str | None:
     """Guess the encoding of a sample that is not UTF-8, ``None`` if unclear."""
     from charset_normalizer import from_bytes
 
-    foreign_lines = [line for line in sample.splitlines(keepends=True) if not line.isascii()]
-    matches = from_bytes(b"".join(foreign_lines))
+    foreign = b"".join(line for line in sample.splitlines(keepends=True) if not line.isascii())
+    if _is_western(foreign):
+        return "cp1252"
+    matches = from_bytes(foreign)
     best = matches.best()
     if best is None:
         return None

@@ -224,8 +224,17 @@ def _dialects(lines: Sequence[str], delimiter: str, quoting: str | None) -> Iter
         yield replace(usual, skip_space=True)
     if quoting is None and any('\\"' in line for line in lines):
         yield replace(usual, quoting="backslash")
-    if quoting is None and any('"' in line for line in lines):
+    if quoting is None and any('"' in line for line in lines) and not _are_quoted_lines(lines[1:], delimiter):
         yield replace(usual, quoting="none")
+
+
+def _are_quoted_lines(lines: Sequence[str], delimiter: str) -> bool:
+    """Return whether lines stand in quotes as a whole, and no field within them does."""
+    stripped = [line.strip() for line in lines if line.strip()]
+    borders = (f'"{delimiter}', f'{delimiter}"')
+    return bool(stripped) and all(
+        line[0] == line[-1] == '"' and not any(border in line for border in borders) for line in stripped
+    )
 
 
 def _has_needless_quotes(lines: Sequence[str]) -> bool:

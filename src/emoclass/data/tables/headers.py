@@ -17,6 +17,9 @@ _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 _VALUE_CHARACTERS = 60
 # Words of a cell that reads like a sentence.
 _SENTENCE_WORDS = 5
+# Lines of a title above a header, and marks that separate fields in some programs' files.
+_TITLE_LINES = 10
+_OTHER_SEPARATORS = ("^", "~", "\x01", "#", "!", "\u00a6", "\u00a7", ":")
 _GLUE = re.compile(r"[\s,;|]+")
 
 
@@ -32,6 +35,9 @@ def fit_header(name: str, header: list[str], sniffed: Sniffed) -> tuple[list[str
         DataError: Nearly all rows have more or fewer fields than the header, and not only empty ones.
     """
     width, rows = sniffed.width, [row for row in sniffed.rows[1:] if len(row) == sniffed.width]
+    _reject_lines_above(name, sniffed)
+    if width == 1:
+        _reject_joined_fields(name, sniffed)
     if not width or width == len(header):
         return _named(name, header, rows)
     if width < len(header) and not any(column.strip() for column in header[width:]):
@@ -45,6 +51,51 @@ def fit_header(name: str, header: list[str], sniffed: Sniffed) -> tuple[list[str
     if len(rows) > 1:
         raise DataError(f"{name}: {_difference(header, width, rows, sniffed.dialect.delimiter)}")
     return _named(name, header, rows)
+
+
+def _reject_lines_above(name: str, sniffed: Sniffed) -> None:
+    """Reject lines above the header: a title, a source, comments, which have fewer fields than what follows."""
+    first = _header_row(sniffed.rows)
+    rows = sniffed.rows[first:]
+    if not first or len(rows) < 3 or {len(row) for row in rows} != {len(rows[0])}:
+        return
+    lines = "1 line" if first == 1 else f"{first} lines"
+    raise DataError(
+        f"{name}: {lines} above the header {quoted(sniffed.dialect.delimiter.join(rows[0])[:60])}: remove what stands"
+        f" above it, with tail -n +{first + 1} {name} > table.csv for example"
+    )
+
+
+def _header_row(rows: Sequence[Sequence[str]]) -> int:
+    """Return the row that is the header: the first, unless rows with fewer fields stand above one with names."""
+    names = (*TEXT_NAMES, *LABEL_NAMES)
+    filled = [sum(bool(field.strip()) for field in row) for row in rows[: _TITLE_LINES + 1]]
+    named = [any(squeezed(column) in names for column in row) for row in rows[: _TITLE_LINES + 1]]
+    first = named.index(True) if True in named else next((n for n, count in enumerate(filled) if count > 1), 0)
+    if not first or filled[first] < 2:
+        return 0
+    above = zip(rows[:first], filled, strict=False)
+    if not all(count < filled[first] or row[0].startswith("#") for row, count in above):
+        return 0
+    return first if named[first] or not looks_like_data(rows[first:]) else 0
+
+
+def _reject_joined_fields(name: str, sniffed: Sniffed) -> None:
+    """Reject rows of one field that hold several: lines quoted as a whole, or a separator that is not looked for."""
+    rows = [row[0] for row in sniffed.rows if len(row) == 1]
+    if len(rows) < 3:
+        return
+    if inner := next((mark for mark in DELIMITERS if all(mark in row for row in rows)), None):
+        raise DataError(
+            f"{name}: each line stands in quotes as a whole, so that it is one field ({DELIMITERS[inner]}-separated"
+            f""" inside): remove these quotes with sed -E 's/^"(.*)"\\r?$/\\1/; s/""/"/g' {name} > table.csv"""
+        )
+    for mark in _OTHER_SEPARATORS:
+        if rows[0].count(mark) and {row.count(mark) for row in rows} == {rows[0].count(mark)}:
+            raise DataError(
+                f"{name}: each row is one field with {rows[0].count(mark)} times {quoted(mark)}: if that separates the"
+                f" fields, pass --delimiter {quoted(mark)}"
+            )
 
 
 def _difference(header: Sequence[str], width: int, rows: Sequence[Sequence[str]], delimiter: str) -> str:

@@ -42,7 +42,7 @@ _BINARY = (
     (b"{\\rtf", "a text document", "save the table as CSV"),
 )
 _ZIP, _PARQUET = b"PK\x03\x04", b"PAR1"
-_PAGE = re.compile(r"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_PAGE = re.compile(r"\s*<(?:!doctype\s+html|!--|(?:html|head|body|table|meta|script|div|style|p|br)\b)", re.IGNORECASE)
 _XML = re.compile(r"\s*<(?:\?xml\s|error>|rss\b|feed\b|workbook\b)", re.IGNORECASE)
 _JSON = re.compile(r"\s*(?:[\[{]\s*)+(?:[\"'\]}]|\Z)")
 _NO_SAMPLE = Sample()

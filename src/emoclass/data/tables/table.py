@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from emoclass.data.columns.choosing import SAMPLE_ROWS, Wanted, choose_columns
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.columns.class_names import name_of
-from emoclass.data.columns.naming import FileRows, located
+from emoclass.data.columns.naming import FileRows, brief, located, quoted
 from emoclass.data.columns.profiles import ColumnProfile
 from emoclass.data.tables.features import class_names
 from emoclass.data.tables.joined import JoinedReader
@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-NO_ROWS = "has a header but no data rows: add rows below it"
+def no_rows(reader: "RecordReader | JoinedReader") -> DataError:
+    """Return the error for an input without rows, which may be the answer of a server instead of the file."""
+    if reader.format not in ("csv", "tsv"):
+        return DataError(f"{reader.name}: has no data rows: add some")
+    header = quoted(brief(", ".join(reader.columns), most=80))
+    return DataError(
+        f"{reader.name}: has no data rows, only the line {header}: add rows below it, or download the file again if it"
+        " is the answer of a server"
+    )
+
 
 # Too few for the garbage collector to scan them: 40 % faster than batches of thousands.
 _BATCH_ROWS = 256
@@ -131,7 +140,7 @@ def read_table(
         if errors is not None:
             errors.check()
         if not lines:
-            raise DataError(f"{reader.name}: {NO_ROWS}")
+            raise no_rows(reader)
         return Table(
             name=reader.name,
             frame=pd.DataFrame(dict(zip(reader.columns, columns, strict=True)), dtype=object),
