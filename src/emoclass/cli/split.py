@@ -73,7 +73,7 @@ def split(
         task = progress.add_task("rows read", total=None)
         table = replace(reading, on_rows=lambda rows: progress.advance(task, rows)).read(data)
     cleaned = clean(table, reading.choose_columns(table), keep_duplicates=keep_duplicates)
-    for message in (*table.notes, *cleaned.notes, *require_classes(cleaned)):
+    for message in (*table.notes, *cleaned.notes, *require_classes(cleaned, reading.words())):
         console.note(message)
     with console.status().status(f"finding duplicates, splitting and writing {len(cleaned):,} rows"):
         record = write_split(output_dir, table, cleaned, settings, version=__version__)

@@ -50,6 +50,18 @@ class DataOptions(ReadOptions):
             trained=self.trained,
         )
 
+    def words(self) -> list[str]:
+        """Return what a command needs to read a table likewise: its options of reading as words."""
+        values = {
+            "--format": self.format,
+            "--encoding": self.encoding,
+            "--delimiter": "tab" if self.delimiter == "\t" else self.delimiter,
+            "--quoting": self.quoting,
+            "--on-error": "skip" if self.skip_errors else None,
+        }
+        header = [] if self.header is None else ["--header" if self.header else "--no-header"]
+        return [word for name, value in values.items() if value is not None for word in (name, value)] + header
+
     def open(self, source: str | Path, **more: Any) -> RecordReader:
         """Open one table; further options are those of ``open_records``."""
         return open_records(source, self, wait=True, **more)

@@ -97,7 +97,7 @@ def prepare_training_data(
     cleaned = {split: clean(table, columns[split].columns) for split, table in tables.items()}
     notes = [note for split, table in tables.items() for note in (*table.notes, *cleaned[split].notes)]
     splits = {("train" if split == WHOLE else split): data for split, data in cleaned.items()}
-    notes += require_classes(splits["train"])
+    notes += require_classes(splits["train"], options.words())
     if rare := places_of(rare_classes(splits["train"]), splits["train"].files):
         notes.append(f"{splits['train'].name}: {rare}: add rows of such a class, or remove it")
     if "val" not in splits:

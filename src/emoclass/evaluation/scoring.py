@@ -241,7 +241,7 @@ class Scoring:
                 " --label-column"
             )
             if Path(name).is_file():  # some other column may have been taken for labels that are kept back
-                message += f"; if it has no labels, predict it: {predict_command([name])}"
+                message += f"; if it has no labels, predict it with the same --model: {predict_command([name])}"
             raise DataError(message)
         return self._joined(Rows), self._joined(RowDetails)
 

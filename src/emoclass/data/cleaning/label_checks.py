@@ -72,8 +72,12 @@ def find_label_problem(data: CleanData) -> LabelProblem | None:
     return LabelProblem(kind.code, len(positions), share, example, labels, row, line, message, fatal=kind.fatal)
 
 
-def require_classes(data: CleanData) -> tuple[str, ...]:
+def require_classes(data: CleanData, options: Sequence[str] = ()) -> tuple[str, ...]:
     """Return notes on labels that may be no classes.
+
+    Args:
+        data: The training rows.
+        options: The options with which the table was read, as words of a command.
 
     Raises:
         DataError: Training on the labels makes no sense.
@@ -82,29 +86,29 @@ def require_classes(data: CleanData) -> tuple[str, ...]:
     if problem is None:
         return ()
     if problem.code == "several_labels":
-        raise DataError(f"{data.name}: {_several(data, problem)}")
+        raise DataError(f"{data.name}: {_several(data, problem, options)}")
     if problem.fatal:
         raise DataError(f"{data.name}: {problem.message}")
     return (f"{data.name}: {problem.message}",)
 
 
-def _several(data: CleanData, problem: LabelProblem) -> str:
+def _several(data: CleanData, problem: LabelProblem, options: Sequence[str]) -> str:
     where = located(problem.first_row, problem.first_line, data.files)
     labels = listed_labels(problem.labels, most=5)
     fact = f"{where} has the labels {labels}; {problem.share:.1%} of the rows have several"
     reason = "but one label per text is learned"
     if problem.rows == len(data) or data.files or data.name == "standard input":
         return f"{fact}, {reason}: choose one for each"
-    return f"{fact}, {reason}: choose one for each, or leave these rows out with: {_fix_command(data)}"
+    return f"{fact}, {reason}: choose one for each, or leave these rows out with: {_fix_command(data, options)}"
 
 
-def _fix_command(data: CleanData) -> str:
+def _fix_command(data: CleanData, options: Sequence[str]) -> str:
     """Return the command that writes a copy of the table without these rows."""
     format_, compressed = format_of(data.name)
     suffix = Path(data.name).suffix if format_ and not compressed else ".csv"
     texts = [word for name in data.columns.texts for word in ("--text-column", name)]
     columns = [*texts, "--label-column", data.columns.label]
-    words = ["emoclass", "inspect-data", data.name, *columns, "--fix", f"one-label{suffix}"]
+    words = ["emoclass", "inspect-data", data.name, *columns, *options, "--fix", f"one-label{suffix}"]
     return " ".join(map(shlex.quote, words))
 
 

@@ -96,8 +96,8 @@ class LabelledReader:
     @property
     def _advice(self) -> str:
         """What to do with a table that may have no labels."""
-        command = predict_command(self._files.paths, self._options.format)
-        return f"pass --label-column or, if it has no labels, predict it: {command}"
+        command = predict_command(self._files.paths, self._options.words())
+        return f"pass --label-column or, if it has no labels, predict it with the same --model: {command}"
 
     @property
     def removed_counts(self) -> dict[str, int]:
@@ -221,12 +221,11 @@ class LabelledReader:
         self._check_errors()
 
 
-def predict_command(sources: Sequence[str | Path], format: str | None = None) -> str:
-    """Return the command that predicts the files of a table without labels; ``format`` is that of an option."""
+def predict_command(sources: Sequence[str | Path], options: Sequence[str] = ()) -> str:
+    """Return the command that predicts the files of a table without labels, read with the given options."""
     inputs = [word for source in sources for word in ("--input", str(source))]
-    if STDIN in inputs:
-        format = format or "csv"  # lines, for predict
-    return shlex.join(["emoclass", "predict", *inputs, *(["--input-format", format] if format else [])])
+    given = ["--format", "csv"] if STDIN in inputs and "--format" not in options else []  # lines, for predict
+    return shlex.join(["emoclass", "predict", *inputs, *given, *options])
 
 
 def _value(record: Record, position: int) -> object:

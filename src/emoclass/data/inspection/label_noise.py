@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from emoclass import runtime
 from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.columns.labels import LabelSet
+from emoclass.data.columns.naming import shortened
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
+_SHOWN = 5
 _FOLDS = 5
 _MOST_FEATURES = 100_000
 
@@ -67,8 +69,13 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
 
     names = LabelSet.from_labels(data.labels, where=f"{data.name}: ")
     labels = names.encode(data.labels)
-    if np.bincount(labels).min() < _FOLDS:
-        raise DataError(f"{data.name}: --label-noise needs at least {_FOLDS} rows of each class")
+    rows = np.bincount(labels)
+    if rows.min() < _FOLDS:
+        few = ", ".join(f"{shortened(names.names[i])} ({rows[i]})" for i in np.flatnonzero(rows < _FOLDS)[:_SHOWN])
+        raise DataError(
+            f"{data.name}: --label-noise needs at least {_FOLDS} rows of each class, but there are fewer of {few}: add"
+            " rows, or leave these classes out"
+        )
     model = make_pipeline(
         tfidf_vectorizer(min_df=2, max_features=_MOST_FEATURES), LogisticRegression(C=10.0, max_iter=300)
     )
