@@ -9,6 +9,7 @@ import pytest
 from emoclass.data.cleaning.label_checks import rare_classes, require_classes
 from emoclass.data.columns.label_kinds import unusual_kind
 from emoclass.data.columns.labels import LabelSet, meant
+from emoclass.data.columns.spread import spread_labels
 
 CLASSES = {"joy": 40, "anger": 40, "fear": 30}
 IDS = {"2": 40, "3": 30, "7": 20, "10": 20}
@@ -206,3 +207,14 @@ def test_several_labels_are_recognized_in_the_notations_of_programs(cell):
 @pytest.mark.parametrize("name", ["no emotion", "joy of life", "self-hate", "very_sad", "joy (mild)", "New York, NY"])
 def test_names_of_several_words_are_classes(name):
     assert unusual_kind({"joy": 20, "sad": 20, "anger": 20, name: 3}) is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "what"), [(("x", "", ""), "marks"), (("80%", "15%", "5 %"), "percentages"), (("✓", "", ""), "marks")]
+)
+def test_marks_and_percentages_side_by_side_are_labels_spread_over_columns(cells, what):
+    columns = ["joy", "sadness", "anger"]
+    table = {name: [cells[(row + number) % 3] for row in range(30)] for number, name in enumerate(columns)}
+    message = spread_labels(columns, table.__getitem__)
+    assert message is not None
+    assert f"3 columns of {what}" in message

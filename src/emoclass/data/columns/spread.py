@@ -11,6 +11,7 @@ _MOST = 100
 _FLAGS = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "": 0.0}
 _WORDS = {"false": 0.0, "true": 1.0, "": 0.0}
 _ANSWERS = {"no": 0.0, "yes": 1.0, "n": 0.0, "y": 1.0, "": 0.0}
+_MARKS = {"x": 1.0, "✓": 1.0, "✔": 1.0, "✗": 0.0, "*": 1.0, "": 0.0}
 
 
 def spread_labels(columns: Sequence[str], sample: Callable[[str], Iterable[object]], *, fewest: int = 3) -> str | None:
@@ -41,10 +42,16 @@ def _score(text: str) -> float | None:
     return number if 0 <= number <= _MOST else None
 
 
+def _percentage(text: str) -> float | None:
+    return _score(text[:-1].strip()) if text.endswith("%") else None
+
+
 _KINDS: dict[str, Callable[[str], float | None]] = {
     "0 and 1": _FLAGS.get,
     "true and false": _WORDS.get,
     "yes and no": _ANSWERS.get,
+    "marks": _MARKS.get,
+    "percentages": _percentage,
     "scores": _score,
 }
 
@@ -65,11 +72,15 @@ def _message(what: str, run: dict[str, list[float]]) -> str | None:
     rows = list(zip(*run.values(), strict=True))
     spread = f"the labels seem to be spread over {len(run)} columns of {what} ({listed(run, most=_SHOWN_COLUMNS)})"
     another = "the column with the class of each row (write one if there is none) with --label-column"
+    if what == "percentages":
+        return f"{spread}: name {another}"
     if what == "scores":
         is_fraction = [not value.is_integer() for row in rows for value in row]
         return f"{spread}: name {another}" if sum(is_fraction) * 4 > len(is_fraction) else None
     ones = [sum(row) for row in rows]
     if not any(ones) or sum(ones) * 2 > len(run) * len(rows):
         return None
+    if what == "marks":
+        return f"{spread}: write 1 for a mark and 0 for none, or name {another}"
     each = ", one 1 in each row" if min(ones) == max(ones) == 1 and what == "0 and 1" else ""
     return f"{spread}{each}: name one of them, for a classifier of two classes, or {another}"
