@@ -2,12 +2,15 @@
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from emoclass.data.cleaning.cleaning import clean
 from emoclass.data.cleaning.stream import LabelledReader
 from emoclass.data.columns.choosing import choose_columns
 from emoclass.data.options import DataOptions
+from emoclass.data.preparation import prepare_training_data
 
 NAMES = {"0": "sadness", "1": "joy", "2": "love"}
 
@@ -99,3 +102,16 @@ def test_a_table_of_two_columns_is_not_sampled():
         raise AssertionError(column)
 
     assert choose_columns("data.csv", ["text", "label"], sample).label == "label"
+
+
+def test_ids_without_a_name_in_a_whole_part_are_an_error_not_hidden_labels(tmp_path, error_of):
+    metadata = {
+        b"huggingface": json.dumps(
+            {"info": {"features": {"label": {"names": ["joy", "sad", "anger"], "_type": "ClassLabel"}}}}
+        ).encode()
+    }
+    for name, ids in (("train", [0, 1, 2] * 8), ("test", [3] * 6)):
+        table = pa.table({"text": [f"some text {n} of {name}" for n in range(len(ids))], "label": ids})
+        pq.write_table(table.replace_schema_metadata(metadata), tmp_path / f"{name}.parquet")
+    message = error_of(prepare_training_data, tmp_path, options=DataOptions(), seed=1)
+    assert "test.parquet: row 1: class id 3 has no name" in message

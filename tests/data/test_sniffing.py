@@ -453,3 +453,19 @@ def test_the_likely_encoding_is_named_with_a_word_to_judge_by(read_error, last, 
 def test_web_pages_are_recognized_by_any_of_their_usual_starts(read_error):
     for start in ("<!-- saved from x -->\n<html>", "<table><tr><td>a</td></tr></table>", "<script>x</script>"):
         assert "web page" in read_error(f"{start}\n", "data.xls")
+
+
+@pytest.mark.parametrize("is_array", [True, False])
+def test_texts_inside_objects_are_named_with_the_jq_line_that_lifts_them_out(read_error, is_array):
+    rows = [
+        {"id": n, "data": {"text": text}, "annotations": [{"result": [{"value": {"choices": [label]}}]}]}
+        for n, (text, label) in enumerate(ROWS)
+    ]
+    message = read_error(json.dumps(rows) if is_array else "".join(json.dumps(row) + "\n" for row in rows), "data.json")
+    fields = "{text: .data.text, label: .annotations[0].result[0].value.choices[0]}"
+    assert f"jq -c '{'.[] | ' if is_array else ''}{fields}' data.json" in message
+
+
+def test_a_row_without_its_text_is_a_row(write):
+    rows = [{"text": None, "meta": {"note": "a few more words"}}, {"text": "a", "meta": {}}]
+    assert len(read_table(write("".join(json.dumps(row) + "\n" for row in rows), "data.jsonl")).frame) == 2

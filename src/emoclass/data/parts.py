@@ -91,5 +91,5 @@ def _stand_for_none(labels: set[str], classes: set[str], *, rows: int) -> bool:
 
 
 def _labels(table: Table, columns: Columns) -> set[str]:
-    cells = table.frame[columns.label].tolist() if columns.label else []
+    cells = table.labels(columns) if columns.label else []
     return {label for cell in cells if (label := cell_label(cell))}

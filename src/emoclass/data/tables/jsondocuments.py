@@ -21,6 +21,9 @@ _ERROR_KEYS = frozenset(
 _ERROR_MARKS = frozenset({"code", "detail", "documentation_url", "error", "errors", "status", "statusCode", "success"})
 # How deep rows may be inside an object.
 _DEPTH = 3
+# Words of a string that is a text, and paths whose last name is that of a label.
+_TEXT_WORDS = 3
+_LABEL_PATH = re.compile(r"\.(?:labels?|choices|cats|category|class|emotions?|sentiment|tags?)(?:\[0\])*$")
 
 Numbered = tuple[int, object]
 
@@ -187,3 +190,34 @@ def _by_column(value: dict[str, Any]) -> dict[str, list[Any]]:
         names = list(inner)  # one object for each row
         return {name: [row.get(name) for row in value.values()] for name in names}
     return columns
+
+
+def nested_fields(value: dict[str, Any]) -> str | None:
+    """Return the fields of a jq object that lifts text and label out of a row that holds them deep inside.
+
+    Returns:
+        ``None`` for a row with a string of its own, or without a text inside.
+    """
+    own = {name: cell for name, cell in value.items() if not isinstance(cell, dict | list)}
+    if any(isinstance(cell, str) or squeezed(name) in TEXT_NAMES for name, cell in own.items()):
+        return None
+    leaves = {path: leaf for path, leaf in _leaves(value, "") if isinstance(leaf, str)}
+    text = max(leaves, key=lambda path: len(leaves[path].split()), default=None)
+    if text is None or len(leaves[text].split()) < _TEXT_WORDS:
+        return None
+    short = [path for path, leaf in leaves.items() if path != text and 0 < len(leaf.split()) < _TEXT_WORDS]
+    label = next((path for path in short if _LABEL_PATH.search(path)), None)
+    return f"{{text: {text}{f', label: {label}' if label else ''}}}"
+
+
+def _leaves(value: object, path: str) -> Iterator[tuple[str, object]]:
+    """Yield what a value holds deep inside with its jq path; of lists only their first elements."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            name = f".{key}" if key.isidentifier() else f'["{key}"]'
+            yield from _leaves(inner, f"{path}{name}")
+    elif isinstance(value, list):
+        for inner in value[:1]:
+            yield from _leaves(inner, f"{path}[0]")
+    else:
+        yield path, value

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 from emoclass.data.columns.naming import quoted
-from emoclass.data.tables.jsondocuments import RepeatedKeyError, may_hold_rows, parse_document
+from emoclass.data.tables.jsondocuments import RepeatedKeyError, may_hold_rows, nested_fields, parse_document
 from emoclass.data.tables.row_errors import RowError
 from emoclass.errors import DataError, raise_error
 
@@ -64,6 +64,7 @@ class JsonRows:
         self.name = name
         self._absent, self._report = absent, on_error
         self._failure: DataError | None = None
+        self._is_array = False
         self.notes: list[str] = []
         self.columns: list[str] = []
         self._decode: Callable[[str], object] = _DECODER.decode
@@ -72,6 +73,12 @@ class JsonRows:
         while not self.columns and (record := next(self._objects, None)):
             self._first.append(record)
             self.columns.extend(record[1])
+        if self._first and (fields := nested_fields(self._first[-1][1])):
+            each = ".[] | " if self._is_array else ""
+            raise DataError(
+                f"{name}: rows hold their text inside objects: lift it out with jq -c '{each}{fields}' {name} >"
+                " rows.jsonl"
+            )
         if not self._first and self._failure is not None:
             raise self._failure
         if not self._first:
@@ -109,6 +116,7 @@ class JsonRows:
         line = first[1]
         start = line.lstrip("\ufeff \t\r\n")
         if start.startswith("["):
+            self._is_array = True
             return line + "".join(rest for _, rest in lines), lines
         try:
             value = _DECODER.decode(line)
