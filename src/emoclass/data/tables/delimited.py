@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from emoclass.data.columns.naming import located, quoted
-from emoclass.data.tables.dialects import KnownValues, Sniffed, restore, sniff
+from emoclass.data.tables.dialects import Sniffed, restore, sniff
 from emoclass.data.tables.formats import DELIMITERS
 from emoclass.data.tables.headers import fields_of, fit_header, looks_like_data, suggested_header
+from emoclass.data.tables.known_values import KnownValues
 from emoclass.data.tables.options import ReadOptions, Sample
 from emoclass.data.tables.row_errors import RowError
 from emoclass.errors import ConfigError, DataError, raise_error
