@@ -167,14 +167,13 @@ def _newline(text: str, *, whole: bool) -> str:
     others = ["\r\n"] * bool(pairs and feeds) + ["\r"] * bool(returns > pairs)
     if not others:
         return "\n"
-    by_feed = sniff(_sample(text, "\n", whole=whole).lines, whole=whole)
-    # A name of a column that spans lines without quotes is none.
-    fits = by_feed.fits and not any("\r" in name for name in by_feed.rows[0])
-    for end in others:
-        other = sniff(_sample(text, end, whole=whole).lines, whole=whole)
-        if other.fits and (not fits or len(other.rows) > len(by_feed.rows)):
-            return end
-    return "\n"
+    best, most = "\n", 0
+    for end in ("\n", *others):
+        read = sniff(_sample(text, end, whole=whole).lines, whole=whole)
+        # A name of a column that spans lines without quotes is none. Few rows fit by chance.
+        if read.fits and len(read.rows) > most and not any("\r" in name for name in read.rows[0]):
+            best, most = end, len(read.rows)
+    return best
 
 
 def _text_format(
