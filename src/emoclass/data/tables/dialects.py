@@ -140,7 +140,7 @@ def sniff(
     return max(readings, key=lambda reading: (*_score(reading, lines), reading.dialect.delimiter == default))
 
 
-def _score(reading: Sniffed, lines: Sequence[str]) -> tuple[bool, bool, bool, bool]:
+def _score(reading: Sniffed, lines: Sequence[str]) -> tuple[bool, bool, bool, bool, bool]:
     """Return how well a separator fits: several fields, the same in all rows, not a mark of prose, in the header."""
     widths = Counter(map(len, reading.rows[1:] or reading.rows))
     width, same = widths.most_common(1)[0] if widths else (0, 0)
@@ -148,7 +148,7 @@ def _score(reading: Sniffed, lines: Sequence[str]) -> tuple[bool, bool, bool, bo
     count = sum(line.count(delimiter) for line in lines)
     prose = 2 * sum(line.count(f"{delimiter} ") for line in lines) > count
     header = bool(reading.rows) and len(reading.rows[0]) == width
-    return width > 1, same == sum(widths.values()), not prose, header
+    return width > 1 and reading.fits, width > 1, same == sum(widths.values()), not prose, header
 
 
 def _best_quoting(lines: Sequence[str], delimiter: str, quoting: str | None, whole: bool) -> Sniffed:
