@@ -236,3 +236,11 @@ def test_binary_cells_are_rejected_with_their_row(error_of):
     frame = pd.DataFrame({"text": ["a", b"\xff\xd8"], "label": ["joy", "sad"]}, dtype=object)
     message = error_of(clean, Table("x.parquet", frame, np.zeros(2, np.int64), "parquet"), Columns(("text",), "label"))
     assert message.startswith("x.parquet: row 2: column 'text': a value is binary")
+
+
+def test_a_header_in_another_order_is_an_error_that_names_its_row(write, error_of):
+    part = "".join(f"some words {n},joy\n" for n in range(6))
+    other = "".join(f"fear,other words {n}\n" for n in range(6))
+    table = read_table(write(f"text,label\n{part}label,text\n{other}"))
+    message = error_of(clean, table, table.choose_columns())
+    assert "row 7 (line 8) repeats the header in another order" in message

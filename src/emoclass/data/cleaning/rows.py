@@ -55,9 +55,7 @@ class RowCells:
             return text, "", None
         if not label:
             return text, "", "null_label" if label is None else _blank(label_cell)
-        if len(text) < self._longest and (_folded(text), _folded(label)) == self._header:
-            if len(self._headers) < _KEPT_PLACES:
-                self._headers.append((row, line))
+        if len(text) < self._longest and self._repeats_header(text, label, row, line):
             return text, label, "repeated_header"
         if label is not label_cell and _is_wrapped(label_cell, label):
             self._unwrapped += 1
@@ -66,6 +64,17 @@ class RowCells:
                 or f"{_shown(label_cell)} in {located(row, line, self._files)}: read as {shortened(label)}"
             )
         return text, label, None
+
+    def _repeats_header(self, text: str, label: str, row: int, line: int | None) -> bool:
+        cells = (_folded(text), _folded(label))
+        if cells == self._header[::-1] != self._header:
+            raise DataError(
+                f"{self._name}: {located(row, line, self._files)} repeats the header in another order, so that rows"
+                " below it have other columns: split the file there"
+            )
+        if cells == self._header and len(self._headers) < _KEPT_PLACES:
+            self._headers.append((row, line))
+        return cells == self._header
 
     def notes(self) -> tuple[str, ...]:
         """Return what to tell about the rows read so far."""
