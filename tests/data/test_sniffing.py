@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from emoclass.data.tables.options import ReadOptions
+from emoclass.data.tables.records import open_records
 from emoclass.errors import ConfigError
 from tests.data.conftest import read_table
 
@@ -109,6 +111,11 @@ def test_a_quote_that_swallows_rows_far_below_is_an_error_with_an_option_that_wo
     assert "1 row left out" in skipped.notes[-1]
 
 
+def test_values_that_occur_once_above_are_no_sign_of_rows_inside_a_quote(write):
+    table = read_table(write('label,text\njoy,one\nsad,two\nfear,"line\njoy,end"\n'))
+    assert rows_of(table)[-1] == ("fear", "line\njoy,end")
+
+
 def test_texts_of_several_lines_are_not_taken_for_rows(write):
     rows = [(label, f"{text},\nand then, {label}") for text, label in ROWS]
     content = "label,text\n" + "".join(f'{label},"{text}"\n' for label, text in rows)
@@ -160,6 +167,21 @@ def test_a_lone_carriage_return_is_part_of_its_text(write):
     assert sum("\r" in text for _, text in rows_of(table)) == sum("\r" in text for _, text in rows)
     assert "line 4" in table.notes[0]
     assert table.lines.tolist() == list(range(2, len(rows) + 2))
+
+
+@pytest.mark.parametrize(
+    ("format", "content"),
+    [
+        ("text", "so happy\rand then so sad\n"),
+        ("text", "so happy\rand\rthen\rso sad\nwell\n"),
+        ("jsonl", '{"text": "so happy"}\r\r\n{"text":\r"sad"}\n'),
+    ],
+)
+@pytest.mark.parametrize("wait", [True, False])
+def test_carriage_returns_end_no_lines_of_text_or_json(format, content, wait):
+    stdin = io.BytesIO(content.encode())
+    with open_records("-", ReadOptions(format=format), stdin=stdin, prediction=True, wait=wait) as records:
+        assert len(list(records)) == content.count("\n")
 
 
 def test_a_carriage_return_that_gives_a_row_more_fields_is_named(read_error):

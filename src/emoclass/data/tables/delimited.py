@@ -10,7 +10,7 @@ from emoclass.data.columns.naming import located, quoted
 from emoclass.data.tables.dialects import Sniffed, restore, sniff
 from emoclass.data.tables.formats import DELIMITERS
 from emoclass.data.tables.headers import fields_of, fit_header, looks_like_data, suggested_header
-from emoclass.data.tables.known_values import KnownValues
+from emoclass.data.tables.known_values import MOST_ROWS, KnownValues
 from emoclass.data.tables.options import ReadOptions, Sample
 from emoclass.data.tables.row_errors import RowError
 from emoclass.errors import ConfigError, DataError, raise_error
@@ -86,7 +86,8 @@ class DelimitedRows:
             raise ConfigError(f"delimiter {self.delimiter!r} cannot be used: {error}") from error
         self.has_header = options.header is not False
         self._row = 0
-        self._known = KnownValues(sniffed.rows[1:])
+        rows = sniffed.rows[self.has_header :]
+        self._known, self._sampled = KnownValues(rows), len(rows)
         # Who says how quotes are written is believed.
         self._guards = options.quoting is None
         self.columns: list[str] = []
@@ -94,7 +95,7 @@ class DelimitedRows:
         self.notes += _dialect_notes(name, sniffed, format, shown, before)
 
     def __iter__(self) -> Iterator[Row]:
-        width, lines = len(self.columns), self._lines
+        width, lines, sampled = len(self.columns), self._lines, self._sampled
         while True:
             line = lines.number + 1
             try:
@@ -109,7 +110,7 @@ class DelimitedRows:
                 continue
             if len(fields) == width:
                 self._row += 1
-                if self._row < 1000:
+                if sampled < self._row <= MOST_ROWS:
                     self._known.add(fields)
                 yield line, fields  # type: ignore[misc]  # list[str] where list[object] is only read
 

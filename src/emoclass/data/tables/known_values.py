@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 _VALUE_CHARACTERS = 60
 # Rows that are learned from.
-_MOST_ROWS = 1000
+MOST_ROWS = 1000
 
 
 class KnownValues:
@@ -27,7 +27,7 @@ class KnownValues:
         if not self._values:
             self._values = [Counter() for _ in row]
             self._numeric = [0] * len(row)
-        if len(row) != len(self._values) or self._rows >= _MOST_ROWS:
+        if len(row) != len(self._values) or self._rows >= MOST_ROWS:
             return
         self._rows += 1
         for column, value in enumerate(row):

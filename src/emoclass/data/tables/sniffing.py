@@ -92,14 +92,15 @@ def identify(source: Source, path: str | Path, options: ReadOptions, *, predicti
     content = source.content.peek(_SAMPLE_BYTES) if waits else source.content.head
     text = decode_sample(source.name, content, options.encoding)
     _reject_foreign(source.name, text, is_stream=str(path) == STDIN, is_lines=LINES in (given, named))
-    newline = _newline(text, whole=source.content.at_end)
-    sample = _sample(text, newline, whole=source.content.at_end) if waits else Sample()
-    format_, notes = _text_format(source.name, text, sample, given, named)
+    whole = source.content.at_end
+    format_, notes = _text_format(source.name, text, given, named, whole=whole)
     if format_ is None:
         raise DataError(
             f"{source.name}: neither name nor content tells the format: known are {', '.join(SUFFIXES)} (csv, tsv and"
             f" jsonl also with .gz); pass --format {'|'.join(known)} for other names"
         )
+    newline = _newline(text, format_, whole=whole, waited=waits)
+    sample = _sample(text, newline, whole=whole) if waits else _NO_SAMPLE
     pairs = newline == "\r\n" or text.count("\r\n") * 2 > text.count("\n")
     return Identified(format_, sample, newline, "CR" if newline == "\r" else "CRLF" if pairs else "LF", notes)
 
@@ -158,14 +159,20 @@ def _sample(text: str, newline: str, *, whole: bool) -> Sample:
     return Sample(tuple(lines), whole)
 
 
-def _newline(text: str, *, whole: bool) -> str:
-    """Return what ends a line: a line feed, unless rows fit only, or in greater number, with another end."""
+def _newline(text: str, format: str, *, whole: bool, waited: bool) -> str:
+    """Return what ends a line: a line feed, unless rows fit only, or in greater number, with another end.
+
+    The first piece of a pipe shows too little, and a carriage return inside a line of text or JSON ends none.
+    """
+    is_table = format in ("csv", "tsv")
+    if not waited and not is_table:
+        return "\n"
     pairs = text.count("\r\n")
     feeds, returns = text.count("\n") - pairs, text.count("\r") - pairs
     if returns and not feeds and not pairs:
         return "\r"
     others = ["\r\n"] * bool(pairs and feeds) + ["\r"] * bool(returns > pairs)
-    if not others:
+    if not others or not is_table or not waited:
         return "\n"
     best, most = "\n", 0
     for end in ("\n", *others):
@@ -177,7 +184,7 @@ def _newline(text: str, *, whole: bool) -> str:
 
 
 def _text_format(
-    name: str, text: str, sample: Sample, given: str | None, named: str | None
+    name: str, text: str, given: str | None, named: str | None, *, whole: bool
 ) -> tuple[str | None, tuple[str, ...]]:
     """Return the format of text, and notes; the format is ``None`` if unclear."""
     if given is not None:
@@ -188,8 +195,9 @@ def _text_format(
         found = "jsonl"
     elif named != "jsonl" and is_fasttext(first):
         found = FASTTEXT
-    elif named is None and len(next(iter(sniff(sample.lines, whole=sample.whole).rows), ())) > 1:
-        found = "csv"
+    elif named is None:
+        lines = _sample(text, _newline(text, "csv", whole=whole, waited=True), whole=whole).lines
+        found = "csv" if len(next(iter(sniff(lines, whole=whole).rows), ())) > 1 else None
     if found is None or found == named:
         return named, ()
     what = "JSON" if found == "jsonl" else "fastText" if found == FASTTEXT else found
