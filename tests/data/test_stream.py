@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emoclass.data.cleaning import stream as labelled
@@ -14,6 +14,7 @@ from emoclass.data.cleaning.cleaning import clean
 from emoclass.data.cleaning.stream import LabelledReader
 from emoclass.data.options import DataOptions
 from emoclass.data.similarity.folding import HashSet
+from emoclass.errors import DataError
 
 OPTIONS = DataOptions()
 
@@ -45,12 +46,18 @@ texts = cells.filter(lambda cell: not isinstance(cell, list | dict))
     st.lists(st.tuples(texts, cells), max_size=40),
     st.integers(1, 7),
 )
+@example([("a", "b"), ("Label ", "text")], 1)
 def test_blocks_hold_the_rows_that_cleaning_the_table_keeps(tmp_path_factory, rows, size):
     path = tmp_path_factory.mktemp("labelled") / "data.jsonl"
     lines = [{"text": "first", "label": "x"}, *({"text": text, "label": label} for text, label in rows)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(labelled, "BLOCK_ROWS", size)
+        if ("Label ", "text") in rows:
+            for read_all in (streamed, whole):
+                with pytest.raises(DataError, match="repeats the header in another order"):
+                    read_all(path)
+            return
         found, removed, read = streamed(path)
     assert (found, removed) == whole(path)
     assert sum(read) == len(lines)
