@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import cuda_data
 
@@ -32,6 +34,8 @@ def parity(bench: Bench) -> None:
                 yardstick = case.of_transformers(bf16=True)
                 for dropout in (0.0, _HARDLY):
                     _compare_bf16(bench, case, exact, yardstick, dropout)
+    with bench.attempt("CUDA graphs"):
+        _compare_graphs(bench)
 
 
 def _compare_exact(bench: Bench, case: _Case, exact: _Found, dropout: float) -> None:
@@ -64,6 +68,47 @@ def _bf16_gradients(ours: _Found, exact: _Found, yardstick: _Found) -> tuple[flo
 
 def _way(dropout: float) -> str:
     return ", dropout path" if dropout else ""
+
+
+def _compare_graphs(bench: Bench) -> None:
+    """Compare a training whose steps are CUDA graphs with one that launches the same kernels one by one."""
+    import emoclass
+    from emoclass.training import step_graphs
+
+    data = cuda_data.first_texts(bench.data, bench.home, 96 if bench.tiny else 1_000)
+    settings = {"epochs": 2, "learning_rate": 1e-3, "cache_disk": 0, "device": str(bench.device)}
+    captured = 0
+    capture = step_graphs._Step.capture
+
+    def counted(step: Any, pool: Any) -> None:
+        nonlocal captured
+        try:
+            capture(step, pool)
+            captured += 1
+        except RuntimeError as error:  # the training goes on without graphs
+            reason = " ".join(str(error).split())[:200]
+            bench.row("a step as a CUDA graph", "", "FAILED", reason, traceback.format_exc())
+            raise
+
+    def train(name: str) -> dict[str, Tensor]:
+        base = str(bench.base(bench.bases[0]))
+        model = emoclass.train(data, base_model=base, name=name, overwrite=True, **settings).model.directory
+        paths = [path for path in model.glob("*.safetensors") if not path.name.startswith("baseline")]
+        return {key: tensor for path in paths for key, tensor in _load(path).items()}
+
+    with patch.object(step_graphs._Step, "capture", counted):
+        graphs = train("graphs")
+        with patch("torch.cuda.graph_pool_handle", lambda: None):
+            single = train("single")
+    apart = max(float((tensor - single[key]).abs().max()) for key, tensor in graphs.items())
+    note = f"largest difference of a weight; {captured} graphs, dropout 0.1"
+    bench.check("CUDA graphs against single kernels", apart, apart < 1e-4 and (captured > 0 or not bench.on_gpu), note)
+
+
+def _load(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(path)
 
 
 _Found = tuple["Tensor", dict[str, "Tensor"]]

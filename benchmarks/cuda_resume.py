@@ -30,7 +30,7 @@ def resume(bench: Bench) -> None:
     again = training.results("killed")
     first = re.search(r"epoch (\d+)/", training.log())
     number = int(first[1]) if first else 0
-    bench.check("first epoch after resuming", number, number > 1, "last layer, dropout 0.1, 6 epochs")
+    bench.check("first epoch after resuming", number, number > 1, f"last layer, dropout 0.1, {training.epochs} epochs")
     allowed = _difference(whole, twin)
     _compare_runs(bench, "two uninterrupted runs", whole, twin, None)
     _compare_runs(bench, "killed and resumed", whole, again, allowed)
@@ -44,9 +44,16 @@ class _Training:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._data = cuda_data.first_texts(bench.data, bench.home, 96 if bench.tiny else 4_000)
+        self._data = cuda_data.first_texts(bench.data, bench.home, 96 if bench.tiny else 16_000)
         self._base, self._device = str(bench.base(bench.bases[0])), str(bench.device)
-        self._settings = {"epochs": 6, "learning_rate": 1e-3, "batch_size": 8 if bench.tiny else 32, "cache_disk": 0}
+        # An epoch takes a quarter of a second on an H100: with few of them the run might end before it is killed.
+        self.epochs = 6 if bench.tiny else 15
+        self._settings = {
+            "epochs": self.epochs,
+            "learning_rate": 1e-3,
+            "batch_size": 8 if bench.tiny else 32,
+            "cache_disk": 0,
+        }
 
     def home(self, name: str) -> Path:
         home = self._bench.home / f"resume-{name}"

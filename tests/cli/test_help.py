@@ -1,10 +1,12 @@
 """The help of the commands: panels, examples and what the shell completes."""
 
+import inspect
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, get_args, get_type_hints
 
 import pytest
+import typer
 from typer.main import get_command
 
 from emoclass.cli import app
@@ -26,6 +28,28 @@ def test_the_help_ends_with_examples_in_whole_lines(cli: Run, name: str) -> None
     shown = cli(name, "--help").stdout
     assert "Examples:" in shown
     assert f"$ {EXAMPLES[name][0]}" in shown
+
+
+def declared(commands: typer.Typer) -> Iterator[tuple[str, Any]]:
+    """Yield the name of each parameter that is an option, and how it is declared."""
+    for command in commands.registered_commands:
+        assert command.callback is not None
+        hints = get_type_hints(command.callback, include_extras=True)
+        for name in inspect.signature(command.callback).parameters:
+            yield from ((name, each) for each in get_args(hints[name]) if isinstance(each, typer.models.OptionInfo))
+    for group in commands.registered_groups:
+        assert group.typer_instance is not None
+        yield from declared(group.typer_instance)
+
+
+def test_no_option_is_named_by_its_placeholder() -> None:
+    """Some versions of Typer write an option as its placeholder, ``--DEVICE``, if it is the same word."""
+    options = list(declared(app))
+    assert len(options) > 50
+    same = [(name, each) for name, each in options if (each.metavar or "").lower() == name.replace("_", "-")]
+    assert "device" in dict(same)
+    # Typer takes the first positional argument, a name, for the default value until it reads the annotation.
+    assert [name for name, each in same if not str(each.default).startswith("--")] == []
 
 
 def completions(command: str, option: str, typed: str) -> list[str]:

@@ -31,7 +31,7 @@ from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.encoders.freezing import freeze, frozen_depth
 from emoclass.encoders.tokenization import TokenizedTexts
-from emoclass.training import loop
+from emoclass.training import objective
 from emoclass.training.loop import LoopState, Scores, StepDone, training_loop
 from emoclass.training.ranks import Ranks
 from tests.conftest import TINY
@@ -151,7 +151,7 @@ def test_a_prediction_stays_on_its_device(dtype: torch.dtype, monkeypatch: pytes
     assert {tensor.device for tensor in results} == {META}
 
 
-@pytest.mark.parametrize(("module", "what"), [(sources, "token ids"), (loop, "labels"), (attention, "masks")])
+@pytest.mark.parametrize(("module", "what"), [(sources, "token ids"), (objective, "labels"), (attention, "masks")])
 def test_a_tensor_that_is_left_on_the_cpu_is_noticed(module: Any, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "to_device", lambda tensor, device: tensor)
     model = make_model(1)

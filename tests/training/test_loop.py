@@ -20,7 +20,7 @@ from emoclass.encoders.bert.attention_training import attention_plan
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.freezing import freeze, frozen_depth
-from emoclass.training import loop
+from emoclass.training import objective
 from emoclass.training.loop import LoopState, Scores, training_loop
 from tests.conftest import TINY, random_tensors
 
@@ -106,7 +106,7 @@ def measure(config: TrainConfig, lengths: list[int], dtype: torch.dtype = torch.
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_nothing_of_a_micro_batch_outlives_its_backward(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "token_chunks", lambda lengths, budget: token_chunks(lengths, 100))
+    monkeypatch.setattr(objective, "token_chunks", lambda lengths, budget: token_chunks(lengths, 100))
     usage = measure(TrainConfig(unfreeze="encoder", batch_size=len(LENGTHS), epochs=2), LENGTHS, dtype)
     assert len(usage.before_forward) == len(usage.before_backward) > 2 * 3
     assert max(usage.before_forward) < 0.02 * min(usage.before_backward)

@@ -20,7 +20,7 @@ from emoclass.encoders.weights import read_tensors
 from emoclass.errors import EmoclassError, ModelError, StoppedError
 from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir
-from emoclass.training import finishing, loop
+from emoclass.training import finishing, objective
 from emoclass.training import fitting as fitting_module
 from emoclass.training.events import EpochDone, PrefixDone, TextsEncoded
 from emoclass.training.optimizer import linear_schedule
@@ -145,7 +145,7 @@ def test_a_batch_in_parts_gives_the_step_of_the_whole(
         most.append(len(chunks))
         return chunks
 
-    monkeypatch.setattr(loop, "token_chunks", remembered)
+    monkeypatch.setattr(objective, "token_chunks", remembered)
     np.testing.assert_allclose(train(), whole, rtol=1e-4)
     assert max(most) > 2
 
@@ -185,7 +185,7 @@ def test_mixup_mixes_texts_and_their_labels(
     assert losses(train(0.4)) == mixed != without
     # Each text mixed with itself is that text; and all of another one with its label is that other one.
     for others, share in ((torch.arange, 0.3), (lambda texts: torch.arange(texts).flip(0), 1.0)):
-        monkeypatch.setattr(loop, "_partners", lambda texts, alpha, o=others, s=share: (o(texts), s))
+        monkeypatch.setattr(objective, "_partners", lambda texts, alpha, o=others, s=share: (o(texts), s))
         np.testing.assert_allclose(losses(train(0.4)), without, rtol=1e-3)
 
 

@@ -100,10 +100,11 @@ Model = Annotated[
         autocompletion=complete_models,
     ),
 ]
-Device = Annotated[str, typer.Option(metavar="DEVICE", help="Device: auto, cpu, cuda, cuda:N or mps.")]
+Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="Device: auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[
     str,
     typer.Option(
+        "--precision",
         **one_of(("auto", "fp32", "bf16", "fp16"), metavar="PRECISION"),
         help="Precision of the encoder layers: auto (the fastest native one), fp32, bf16 or fp16.",
     ),

@@ -35,7 +35,7 @@ def train(
     test: Annotated[str | None, typer.Option(metavar="FILE", help="Test set, if DATA is one file.")] = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Name of the new model.", show_default="from DATA and base model"),
+        typer.Option("--name", metavar="NAME", help="Name of the new model.", show_default="from DATA and base model"),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model of this name.")] = False,
     base_model: Annotated[

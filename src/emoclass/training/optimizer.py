@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -85,6 +86,9 @@ class Optimizer:
         fused = self._parameters[0].device.type in ("cpu", "cuda")
         groups = _by_rate(model, config.layer_decay)
         self._adamw = AdamW(groups, config.learning_rate, weight_decay=config.weight_decay, fused=fused)
+        if self._parameters[0].is_cuda:  # where a CUDA graph reads it
+            for group in self._adamw.param_groups:
+                group["lr"] = torch.tensor(config.learning_rate, device=self._parameters[0].device)
         self._peak, self._total = config.learning_rate, total_steps
         self._warmup = int(total_steps * config.warmup_ratio)
         self._steps = 0
@@ -101,8 +105,32 @@ class Optimizer:
 
     def step(self, losses: Iterable[Tensor]) -> None:
         """Step along the gradient of the sum of all ranks' losses; each is freed before the next is computed."""
+        self.advance()
+        self.descend(losses)
+
+    def advance(self) -> None:
+        """Set the learning rate of the next step."""
         for group in self._adamw.param_groups:
-            group["lr"] = self._rate(self._steps) * group["factor"]
+            rate = self._rate(self._steps) * group["factor"]
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        self._steps += 1
+
+    @contextmanager
+    def capturable(self) -> Iterator[None]:
+        """Let ``descend`` be captured in a CUDA graph; it must have run before."""
+        for group in self._adamw.param_groups:
+            group["capturable"] = True
+        try:
+            yield
+        finally:
+            for group in self._adamw.param_groups:
+                group["capturable"] = False
+
+    def descend(self, losses: Iterable[Tensor]) -> None:
+        """Do what ``step`` does, at the learning rate that is set."""
         for parameter in self._own_gradients:
             parameter.grad = None
         for loss in losses:
@@ -116,7 +144,6 @@ class Optimizer:
         torch.nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
         self._adamw.step()
         self._working.refresh()
-        self._steps += 1
 
     def _filled_in(self, sparse: Tensor) -> Tensor:
         """Return a sparse gradient as a dense one, in memory that is reused: clearing all of it would take longest."""

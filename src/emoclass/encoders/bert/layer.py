@@ -135,7 +135,20 @@ class BertLayer(nn.Module):
         """
         # One padded group: at one query a text, padding costs less than more and smaller products.
         padding = Padding(AttentionGroup(0, list(lengths)), hidden.device)
-        context, first = self._attend_from_cls(padding.pad(hidden), padding.mask, passes)
+        return self.forward_padded_cls(padding.pad(hidden), padding.mask, passes)
+
+    def forward_padded_cls(self, inputs: Tensor, mask: Tensor | None, passes: int = 1) -> Tensor:
+        """Do what ``forward_cls`` does with texts that are padded to one length.
+
+        Args:
+            inputs: ``[texts, longest, hidden_size]``.
+            mask: Where there is a token, ``bool[texts, longest]``; ``None`` if everywhere.
+            passes: How many times to run the layer.
+
+        Returns:
+            ``[passes * texts, hidden_size]``.
+        """
+        context, first = self._attend_from_cls(inputs, mask, passes)
         output = self.attention.output
         attended = self._drop(output.dense(context))
         return self._feed_forward(output.LayerNorm(attended + first), self._own_tensors())
