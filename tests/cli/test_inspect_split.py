@@ -129,6 +129,21 @@ def test_fix_writes_a_clean_table_and_its_changes(cli: Run, damaged: Path, tmp_p
     assert "exists already" in cli("inspect-data", damaged, "--fix", out).stderr
 
 
+def test_changes_of_a_table_in_several_files_name_the_file(cli: Run, tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    for number in range(2):
+        rows = "".join(f"words of text {number} {n},{'joy' if n % 2 else 'sad'}\n" for n in range(5))
+        (parts / f"train-0000{number}-of-00002.csv").write_text("text,label\n" + rows + ",joy\n")
+    fixed = tmp_path / "fixed.csv"
+    assert cli("inspect-data", parts, "--fix", fixed, "--base-model", "none").exit_code == 0
+    changes = [change for change in read(tmp_path / "fixed.changes.csv") if change["reason"] == "blank_text"]
+    assert [(each["row"], each["place"]) for each in changes] == [
+        ("6", "train-00000-of-00002.csv, line 7"),
+        ("12", "train-00001-of-00002.csv, line 7"),
+    ]
+
+
 @pytest.mark.parametrize("name", ["fixed.csv", "fixed.changes.csv"])
 def test_a_full_disk_leaves_no_partial_table(
     cli: Run, emotions_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

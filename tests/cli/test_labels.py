@@ -161,6 +161,10 @@ def test_eval_asks_about_labels_that_look_like_a_class(cli: Run, trained_model: 
     assert warnings.count("not scored") == 1
     assert "15 rows not scored: the model does not know the labels 'odd 0' (1)" in warnings
     assert "and 5 more (is 'JOY' the class 'joy'?)" in warnings
+    both = [*emotion_rows(), ("t", "joy|fear"), ("u", "fear|joy")]
+    warnings = cli("eval", write("f.csv", both)).stderr
+    assert "2 rows not scored" in warnings
+    assert "2 cells with several labels" in warnings
 
 
 def test_a_label_of_uncertain_predictions_is_no_class(cli: Run, trained_model: Path) -> None:

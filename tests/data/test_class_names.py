@@ -9,6 +9,7 @@ import pytest
 from emoclass.data.cleaning.cleaning import clean
 from emoclass.data.cleaning.stream import LabelledReader
 from emoclass.data.columns.choosing import choose_columns
+from emoclass.data.columns.class_names import note_of
 from emoclass.data.options import DataOptions
 from emoclass.data.preparation import prepare_training_data
 
@@ -44,7 +45,11 @@ def chosen(write):
                 streamed = [label for block in reader.blocks() for label in block.labels]
                 assert tuple(reader.notes) == columns.notes
             assert streamed == clean(table, columns).labels
-            found.append((columns.label, [note.split(": ", 1)[1] for note in columns.notes]))
+            notes = [
+                note.split(": ", 1)[1].replace("data.jsonl", "data").replace("data.csv", "data")
+                for note in columns.notes
+            ]
+            found.append((columns.label, notes))
         assert found[0] == found[1]
         return found[0]
 
@@ -115,3 +120,29 @@ def test_ids_without_a_name_in_a_whole_part_are_an_error_not_hidden_labels(tmp_p
         pq.write_table(table.replace_schema_metadata(metadata), tmp_path / f"{name}.parquet")
     message = error_of(prepare_training_data, tmp_path, options=DataOptions(), seed=1)
     assert "test.parquet: row 1: class id 3 has no name" in message
+
+
+def test_names_that_a_few_rows_contradict_are_said(chosen):
+    label, notes = chosen(rows(30, label_text=lambda n: named(n) if n != 4 else "love"))
+    assert label == "label"
+    (note,) = notes
+    assert "'label_text' names them except that 1 is 'love' where it usually is 'joy'" in note
+    assert "--label-column" in note
+
+
+def test_classes_of_one_name_in_the_metadata_are_said():
+    assert note_of(["joy", "sad", "joy"]).endswith("; classes of the same name are learned as one: 'joy'")
+    assert "learned as one" not in note_of(["joy", "sad"])
+
+
+def test_rejected_rows_of_an_annotation_tool_are_said(chosen):
+    answers = ["accept", "reject", "accept", "ignore"]
+    table_rows = [{**row, "label": named(n), "answer": answers[n % 4]} for n, row in enumerate(rows(30))]
+    label, notes = chosen(table_rows)
+    assert label == "label"
+    assert "also 'ignore', 'reject'" in notes[0]
+    assert "select(.answer" in notes[0]
+    accepted = [{**row, "answer": "accept"} for row in table_rows]
+    assert chosen(accepted) == ("label", [])
+    others = [{**row, "answer": "maybe" if n else "reject"} for n, row in enumerate(table_rows)]
+    assert chosen(others) == ("label", [])

@@ -113,8 +113,14 @@ LISTS_OF_ONE = [
     "('joy',)",
     "{'joy'}",
     '["joy", "joy"]',
+    "c('joy')",
+    '{"joy": 1, "sad": 0}',
+    "{'joy': True, 'sad': False}",
+    "joy|joy",
+    "joy, joy",
+    "joy;joy;joy",
 ]
-EMPTY_LISTS = ["[]", "[ ]", '{"choices": []}', '[""]', "[None]", "[nan]", "{}"]
+EMPTY_LISTS = ["[]", "[ ]", '{"choices": []}', '[""]', "[None]", "[nan]", "{}", '{"joy": 0, "sad": 0}']
 
 
 @pytest.mark.parametrize("cell", LISTS_OF_ONE)
@@ -154,6 +160,8 @@ def test_an_empty_list_is_no_label(cell):
         ("[np.int64(2), np.int64(7)]", ["2", "7"]),
         ('{"choices": ["joy", "sad"]}', ["joy", "sad"]),
         ('[{"label": "joy"}, {"label": "sad"}]', ["joy", "sad"]),
+        ("c('joy', 'sad')", ["joy", "sad"]),
+        ('{"joy": 1, "fear": 0, "sad": 1}', ["joy", "sad"]),
     ],
 )
 def test_a_list_of_several_labels_stays_as_it_is_and_its_labels_are_known(cell, labels):
@@ -176,6 +184,10 @@ def test_a_list_of_several_labels_stays_as_it_is_and_its_labels_are_known(cell, 
         '{"ImportId": "Q"}',
         '[["joy"]]',
         "[" * 99,
+        "c(joy)",
+        "so-so",
+        "1|1",
+        '{"joy": 0.9, "sad": 0.1}',
         "['a': 1]",
         "{1: 2}",
     ],

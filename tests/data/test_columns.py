@@ -154,10 +154,11 @@ def test_a_label_column_may_be_named_like_a_label(choose):
     assert choose(lines).label == "sarcasm"
 
 
-def test_a_first_line_of_data_is_detected_in_a_stream(error_of):
-    sample = {"i am so happy today": ["what a day", "what a night"], "joy": ["sad", "joy"]}
-    message = error_of(choose_columns, "x.csv", list(sample), sample.__getitem__, Wanted(labels="none"))
-    assert "first line seems to be data" in message
+def test_a_first_line_that_is_said_to_be_a_header_is_one(write):
+    lines = "i am so happy today,joy\nwhat a day it is,sad\nwhat a night it was,joy\n"
+    options = DataOptions(header=True)
+    chosen = options.choose_columns(options.read(write(lines, "data.csv")))
+    assert (chosen.text, chosen.label) == ("i am so happy today", "joy")
 
 
 @pytest.mark.parametrize("header", ["what they said,joy", "said,how", "what they said,id"])

@@ -173,3 +173,14 @@ def test_many_rows_come_in_order(write):
     table = read_table(write("text,label\n" + "".join(f"text {i},{i % 7}\n" for i in range(count))))
     assert table.frame["text"].tolist() == [f"text {i}" for i in range(count)]
     assert table.lines.tolist() == list(range(2, count + 2))
+
+
+@pytest.mark.parametrize(
+    ("mark", "row"),
+    [("::", "so good :) yes::joy"), ("=>", "what => joy"), ("\\t", "why not?\\tjoy"), ("<tab>", "so<tab>joy")],
+)
+def test_fields_that_several_characters_separate_are_said_with_a_command(write, error_of, mark, row):
+    path = write(f"text{mark}label\n" + f"{row}\n" * 4, "data.csv")
+    message = error_of(read_table, path)
+    assert f"fields seem to be separated by {mark!r}" in message
+    assert message.endswith(f"perl -pe 's{{\\Q{mark}\\E}}{{\\t}}g' {path} > table.tsv")

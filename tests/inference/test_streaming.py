@@ -6,6 +6,7 @@ import queue
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 
@@ -144,6 +145,25 @@ def test_the_text_column_is_detected_or_named(tmp_path: Path) -> None:
     assert [item.text for item in items] == ["1", "2"] * 2
     with pytest.raises(DataError, match="no column 'nothing'"):
         RecordInput([str(path)], DataOptions(text_column="nothing"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
+@pytest.mark.parametrize("header", [None, True])
+def test_a_first_line_of_data_is_noticed_in_a_slow_pipe(header: bool | None, tmp_path: Path) -> None:
+    pipe = tmp_path / "rows.csv"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        with pipe.open("wb", buffering=0) as stream:
+            stream.write(b"i am so happy today,joy\n")
+            stream.write(b"what a day it is,sad\nwhat a night it was,joy\n")
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    expected = pytest.raises(DataError, match="first line seems to be data") if header is None else nullcontext()
+    with expected, RecordInput([str(pipe)], DataOptions(header=header)) as records:
+        assert [item.text for item in records] == ["what a day it is", "what a night it was"]
+    thread.join(timeout=20)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")

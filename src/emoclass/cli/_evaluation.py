@@ -10,6 +10,7 @@ from rich.text import Text
 
 from emoclass.cli import _console as console
 from emoclass.config import RECIPES, TrainConfig
+from emoclass.data.columns.label_kinds import unusual_kind
 from emoclass.data.columns.labels import meant
 from emoclass.data.columns.naming import shortened
 from emoclass.evaluation.calibration import ReliabilityBin
@@ -320,7 +321,11 @@ def _warn_of_unknown_labels(evaluation: Evaluation) -> None:
         return
     named = [f"{shortened(label)} ({rows})" for label, rows in list(unknown.items())[:_SHOWN_LABELS]]
     more = f" and {len(unknown) - len(named)} more" if len(unknown) > len(named) else ""
-    known = meant(list(unknown), [scores.label for scores in evaluation.metrics.per_class])
+    classes = [scores.label for scores in evaluation.metrics.per_class]
+    known = meant(list(unknown), classes)
+    kind = unusual_kind({**dict.fromkeys(classes, 1), **unknown})
+    if kind is not None and kind.code == "several_labels":
+        known = f": {console.count(sum(unknown.get(name, 0) for name in kind.names), 'cell')} with several labels"
     rows = console.count(sum(unknown.values()), "row")
     label = "label" if len(unknown) == 1 else "labels"
     console.warn(f"{rows} not scored: the model does not know the {label} {', '.join(named)}{more}{known}")

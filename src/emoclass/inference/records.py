@@ -218,9 +218,12 @@ def _find_text(reader: RecordReader, options: DataOptions) -> _TextFields:
         return _TextFields(Columns(tuple(reader.columns)))
     wanted: Wanted = replace(options.wanted, labels="none")
     seen: list[Record] = []
+    notes: list[str] = []
 
     def sample(column: str) -> Iterable[object]:
-        seen.extend(islice(reader, _SAMPLE_RECORDS - len(seen)))
+        if more := list(islice(reader, _SAMPLE_RECORDS - len(seen))):
+            seen.extend(more)
+            notes.extend(reader.check_header(seen))
         position = reader.columns.index(column)
         return [record.values[position] for record in seen if position < len(record.values)]
 
@@ -232,9 +235,8 @@ def _find_text(reader: RecordReader, options: DataOptions) -> _TextFields:
         list(reader.columns),
         sample,
         wanted,
-        has_header_line=reader.format in ("csv", "tsv"),
     )
-    return _TextFields(chosen, seen, chosen.notes)
+    return _TextFields(chosen, seen, (*notes, *chosen.notes))
 
 
 def _cell(record: Record, position: int) -> object:

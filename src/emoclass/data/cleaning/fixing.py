@@ -12,6 +12,7 @@ from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.cleaning.traits import is_damaged, is_placeholder
 from emoclass.data.columns.cells import cell_text
 from emoclass.data.columns.label_kinds import unusual_kind
+from emoclass.data.columns.naming import place_in
 from emoclass.data.similarity.folding import fold_text
 from emoclass.data.similarity.near import NearTexts, duplicate_groups
 from emoclass.data.tables.formats import format_of
@@ -46,10 +47,10 @@ class Change:
 def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, list[Change]]:
     """Write the cleaned table to a new file, and the changes to another one beside it.
 
-    Removes rows without text or label, rows with several labels in the cell, repeated rows, placeholders, and rows
-    whose text is nearly that of an earlier kept row with the same label. Repairs texts that were decoded with a wrong
-    encoding, if that can be undone. Keeps rows with the same text and several labels: only a person can decide which is
-    right.
+    Removes rows without text or label, rows with several labels in the cell, repeated rows, placeholders,
+    and rows whose text is nearly that of an earlier kept row with the same label. Repairs texts that were decoded with
+    a wrong encoding, if that can be undone. Keeps rows with the same text and several labels: only a person can decide
+    which is right.
 
     Args:
         table: The input.
@@ -83,6 +84,9 @@ def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, li
     rows = [(str(c.row), c.action, c.reason, *(_without_nul(text) for text in (c.text, c.new_text))) for c in changes]
     columns = ["row", "action", "reason", "text", "new_text"]
     changes_frame = pd.DataFrame(rows, columns=columns, dtype=object)
+    if table.files:
+        places = [place_in(table.files, c.row, int(table.lines[c.row - 1])) for c in changes]
+        changes_frame.insert(1, "place", places)
     with new_files(target, "the cleaned table") as aside:
         write_rows(aside / target.name, kept, format_, schema=schema_of(table, format_))
         write_rows(aside / record.name, changes_frame, "csv")

@@ -197,7 +197,6 @@ class LabelledReader:
             names,
             sample,
             replace(self._options.wanted, labels="optional", first_rows=self._is_pipe),
-            has_header_line=self._reader.format in ("csv", "tsv"),
         )
 
     def _sample(self) -> tuple[list[str], list[Record]]:

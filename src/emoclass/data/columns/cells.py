@@ -9,7 +9,9 @@ from typing import Any
 from emoclass.data.columns.literals import BRACKETS, parse_literal
 from emoclass.errors import DataError
 
-_OPENING = tuple(pair[0] for pair in BRACKETS)
+_OPENING = (*(pair[0] for pair in BRACKETS), "c(")
+# Between repetitions of one label, as where annotators agree.
+_BETWEEN = (",", ";", "|", "#")
 # The field that holds the labels in objects of annotation tools and of classifiers, and what may stand beside it.
 _LABEL_KEYS = frozenset({"choices", "label", "labels", "class", "category", "emotion", "name", "value", "rating"})
 _OTHER_KEYS = frozenset({"id", "score", "confidence", "probability"})
@@ -49,15 +51,16 @@ def json_text(value: object) -> str:
 def cell_label(value: object) -> str | None:
     """Return a value as a label name, ``None`` for null.
 
-    A list of one label stands for that label, also as text or in an object as annotation tools write it: ``["joy"]``,
-    ``{"choices": ["joy"]}``. An empty list is "", no label; one of several labels is returned as text.
+    A list of one label stands for that label, also as text, in an object as annotation tools write it, or as flags:
+    ``["joy"]``, ``{"choices": ["joy"]}``, ``{"joy": 1, "fear": 0}``, ``joy|joy``. An empty list is "", no label; one of
+    several labels is returned as text.
 
     Raises:
         DataError: The value holds bytes that are not UTF-8, is nested too deeply, or is an object that is no label.
     """
     if isinstance(value, str):
         text = value.strip()
-        names = _names(parse_literal(text)) if text[:1] in _OPENING else None
+        names = _names(parse_literal(text)) if text.startswith(_OPENING) else _repeated(text)
         return text if names is None else _single(names, text)
     if not isinstance(value, dict | list):
         return cell_name(value)
@@ -72,7 +75,7 @@ def cell_label(value: object) -> str | None:
 
 def labels_in(name: str) -> list[str]:
     """Return the labels of a list that ``cell_label`` returned as text, none if it is a single label."""
-    names = _names(parse_literal(name)) if name[:1] in _OPENING else None
+    names = _names(parse_literal(name)) if name.startswith(_OPENING) else None
     return names if names and len(names) > 1 else []
 
 
@@ -103,6 +106,8 @@ def _names(value: object) -> list[str] | None:
     if isinstance(value, dict):
         if not value:
             return []
+        if value.keys().isdisjoint(_LABEL_KEYS | _OTHER_KEYS) and all(map(_is_flag, value.values())):
+            return [str(name) for name, flag in value.items() if flag]
         keys = value.keys() & _LABEL_KEYS
         if len(keys) != 1 or value.keys() - keys - _OTHER_KEYS:
             return None
@@ -119,6 +124,19 @@ def _names(value: object) -> list[str] | None:
             return None
         names += filter(None, found)
     return names
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, int | float) and value in (0, 1)
+
+
+def _repeated(text: str) -> list[str] | None:
+    """Return the pieces of a text if they are all the same."""
+    for mark in _BETWEEN:
+        if mark in text:
+            pieces = [piece.strip() for piece in text.split(mark)]
+            return pieces if len(set(pieces)) == 1 else None
+    return None
 
 
 def _single(names: list[str], value: object) -> str:

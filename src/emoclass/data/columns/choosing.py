@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-from emoclass.data.columns.cells import cell_label
+from emoclass.data.columns.answers import rejected_note
 from emoclass.data.columns.chosen import SEPARATOR, Columns
-from emoclass.data.columns.class_names import names_beside, without_index
+from emoclass.data.columns.class_names import names_beside, nearly_named, without_index
 from emoclass.data.columns.naming import brief, listed, quoted
 from emoclass.data.columns.patterns import names_no_content
 from emoclass.data.columns.profiles import ColumnProfile
@@ -59,8 +59,6 @@ def choose_columns(
     columns: Sequence[str],
     sample: Callable[[str], Iterable[object]],
     wanted: Wanted | None = None,
-    *,
-    has_header_line: bool = True,
 ) -> Columns:
     """Choose the text and the label columns.
 
@@ -69,7 +67,6 @@ def choose_columns(
         columns: Names of the columns.
         sample: Returns a sample of a column's cells; called only if names are not enough.
         wanted: What is known before.
-        has_header_line: Whether names come from a first line that may turn out to be data.
 
     Raises:
         DataError: A named column does not exist, the choice is ambiguous, or no column fits.
@@ -82,14 +79,13 @@ def choose_columns(
     is_open = label is None and wanted.labels != "none" and not (wanted.like and wanted.label)
     if is_open:
         label = chooser.trained_label(taken=texts) or chooser.label_by_name(taken=texts)
-    by_name = texts, label
     if not texts:
         texts = (chooser.text_by_content(taken=label),)
         chooser.notes.append(f"{name}: column {quoted(texts[0])} taken as the text; --text-column names another")
     if is_open and not label and (label := chooser.label_by_content(texts)):
         chooser.notes.append(f"{name}: column {quoted(label)} taken as the label; --label-column names another")
-    if has_header_line and not any(by_name):
-        chooser.check_header(texts[0], [label] if label else [name for name in columns if name not in texts])
+    if label:
+        chooser.notes += rejected_note(name, columns, sample)
     return Columns(texts, label or "", chooser.separator(texts), tuple(chooser.notes))
 
 
@@ -164,6 +160,11 @@ class _Chooser:
         label = next(iter(self.by_name("label", LABEL_NAMES, taken=taken)), "")
         others = [column for column in self.columns if column not in (*taken, label)]
         names = names_beside(label, others, self._sample) if label else ()
+        if not names and label and (fact := nearly_named(label, others, self._sample)):
+            self.notes.append(
+                f"{self.name}: the classes are the numbers of {quoted(label)}; {fact}: correct these rows, or pass"
+                " --label-column"
+            )
         if len(names) != 1:
             return label
         self.notes.append(
@@ -215,19 +216,6 @@ class _Chooser:
             raise DataError(f"{self.name}: has only column {_named(texts)}: add a label column")
         examples = self._examples([column for column in self.columns if column not in texts])
         raise DataError(f"{self.name}: no column looks like labels ({examples}): pass --label-column")
-
-    def check_header(self, text: str, others: Sequence[str]) -> None:
-        """Reject a first line that is data: its text reads like a sentence, and another value occurs below it."""
-        # A column of labels may be named like one of them: spam, sarcasm.
-        if text.strip().replace("-", "_").isidentifier():
-            return
-        for other in others:
-            if cell_label(other) in self.profile(other).labels:
-                raise DataError(
-                    f"{self.name}: the first line seems to be data, not column names ({quoted(text[:40])},"
-                    f" {quoted(brief(other))}): add a header line such as text,label above it, or pass --text-column if"
-                    " these are names"
-                )
 
     def separator(self, texts: Sequence[str]) -> str:
         """Return what stands between the cells of the text columns."""

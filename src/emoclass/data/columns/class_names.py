@@ -1,15 +1,18 @@
 """Class names in place of numbers: those of a file's metadata, and those of a column beside the labels."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from emoclass.data.columns.cells import cell_label
-from emoclass.data.columns.naming import listed
+from emoclass.data.columns.naming import listed, quoted
 from emoclass.data.columns.profiles import ColumnProfile
 from emoclass.errors import DataError
 
 # The id of a row without a label.
 _NO_LABEL = -1
+# Share of the rows that may contradict a name.
+_FEW = 0.1
 _INTEGER = re.compile(r"-?\d{1,18}")
 # How pandas stores an index without a name.
 _INDEX = re.compile(r"__index_level_\d+__")
@@ -43,8 +46,11 @@ def name_of(value: object, names: Sequence[str], *, strict: bool = True) -> obje
 
 
 def note_of(names: Sequence[str]) -> str:
-    """Return the note that says which names the file's metadata gives."""
-    return f"class names from the file's metadata: {listed(names, most=10)}"
+    """Return the note that says which names the file's metadata gives, and which it gives to several classes."""
+    note = f"class names from the file's metadata: {listed(names, most=10)}"
+    if repeated := sorted(name for name, count in Counter(names).items() if count > 1):
+        note += f"; classes of the same name are learned as one: {listed(repeated, most=10)}"
+    return note
 
 
 def names_beside(label: str, others: Iterable[str], sample: Callable[[str], Iterable[object]]) -> tuple[str, ...]:
@@ -63,6 +69,26 @@ def names_beside(label: str, others: Iterable[str], sample: Callable[[str], Iter
         return ()
     ids = [_label(cell) for cell in cells]
     return tuple(other for other in others if _is_named_by(ids, list(sample(other))))
+
+
+def nearly_named(label: str, others: Iterable[str], sample: Callable[[str], Iterable[object]]) -> str:
+    """Return which column names the classes of a label column of integers but for a few rows, and where not; or ""."""
+    others = list(others)
+    ids = [_label(cell) for cell in sample(label)] if others else []
+    if not are_integers(ids):
+        return ""
+    for other in others:
+        cells = list(sample(other))
+        pairs = Counter(zip(ids, map(_label, cells), strict=True))
+        usual = {id_: name for (id_, name), _ in reversed(pairs.most_common())}
+        strays = [(id_, name) for id_, name in pairs if usual[id_] != name]
+        few = sum(pairs[pair] for pair in strays) <= _FEW * len(ids)
+        if strays and few and _is_named_by(ids, [usual[id_] for id_ in ids]):
+            id_, name = strays[0]
+            return f"{quoted(other)} names them except that {id_} is {quoted(str(name))} where it usually is " + (
+                quoted(str(usual[id_]))
+            )
+    return ""
 
 
 def are_integers(cells: Iterable[object]) -> bool:

@@ -26,10 +26,11 @@ _CONSTANTS = {
 def parse_literal(text: str) -> "list[object] | dict[str, object] | None":
     """Return the list or the object that a text stands for, ``None`` if it is neither.
 
-    Quotes may be single, and items separated by spaces as in ``['joy' 'anger']``. Tuples and sets of Python are lists,
-    too. Words without quotes are not items: ``[red]`` is a text.
+    Quotes may be single, and items separated by spaces as in ``['joy' 'anger']``. Tuples and sets of Python and vectors
+    of R are lists, too. Words without quotes are not items: ``[red]`` is a text.
     """
     text = text.strip()
+    text = text.removeprefix("c") if text.startswith("c(") else text
     if text[:1] + text[-1:] not in BRACKETS or len(text) > _MOST_CHARACTERS:
         return None
     inner = text[1:-1]

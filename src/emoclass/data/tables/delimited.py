@@ -115,8 +115,9 @@ class DelimitedRows:
                 yield line, fields  # type: ignore[misc]  # list[str] where list[object] is only read
 
     def _read_header(self, sniffed: Sniffed, header: bool | None) -> list[str]:
-        if header is None and len(sniffed.rows) > 1:
-            self._check_header(sniffed.rows)
+        self._header_is_open = header is None and len(sniffed.rows) < 2
+        if header is None and not self._header_is_open:
+            self.notes += self._header_notes(sniffed.rows)
         if header is False:
             if not sniffed.rows:
                 raise DataError(f"{self.name}: is empty: it needs rows of a text and a label")
@@ -131,7 +132,18 @@ class DelimitedRows:
         self.notes += notes
         return columns
 
-    def _check_header(self, rows: Sequence[Sequence[str]]) -> None:
+    def check_header(self, rows: Iterable[Sequence[object]]) -> list[str]:
+        """Return a note if the header may be data, by these rows below it; nothing if that has been checked before.
+
+        Raises:
+            DataError: It is data.
+        """
+        if not self._header_is_open:
+            return []
+        self._header_is_open = False
+        return self._header_notes([self.columns, *([str(cell) for cell in row] for row in rows)])
+
+    def _header_notes(self, rows: Sequence[Sequence[str]]) -> list[str]:
         """Reject a first line that is data; note one that may be."""
         is_data = looks_like_data(rows)
         shown = quoted(self.delimiter.join(rows[0])[:60])
@@ -142,7 +154,8 @@ class DelimitedRows:
                 " it, or pass --no-header; --header if these are names"
             )
         if is_data is None:
-            self.notes.append(f"{self.name}: the first line ({shown}) is read as column names; --no-header reads a row")
+            return [f"{self.name}: the first line ({shown}) is read as column names; --no-header reads a row"]
+        return []
 
     def _next_fields(self) -> list[str] | None:
         lines = self._lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ _SENTENCE_WORDS = 5
 # Lines of a title above a header, and marks that separate fields in some programs' files.
 _TITLE_LINES = 10
 _OTHER_SEPARATORS = ("^", "~", "\x01", "#", "!", "\u00a6", "\u00a7", ":")
+_LONG_SEPARATOR = re.compile(r"[^\w\s.?!\"'$@{}\\]{2,}|\\t|<tab>", re.IGNORECASE)
 _GLUE = re.compile(r"[\s,;|]+")
 
 
@@ -90,12 +92,22 @@ def _reject_joined_fields(name: str, sniffed: Sniffed) -> None:
             f"{name}: each line stands in quotes as a whole, so that it is one field ({DELIMITERS[inner]}-separated"
             f""" inside): remove these quotes with sed -E 's/^"(.*)"\\r?$/\\1/; s/""/"/g' {name} > table.csv"""
         )
+    if match := _LONG_SEPARATOR.search(rows[0]):
+        mark = match[0]
+        if {row.count(mark) for row in rows} == {rows[0].count(mark)}:
+            raise DataError(f"{name}: fields seem to be separated by {quoted(mark)}: {one_character(mark, name)}")
     for mark in _OTHER_SEPARATORS:
         if rows[0].count(mark) and {row.count(mark) for row in rows} == {rows[0].count(mark)}:
             raise DataError(
                 f"{name}: each row is one field with {rows[0].count(mark)} times {quoted(mark)}: if that separates the"
                 f" fields, pass --delimiter {quoted(mark)}"
             )
+
+
+def one_character(separator: str, name: str) -> str:
+    """Return what to do with a table whose fields are separated by several characters."""
+    command = f"perl -pe 's{{\\Q{separator}\\E}}{{\\t}}g' {shlex.quote(name)} > table.tsv"
+    return f"a separator is one character: write tabs instead, for example with {command}"
 
 
 def _difference(header: Sequence[str], width: int, rows: Sequence[Sequence[str]], delimiter: str) -> str:

@@ -3,7 +3,7 @@
 This is where a file becomes rows: ``open_records`` picks the parser, ``delimited`` for CSV.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -94,6 +94,19 @@ class RecordReader:
         if self._lines is None or not self._lines.replaced:
             return 0, None
         return self._lines.replaced, self._lines.guess
+
+    def check_header(self, records: Iterable[Record]) -> list[str]:
+        """Return a note if the header of a pipe may be data; the header of a file is checked when it is opened.
+
+        Args:
+            records: The first ones.
+
+        Raises:
+            DataError: It is data.
+        """
+        if not isinstance(self._rows, DelimitedRows):
+            return []
+        return self._rows.check_header([record.values for record in records])
 
     def close(self) -> None:
         """Close the input; standard input stays open."""

@@ -111,7 +111,6 @@ class Table:
             list(self.frame.columns),
             lambda column: self.sample(column, known),
             wanted,
-            has_header_line=self.format in ("csv", "tsv"),
         )
         return chosen.with_class_names(self.name, known)
 

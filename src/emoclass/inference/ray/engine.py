@@ -153,7 +153,6 @@ def _text_columns(
         schema.names,
         sample,
         replace(reading.wanted, labels="none"),
-        has_header_line=files.format in ("csv", "tsv"),
     )
     for note in chosen.notes:
         on_note(note)
