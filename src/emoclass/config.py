@@ -29,6 +29,32 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
+AUTO = "auto"
+# The reference recipe was made for trainings of about 10,000 steps (docs/experiments.md).
+_REFERENCE_STEPS = 8_000
+
+
+def chosen_recipe(texts: int, *, on_gpu: bool, settings: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the recipe that ``auto`` stands for, and why; docs/experiments.md has the measurements.
+
+    Args:
+        texts: Number of training texts.
+        on_gpu: Whether a GPU computes.
+        settings: Explicit settings.
+    """
+    batches = math.ceil(texts / settings.get("batch_size", TrainConfig.batch_size))
+    if TrainConfig.epochs * batches >= _REFERENCE_STEPS:
+        return "reference", f"{texts:,} texts are as many as it was made for"
+    if settings.get("unfreeze", "auto") in (0, 1):
+        return "fast", "it is the one for a single trainable layer"
+    few_batches = RECIPES["best"]["min_steps"] / RECIPES["best"]["epochs"]
+    if batches <= few_batches:
+        return "best", f"with {texts:,} texts, training all layers pays and is cheap"
+    if on_gpu:
+        return "best", "on a GPU, training all layers is cheap"
+    return "fast", f"with {texts:,} texts on a CPU, training the last layer is nearly as good and several times faster"
+
+
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(message)
@@ -203,13 +229,17 @@ class TrainConfig:
                 leaves another without effect.
         """
         _require(recipe in RECIPES, f"--recipe {recipe} is not one of {', '.join(RECIPES)}")
-        _reject_unknown(cls, settings)
+        return cls(**RECIPES[recipe]).changed(**settings)
+
+    def changed(self, **settings: Any) -> TrainConfig:
+        """Return the recipe with explicit settings in place of its own; see ``named``."""
+        _reject_unknown(type(self), settings)
         explicit = {name: value for name, value in settings.items() if value is not None}
         replaced: dict[str, Any] = {"min_steps": 0} if "epochs" in explicit else {}
         if explicit.get("dropout") == 0:
             replaced["r_drop"] = 0.0
         try:
-            config = cls(**RECIPES[recipe] | replaced | explicit)
+            config = replace(self, **{**replaced, **explicit})
         except TypeError as error:
             raise ConfigError(f"a setting has the wrong type: {error}") from None
         _reject_contradictions(explicit)

@@ -61,10 +61,6 @@ def test_a_column_that_is_not_there_is_answered_with_those_that_are(cli: Run, em
     assert "'text'" in message
 
 
-def test_without_a_model_a_training_is_suggested(cli: Run) -> None:
-    assert "run emoclass train first" in message_of(cli("predict", "x"))
-
-
 @pytest.mark.usefixtures("trained_model")
 def test_an_unknown_model_is_named(cli: Run) -> None:
     for command in (("predict", "x", "--model"), ("models", "show"), ("models", "path"), ("models", "remove")):
@@ -155,7 +151,7 @@ def test_an_existing_output_directory_is_not_touched(cli: Run, emotions_csv: Pat
 
 def test_debug_shows_the_traceback(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOCLASS_DEBUG", "1")
-    result = cli("predict", "x")
+    result = cli("predict", "x", "--model", "none")
     assert result.exit_code == 1
     assert type(result.exception).__name__ == "ModelError"
 
@@ -193,7 +189,7 @@ def test_a_table_into_a_broken_pipe_ends_quietly(option: str) -> None:
 @pytest.mark.parametrize("nobody", ["2>&-", "2>&1 >&3 | true"])
 def test_notes_that_nobody_reads_do_no_harm(nobody: str) -> None:
     result = run_process(f"{{ {{ {sys.executable} -m emoclass models list; echo $?; }} {nobody}; }} 3>&1")
-    assert result.stdout == "0\n"
+    assert result.stdout.endswith("\n0\n")
     assert result.stderr == ""
 
 

@@ -65,7 +65,7 @@ def test_values_and_names_of_models_are_completed() -> None:
     (models_dir() / ".locks").mkdir()
     assert completions("train", "--recipe", "f") == ["fast"]
     assert completions("split", "--quoting", "") == ["double", "backslash", "single", "none"]
-    assert completions("predict", "--model", "") == ["tweets"]
+    assert completions("predict", "--model", "") == ["starter", "tweets"]
 
 
 def test_models_and_cache_alone_list(cli: Run) -> None:

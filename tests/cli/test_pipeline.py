@@ -57,7 +57,10 @@ def test_options_reach_the_recipe(tiny_train: Run, cli: Run) -> None:
 @pytest.mark.parametrize(
     ("options", "ways"),
     [
-        (("--learning-rate", "1e-4"), "--recipe fast, --recipe best, more --epochs or --tune 20"),
+        (
+            ("--recipe", "reference", "--learning-rate", "1e-4"),
+            "--recipe fast, --recipe best, more --epochs or --tune 20",
+        ),
         (("--recipe", "fast", "--learning-rate", "1e-3"), "--recipe best, more --epochs or --tune 20"),
         (("--recipe", "best", "--learning-rate", "1e-4"), "more --epochs or --tune 20"),
     ],
@@ -167,7 +170,7 @@ def test_no_models_are_listed_as_none(cli: Run) -> None:
 def test_models_are_listed_shown_and_removed(tiny_train: Run, cli: Run) -> None:
     tiny_train("--name", "second")
     names = [model["name"] for model in json.loads(cli("models", "list", "--json").stdout)["models"]]
-    assert names == ["second", "first"]
+    assert names == ["second", "first", "starter"]
     assert "second" in cli("models", "list").stdout
     assert "anger, fear, joy" in cli("models", "show", "first").stdout
     assert cli("models", "path", "first").stdout == f"{models_dir() / 'first'}\n"

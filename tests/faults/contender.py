@@ -12,7 +12,8 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from emoclass.errors import ModelError
-from emoclass.store.checkpoints import find_model, remove_model, save_model
+from emoclass.store.checkpoints import find_model
+from emoclass.store.saving import remove_model, save_model
 
 
 def saver(name: str) -> Callable[[], object]:

@@ -31,7 +31,8 @@ from emoclass.encoders.weights import read_tensors
 from emoclass.errors import EmoclassError, ModelError
 from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir, runs_dir
-from emoclass.store.checkpoints import export_model, list_models, remove_model, verify_model
+from emoclass.store.checkpoints import list_models, verify_model
+from emoclass.store.saving import export_model, remove_model
 from emoclass.training.events import Resumed
 from tests.conftest import in_models_dir, many_processes
 from tests.faults.failpoints import finishes

@@ -20,8 +20,9 @@ from emoclass.evaluation import report
 from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir
 from emoclass.store import layout
-from emoclass.store.checkpoints import find_model, list_models, remove_model
+from emoclass.store.checkpoints import find_model, list_models
 from emoclass.store.layout import Manifest
+from emoclass.store.saving import remove_model
 from emoclass.training.train import TrainResult
 from tests.conftest import in_models_dir
 from tests.disks import refuse_to_flush_directories
@@ -118,7 +119,7 @@ def test_a_failing_save_changes_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"emoclass.{failing}" if "." in failing else f"emoclass.store.checkpoints.{failing}", fail)
+        patch.setattr(f"emoclass.{failing}" if "." in failing else f"emoclass.store.saving.{failing}", fail)
         with pytest.raises(EmoclassError, match=r"could not be saved, nothing was changed: .*No space left"):
             train("first", overwrite=True)
     assert in_models_dir() == (["first"] if existing else [])
@@ -133,12 +134,12 @@ def test_names_that_are_paths_or_odd_are_refused(train: Train, name: str) -> Non
 
 
 def test_an_unknown_name_is_answered_with_what_there_is(train: Train) -> None:
-    with pytest.raises(ModelError, match="there is no trained model"):
-        find_model()
+    assert find_model().is_starter
     train("reviews")
+    assert not find_model().is_starter
     with pytest.raises(ModelError, match="did you mean 'reviews'"):
         find_model("review")
-    with pytest.raises(ModelError, match="there are: reviews"):
+    with pytest.raises(ModelError, match="there are: reviews, starter"):
         find_model("something-else")
 
 

@@ -21,9 +21,10 @@ from emoclass.errors import EmoclassError, ModelError, StoppedError
 from emoclass.inference import predictor
 from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir
-from emoclass.store import checkpoints
+from emoclass.store import checkpoints, saving
 from emoclass.store import replacing as directories
-from emoclass.store.checkpoints import export_model, find_model, list_models, remove_model
+from emoclass.store.checkpoints import find_model, list_models
+from emoclass.store.saving import export_model, remove_model
 from emoclass.training.events import EpochDone, Resumed, StateNotSaved
 from emoclass.training.train import TrainResult
 from tests.conftest import in_models_dir
@@ -114,8 +115,8 @@ def test_a_model_that_is_replaced_while_it_is_loaded_is_one_or_the_other(
             assert answers("first") == other
     train("first", overwrite=True)
     with monkeypatch.context() as patch:
-        again = replacing(checkpoints.shutil.copyfile, lambda: train("first", seed=2, overwrite=True))
-        patch.setattr(checkpoints.shutil, "copyfile", again)
+        again = replacing(saving.shutil.copyfile, lambda: train("first", seed=2, overwrite=True))
+        patch.setattr(saving.shutil, "copyfile", again)
         export_model("first", tmp_path / "copy")
     assert answers(tmp_path / "copy") == other
     with monkeypatch.context() as patch:
@@ -156,7 +157,7 @@ def test_a_model_that_is_replaced_again_and_again_waits_for_whoever_reads_it(
 def test_a_name_that_is_taken_at_the_last_moment_loses_no_training(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, taken = checkpoints.reserved, []
+    original, taken = saving.reserved, []
 
     def reserve(target: Path) -> Any:
         if not taken:
@@ -165,10 +166,10 @@ def test_a_name_that_is_taken_at_the_last_moment_loses_no_training(
 
     def train_other() -> TrainResult:
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoints, "reserved", original)
+            patch.setattr(saving, "reserved", original)
             return train("mine", seed=2)
 
-    monkeypatch.setattr(checkpoints, "reserved", reserve)
+    monkeypatch.setattr(saving, "reserved", reserve)
     later = train("mine")
     assert taken[0].model.manifest.name == "mine"
     assert later.model.manifest.name == later.model.directory.name == "mine-2"

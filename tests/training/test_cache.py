@@ -217,10 +217,10 @@ def test_the_least_recently_used_files_make_room() -> None:
 
 def test_the_command_shows_and_clears(cli: Callable[..., Any], tiny_train: Callable[..., Any]) -> None:
     assert "there are no activation files" in cli("cache", "show").stderr
-    assert tiny_train().exit_code == 0
+    assert tiny_train("--recipe", "fast").exit_code == 0
     assert "key" in cli("cache", "show").stdout
     assert '"size_bytes"' in cli("cache", "show", "--json").stdout
-    assert "reused from an earlier run" in tiny_train("--learning-rate", "0.01").stderr
+    assert "reused from an earlier run" in tiny_train("--recipe", "reference").stderr
     assert cli("cache", "clear").exit_code == 0
     assert list_files() == []
     assert tiny_train("--cache-disk", "0", "--cache-memory", "1KB").exit_code == 0

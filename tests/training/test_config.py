@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from emoclass.config import RECIPES, TrainConfig, TruncationConfig
+from emoclass.config import RECIPES, TrainConfig, TruncationConfig, chosen_recipe
 from emoclass.errors import ConfigError
 
 
@@ -131,3 +131,25 @@ def test_unknown_settings_are_named() -> None:
         TrainConfig.named("fast", learning_speed=3)
     with pytest.raises(ConfigError, match="wrong type"):
         TrainConfig.named("fast", epochs="three")
+
+
+@pytest.mark.parametrize(
+    ("texts", "on_gpu", "settings", "recipe"),
+    [
+        (40, False, {}, "best"),
+        (3_200, False, {}, "best"),
+        (3_201, False, {}, "fast"),
+        (63_000, False, {}, "fast"),
+        (63_000, True, {}, "best"),
+        (64_000, False, {}, "reference"),
+        (64_000, True, {}, "reference"),
+        (40, False, {"unfreeze": 1}, "fast"),
+        (6_400, False, {"batch_size": 64}, "best"),
+    ],
+)
+def test_auto_chooses_a_recipe_by_steps_and_device(
+    texts: int, on_gpu: bool, settings: dict[str, Any], recipe: str
+) -> None:
+    name, reason = chosen_recipe(texts, on_gpu=on_gpu, settings=settings)
+    assert name == recipe
+    assert reason

@@ -18,6 +18,7 @@ from emoclass._version import __version__
 from emoclass.cli import cache, env, inspect_data, models, predict, split, train
 from emoclass.cli import eval as eval_command
 from emoclass.cli._commands import App
+from emoclass.cli._shared import verbosity
 from emoclass.cli._signals import INTERRUPTED
 from emoclass.errors import ConfigError, EmoclassError, StoppedError
 from emoclass.files import NamedFile
@@ -66,7 +67,7 @@ def _reported_errors(ctx: Any = None) -> Iterator[None]:
 
 
 def _fail(message: str, error: Exception, code: int) -> NoReturn:
-    if os.environ.get("EMOCLASS_DEBUG") == "1":
+    if os.environ.get("EMOCLASS_DEBUG") == "1" or verbosity() > 0:
         raise error
     _write_line("error", message)
     raise typer.Exit(code) from None

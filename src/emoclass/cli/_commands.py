@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from emoclass.cli._panels import epilog_of, panel_of
+from emoclass.cli._shared import with_shared_options
 from emoclass.errors import ConfigError
 
 # Why the name of an option cannot be repeated, where one might expect that it can.
@@ -45,8 +46,15 @@ class App(typer.Typer):
     """A Typer app of such commands."""
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
-        """Return a decorator that adds a command."""
-        return super().command(name, **{"cls": Command, "epilog": epilog_of(name), **settings})
+        """Return a decorator that adds a command, with the options of every command."""
+        register = super().command(name, **{"cls": Command, "epilog": epilog_of(name), **settings})
+
+        def add(function: Any) -> Any:
+            # Typer takes the name of a command from that of its function.
+            register(with_shared_options(function))
+            return function
+
+        return add
 
 
 def _takes_one(parameter: Any, args: list[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +25,8 @@ from rich.progress import (
 )
 from rich.table import Table
 from rich.text import Text
+
+from emoclass.cli._shared import verbosity
 
 
 class _ResultConsole(Console):
@@ -52,7 +55,7 @@ def status() -> Console:
     """
     stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)  # rich replaces sys.stderr while a bar runs
     console = _status(stream)
-    console.quiet = not is_first_rank()
+    console.quiet = not is_first_rank() or verbosity() < 0
     return console
 
 
@@ -73,14 +76,20 @@ def is_first_rank() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+_started = time.perf_counter()
+
+
 def note(message: str) -> None:
     """Print a note on one line of standard error."""
-    status().print(Text(f"note: {clean_text(message)}", style="dim"), soft_wrap=True)
+    after = f" ({time.perf_counter() - _started:.1f} s)" if verbosity() > 0 else ""
+    status().print(Text(f"note{after}: {clean_text(message)}", style="dim"), soft_wrap=True)
 
 
 def warn(message: str) -> None:
-    """Print a warning on one line of standard error."""
-    status().print(Text(f"warning: {clean_text(message)}", style="yellow"), soft_wrap=True)
+    """Print a warning on one line of standard error, also if less is to be printed."""
+    console = status()
+    console.quiet = not is_first_rank()
+    console.print(Text(f"warning: {clean_text(message)}", style="yellow"), soft_wrap=True)
 
 
 def print_json(document: Mapping[str, Any]) -> None:

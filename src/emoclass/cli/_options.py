@@ -29,7 +29,8 @@ def complete_models(incomplete: str) -> list[str]:
     """Return the names of trained models that begin with what was typed."""
     from emoclass.runtime import models_dir
 
-    names = (path.name for path in models_dir().iterdir()) if models_dir().is_dir() else ()
+    trained = models_dir().iterdir() if models_dir().is_dir() else ()
+    names = ["starter", *(path.name for path in trained)]
     return sorted(name for name in names if name.startswith(incomplete) and not name.startswith("."))
 
 

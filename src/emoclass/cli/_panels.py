@@ -9,7 +9,7 @@ PANELS = {
     ),
     "Model": ("model", "base_model", "name", "overwrite"),
     "Recipe": (
-        "recipe", "tune", "seed", "seeds", "unfreeze", "train_pooler", "epochs", "min_steps", "batch_size",
+        "recipe", "like", "tune", "seed", "seeds", "unfreeze", "train_pooler", "epochs", "min_steps", "batch_size",
         "learning_rate", "layer_decay", "weight_decay", "warmup_ratio", "max_grad_norm", "metric", "keep", "max_length",
         "head_tokens",
     ),
@@ -21,6 +21,7 @@ PANELS = {
         "strict", "fix", "label_noise", "sort", "errors", "target_accuracy", "fail_under", "report", "predictions",
     ),
     "Output": ("output", "output_dir", "output_format", "escape_formulas", "details", "json_"),
+    "Messages": ("quiet", "verbose", "config_file"),
 }  # fmt: skip
 
 EXAMPLES = {

@@ -17,7 +17,7 @@ from emoclass.files import output_file
 from emoclass.inference.output import OutputOptions
 from emoclass.inference.records import Layout, RecordInput, TextInput
 from emoclass.inference.totals import Totals
-from emoclass.store.checkpoints import Verification, find_model
+from emoclass.store.checkpoints import Verification, find_model, starter_notes
 
 # Confidences below this are counted in the summary if there is no --min-confidence.
 _LOW_CONFIDENCE = 0.5
@@ -119,6 +119,8 @@ def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
         EmoclassError: An input, the model or an option is wrong.
     """
     verification = Verification(find_model(model.name))  # in a thread, while torch is imported
+    for note in starter_notes(model.name, verification.model):
+        console.note(note)
 
     from emoclass.inference.predictor import load_verified
     from emoclass.inference.streaming import predict_records

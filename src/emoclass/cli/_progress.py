@@ -12,12 +12,14 @@ from rich.progress import TaskID
 from rich.table import Table
 
 from emoclass.cli import _console as console
+from emoclass.config import RECIPES
 from emoclass.training.events import (
     DataReady,
     EpochDone,
     PrefixDone,
     Prepared,
     Probed,
+    RecipeChosen,
     Resumed,
     RunEvent,
     SeedStarted,
@@ -83,6 +85,7 @@ class TrainingDisplay:
         self._task: TaskID | None = None
         self._handlers: dict[type, Callable[[Any], None]] = {
             DataReady: self._show_data,
+            RecipeChosen: self._show_recipe,
             Prepared: self._show_prepared,
             TextsEncoded: self._show_encoded,
             PrefixDone: self._show_use,
@@ -121,6 +124,10 @@ class TrainingDisplay:
                 console.warn(f"{rows} texts of the {split} set also appear in the training set")
         self._on_data()
 
+    def _show_recipe(self, event: RecipeChosen) -> None:
+        others = " or ".join(f"--recipe {name}" for name in RECIPES if name != event.recipe)
+        console.note(f"recipe {event.recipe}: {event.reason}; {others} chooses another")
+
     def _show_probe(self, event: Probed) -> None:
         layers = {"encoder": "all layers", 1: "1 layer"}.get(event.unfreeze, f"{event.unfreeze} layers")
         minutes = f"{event.seconds / 60:.1f} minutes"
@@ -153,7 +160,7 @@ class TrainingDisplay:
         counts = event.parameters
         self._epochs, self._total = event.epochs, event.rows["train"]
         lines = [
-            f"base model {event.base} on {event.device}, {event.precision}; {rows} texts",
+            f"base model {event.base} on {event.device}, {event.precision}; {rows} texts; {_spoken(event.seconds)}",
             f"{counts.trainable:,} of {counts.total:,} parameters are trainable ({counts.share:.2%})",
             *event.notes,
         ]
@@ -217,3 +224,12 @@ class TrainingDisplay:
             best = scores.index(max(scores)) + 1 if scores else 0
             shown = [trial_table(self._trials, best, "Trials")]
         self._live.update(Group(*shown, self._progress.get_renderable()))
+
+
+def _spoken(seconds: float) -> str:
+    """Return a rough duration in words."""
+    if seconds < 10:
+        return "a few seconds"
+    if seconds < 90:
+        return f"about {round(seconds, -1):.0f} seconds"
+    return f"about {seconds / 60:.0f} minutes" if seconds < 5400 else f"about {seconds / 3600:.1f} hours"

@@ -25,19 +25,20 @@ def _alone(context: typer.Context) -> None:
 
 @app.command("list")
 def list_(json_: options.Json = False) -> None:
-    """List all trained models, newest first."""
+    """List all trained models, newest first, and the starter, which comes with emoclass."""
     from emoclass.cli import _console as console
     from emoclass.runtime import models_dir
-    from emoclass.store.checkpoints import list_models
+    from emoclass.store import starter
+    from emoclass.store.checkpoints import find_model, list_models
 
     models, notes = list_models()
     for message in notes:
         console.warn(message)
-    if json_:
-        console.print_json({"models": [_summary(model) for model in models]})
-        return
     if not models:
         console.note(f"there is no trained model in {models_dir()}")
+    models.append(find_model(starter.NAME))
+    if json_:
+        console.print_json({"models": [_summary(model) for model in models]})
         return
     console.print_table(
         console.results(),
@@ -94,7 +95,7 @@ def export(
     name: Name, directory: Annotated[str, typer.Argument(metavar="DIR", help="A new directory for the copy.")]
 ) -> None:
     """Write a self-contained copy of a model, for other machines and for transformers."""
-    from emoclass.store.checkpoints import export_model
+    from emoclass.store.saving import export_model
 
     typer.echo(str(export_model(name, directory).directory))
 
@@ -103,7 +104,7 @@ def export(
 def remove(name: Name) -> None:
     """Remove a model."""
     from emoclass.cli import _console as console
-    from emoclass.store.checkpoints import remove_model
+    from emoclass.store.saving import remove_model
 
     console.note(f"removed {remove_model(name)}")
 

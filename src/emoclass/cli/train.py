@@ -10,7 +10,7 @@ import typer
 
 from emoclass.cli import _options as options
 from emoclass.cli._signals import INTERRUPTED, Interrupts
-from emoclass.config import CLASS_WEIGHTS, KEEP, METRICS, RECIPES, TrainConfig
+from emoclass.config import AUTO, CLASS_WEIGHTS, KEEP, METRICS, RECIPES, TrainConfig
 from emoclass.errors import EmoclassError, SecondaryProcessError
 
 if TYPE_CHECKING:
@@ -21,11 +21,16 @@ REFERENCE = TrainConfig()
 
 
 def _recipe(setting: str, metavar: str | Sequence[str], help_: str) -> Any:
-    """Return an option whose default is the reference recipe's; ``metavar`` may be its values."""
+    """Return an option whose default is the recipe's; ``metavar`` may be its values."""
     shown: dict[str, Any] = (
         {"metavar": metavar} if isinstance(metavar, str) else options.one_of(metavar, metavar="KIND")
     )
-    return typer.Option(help=help_, show_default=str(getattr(REFERENCE, setting)), **shown)
+    return typer.Option(help=help_, show_default=_default_of(setting), **shown)
+
+
+def _default_of(setting: str) -> str:
+    is_same = all(setting not in changes for changes in RECIPES.values())
+    return str(getattr(REFERENCE, setting)) if is_same else "the recipe's"
 
 
 @options.reads_tables
@@ -43,9 +48,24 @@ def train(
         _recipe("base_model", "MODEL", "Hub id, directory, or minilm (all-MiniLM-L6-v2, offline with the extra)."),
     ] = None,
     recipe: Annotated[
-        str,
-        typer.Option(help=f"Recipe to start from: {', '.join(RECIPES)}.", **options.one_of(RECIPES, metavar="NAME")),
-    ] = "reference",
+        str | None,
+        typer.Option(
+            "--recipe",
+            help=f"Recipe to start from: {', '.join((AUTO, *RECIPES))}.",
+            show_default="auto, by the number of texts",
+            **options.one_of((AUTO, *RECIPES), metavar="RECIPE"),
+        ),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like",
+            metavar="MODEL",
+            help="Take settings and columns from a trained model instead of a recipe.",
+            show_default="no model",
+            autocompletion=options.complete_models,
+        ),
+    ] = None,
     tune: Annotated[
         int | None,
         typer.Option(
@@ -151,9 +171,9 @@ def train(
 ) -> None:
     """Train a classifier on DATA, keep its best epoch, and report its scores on the test set.
 
-    A single file is cleaned and split into training, validation and test set. The default is the reference recipe: the
-    last layer of bert-base-uncased and a classifier are trained for 4 epochs. Ctrl-C saves the best epoch so far, and
-    --resume continues from there.
+    A single file is cleaned and split into training, validation and test set. The recipe is chosen by the number of
+    texts: best trains all layers, fast and reference the last one. Ctrl-C saves the best epoch so far, and --resume
+    continues from there.
     """
     from emoclass import api
     from emoclass.cli._progress import TrainingDisplay
@@ -200,6 +220,7 @@ def train(
                 val=val,
                 test=test,
                 recipe=recipe,
+                like=like,
                 options=reading,
                 ratios=parse_ratios(ratios),
                 on_event=display,

@@ -26,7 +26,7 @@ from emoclass.evaluation.scoring import KEPT_MISTAKES, Rows, Scoring
 from emoclass.files import output_file
 from emoclass.inference.predictor import load
 from emoclass.store import layout
-from emoclass.store.checkpoints import StoredModel, find_model, read_model
+from emoclass.store.checkpoints import StoredModel, find_model, read_model, starter_notes
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def evaluate_models(
         reading = replace(options or DataOptions(), trained=stored[0].manifest.columns)
         labelled = stack.enter_context(open_evaluation_data(data, reading))
         before = labelled.notes
-        for note in (*before, *_other_columns(stored)):
+        for note in (*starter_notes(models[0], stored[0]), *before, *_other_columns(stored)):
             on_note(note)
         loaded = [read_model(model, load_scoring) for model in stored]
         scorings = [scoring for _, scoring, _ in loaded]

@@ -24,6 +24,7 @@ from emoclass.errors import ConfigError, ModelError
 from emoclass.runtime import limit_kernel_cache, resolve_device, resolve_precision
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, Verification, find_model, read_model, verify_model
+from emoclass.store.starter import with_frozen
 
 # Texts that are sorted by length and computed together: enough for batches of similar lengths.
 WINDOW = 1024
@@ -183,7 +184,8 @@ def _read_classifier(stored: StoredModel, device: torch.device, dtype: torch.dty
         config = EncoderConfig.from_dict(values)
     except ModelError as error:
         raise ModelError(f"{stored.directory}: {error}") from None
-    model = build_model(config, len(labels), read_tensors(stored.directory), stored.directory)
+    tensors = with_frozen(read_tensors(stored.directory), stored.directory, stored.manifest)
+    model = build_model(config, len(labels), tensors, stored.directory)
     tokenizer = HeadTailTokenizer.from_file(stored.directory / layout.TOKENIZER, stored.manifest.truncation)
     if (
         tokenizer.vocab_size > config.vocab_size

@@ -1,32 +1,24 @@
-"""Trained models on disk: saved whole or not at all, verified when loaded, listed, exported, removed."""
+"""Trained models on disk: found, listed, read and verified."""
 
 from __future__ import annotations
 
 import difflib
 import json
-import shutil
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from itertools import chain, count
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from os import stat_result
 from pathlib import Path
-from typing import Any, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TypeVar
 
 from emoclass import lfs
-from emoclass.errors import EmoclassError, ModelError, NameTakenError, one_line
-from emoclass.files import whole_directory
+from emoclass.errors import EmoclassError, ModelError, one_line
 from emoclass.fingerprint import file_sha256
 from emoclass.runtime import expanded, models_dir
-from emoclass.store import layout
+from emoclass.store import layout, starter
 from emoclass.store.layout import Manifest
-from emoclass.store.replacing import discard, names_in, reserved, settled, step_aside, tidy, was_reserved
-from emoclass.store.shards import write_shards
+from emoclass.store.replacing import names_in, settled, tidy
 
 T = TypeVar("T")
 # A model that is replaced this many times while it is read is then locked for reading.
@@ -39,6 +31,11 @@ class StoredModel:
 
     directory: Path
     manifest: Manifest
+
+    @property
+    def is_starter(self) -> bool:
+        """Whether it is the model that comes with emoclass."""
+        return self.directory == starter.DIRECTORY
 
     @property
     def size(self) -> int:
@@ -57,107 +54,6 @@ class StoredModel:
                     yield path.stat()
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object, indented, as UTF-8."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def save_model(
-    manifest: Manifest,
-    *,
-    tensors: Mapping[str, Any],
-    trained: Set[str],
-    config: Mapping[str, Any],
-    tokenizer_json: str,
-    tokenizer_config: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]],
-    card: str,
-    training_hashes: npt.NDArray[np.int64],
-    write_more: Callable[[Path], None] = lambda directory: None,
-    overwrite: bool = False,
-) -> StoredModel:
-    """Save a model under its name in the user's model directory, whole or not at all.
-
-    Args:
-        manifest: The content of ``emoclass.json`` but for checksums.
-        tensors: All weights by name.
-        trained: Names of the trained weights; the others may be shared with models of the same base.
-        config: Content of ``config.json``.
-        tokenizer_json: Content of ``tokenizer.json``.
-        tokenizer_config: Content of ``tokenizer_config.json``.
-        history: Epochs as plain JSON values.
-        card: The model card, in Markdown.
-        training_hashes: Hashes of the training texts, ``int64[hashes]``.
-        write_more: Writes more files into the directory.
-        overwrite: Whether to replace a model of that name.
-
-    Raises:
-        ConfigError: The name cannot be used.
-        NameTakenError: There is a model of that name, perhaps only since now, and ``overwrite`` is not set.
-        EmoclassError: The disk is full or cannot be written; an existing model is unchanged.
-    """
-    target = check_free(manifest.name, overwrite=overwrite)
-    try:
-        with whole_directory(target, holding=_vacant(manifest.name, overwrite=overwrite)) as aside:
-            frozen_sha256 = write_shards(aside, tensors, trained, _frozen_files())
-            write_json(aside / layout.CONFIG, config)
-            (aside / layout.TOKENIZER).write_text(tokenizer_json, encoding="utf-8")
-            write_json(aside / layout.TOKENIZER_CONFIG, tokenizer_config)
-            lines = [json.dumps(epoch, ensure_ascii=False) + "\n" for epoch in history]
-            (aside / layout.HISTORY).write_text("".join(lines), encoding="utf-8")
-            (aside / layout.CARD).write_text(card, encoding="utf-8")
-            np.save(aside / layout.TRAINING_HASHES, training_hashes, allow_pickle=False)
-            write_more(aside)
-            checksums = {path.name: file_sha256(path) for path in sorted(aside.iterdir())}
-            manifest = replace(manifest, checksums=checksums, frozen_sha256=frozen_sha256)
-            write_json(aside / layout.MANIFEST, manifest.to_dict())
-    except NameTakenError:
-        raise
-    except Exception as error:  # safetensors wraps the system's errors in its own
-        raise EmoclassError(f"{target}: the model could not be saved, nothing was changed: {error}") from error
-    return StoredModel(target, manifest)
-
-
-def check_free(name: str, *, overwrite: bool = False) -> Path:
-    """Return the directory for a new model of this name.
-
-    Raises:
-        ConfigError: The name cannot be used.
-        NameTakenError: There is a model of that name, and ``overwrite`` is not set.
-    """
-    target = models_dir() / layout.check_name(name)
-    if target.exists() and not overwrite:
-        raise NameTakenError(
-            f"a model named {name!r} exists; choose another --name, pass --overwrite, "
-            f"or remove it: emoclass models remove {name}"
-        )
-    return target
-
-
-def free_name(preferred: str) -> str:
-    """Return the preferred name, or the first of ``NAME-2``, ``NAME-3`` and so on that is free."""
-    numbered = (f"{preferred}-{number}" for number in count(2))
-    return next(name for name in chain([preferred], numbered) if not (models_dir() / name).exists())
-
-
-def _frozen_files() -> dict[str, list[tuple[Path, str]]]:
-    """Return the files of frozen tensors with their SHA-256, by the hash of the tensors."""
-    files = defaultdict(list)
-    for model in list_models()[0]:
-        manifest = model.manifest
-        if manifest.frozen_sha256 and layout.FROZEN in manifest.checksums:
-            file = model.directory / layout.FROZEN
-            files[manifest.frozen_sha256].append((file, manifest.checksums[layout.FROZEN]))
-    return files
-
-
-@contextmanager
-def _vacant(name: str, *, overwrite: bool) -> Iterator[None]:
-    with reserved(models_dir() / name):
-        step_aside(check_free(name, overwrite=overwrite))
-        yield
-
-
 def list_models() -> tuple[list[StoredModel], list[str]]:
     """Return all trained models, newest first, and a note on each directory that cannot be read."""
     models, notes = [], []
@@ -173,17 +69,18 @@ def list_models() -> tuple[list[StoredModel], list[str]]:
 
 
 def find_model(name: str | Path | None = None) -> StoredModel:
-    """Return a trained model by its name, by its directory, or the newest one.
+    """Return a trained model by its name, by its directory, or the newest one; the starter if there is none.
 
     Raises:
         ModelError: There is no such model, or it is damaged.
     """
     if name is None:
         models, notes = list_models()
-        if not models:
-            reason = f" ({notes[0]})" if notes else ""
-            raise ModelError(f"there is no trained model in {models_dir()}{reason}; run emoclass train first")
-        return models[0]
+        if notes and not models:
+            raise ModelError(f"there is no usable model in {models_dir()} ({notes[0]}); --model starter names one")
+        return models[0] if models else open_model(starter.DIRECTORY)
+    if str(name) == starter.NAME:
+        return open_model(starter.DIRECTORY)
     path = expanded(name)
     own = path.name if path.absolute().parent == models_dir().absolute() else str(name)
     stored = _stored(own) if layout.is_name(own) else None
@@ -191,10 +88,18 @@ def find_model(name: str | Path | None = None) -> StoredModel:
         return stored
     if path.is_dir():
         return open_model(path)
-    names = [model.directory.name for model in list_models()[0]]
+    names = [*(model.directory.name for model in list_models()[0]), starter.NAME]
     close = difflib.get_close_matches(own, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names[:10]) or 'none'}"
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join([*names[:9], *names[9:][-1:]])}"
     raise ModelError(f"there is no model named {own!r} and no such directory; {hint}")
+
+
+def starter_notes(name: str | Path | None, model: StoredModel) -> tuple[str, ...]:
+    """Return a note if no model was named and none is trained, so that the starter is used."""
+    if name is not None or not model.is_starter:
+        return ()
+    classes = ", ".join(model.manifest.labels)
+    return (f"no model is trained yet, so the starter is used ({classes}); emoclass train makes your own",)
 
 
 def _stored(name: str) -> StoredModel | None:
@@ -301,51 +206,3 @@ class Verification:
             verify_model(self.model)
         except BaseException as caught:  # raised by ``wait``
             self._error = caught
-
-
-def export_model(name: str | Path | None, directory: str | Path) -> StoredModel:
-    """Write a copy of a model that shares no files, and that emoclass and transformers load on any machine.
-
-    Raises:
-        ModelError: There is no such model, it is damaged, or the directory exists.
-        EmoclassError: The copy cannot be written; nothing is left of it.
-    """
-    model = find_model(name)
-    target = expanded(directory).resolve()
-    if target.exists():
-        raise ModelError(f"{directory}: exists already; name a new directory")
-    try:
-        with whole_directory(target) as aside:
-
-            def copy(version: StoredModel) -> StoredModel:
-                verify_model(version)
-                for file in aside.iterdir():  # of another version
-                    file.unlink()
-                for name in (layout.MANIFEST, *version.manifest.checksums):
-                    shutil.copyfile(version.directory / name, aside / name)
-                return StoredModel(target, version.manifest)
-
-            return read_model(model, copy)
-    except OSError as error:
-        raise EmoclassError(f"{target}: cannot be written, nothing is left of it: {error.strerror}") from error
-
-
-def remove_model(name: str) -> Path:
-    """Remove a stored model; return the directory where it was.
-
-    Raises:
-        ModelError: There is no stored model of that name, or it cannot be removed.
-    """
-    directory = models_dir() / layout.check_name(name)
-    try:
-        if directory.is_dir() or was_reserved(directory):
-            with reserved(directory):
-                if directory.is_dir():
-                    discard(directory)
-                    return directory
-    except OSError as error:
-        raise ModelError(f"{directory}: cannot be removed: {error.strerror}") from None
-    other = find_model(name).directory
-    if other == directory:  # saved just now
-        return remove_model(name)
-    raise ModelError(f"{str(other)!r} is a directory outside {models_dir()}; remove it yourself")

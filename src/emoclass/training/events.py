@@ -20,6 +20,19 @@ class DataReady:
 
 
 @dataclass(frozen=True)
+class RecipeChosen:
+    """A recipe was chosen by the size of the data.
+
+    Attributes:
+        recipe: Its name.
+        reason: Why, as a part of a sentence.
+    """
+
+    recipe: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The base model is loaded and the texts are tokenized.
 
@@ -32,6 +45,7 @@ class Prepared:
         precision: Precision of the encoder layers.
         base: Name and source of the base model.
         notes: What the user should know.
+        seconds: Estimated seconds of the frozen layers and all epochs.
     """
 
     parameters: ParameterCounts
@@ -42,6 +56,7 @@ class Prepared:
     precision: str
     base: str
     notes: tuple[str, ...]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -150,6 +165,7 @@ class TrialDone:
 TrainEvent = StepDone | EpochDone
 RunEvent = (
     DataReady
+    | RecipeChosen
     | Prepared
     | TextsEncoded
     | PrefixDone

@@ -25,8 +25,9 @@ from emoclass.evaluation.scoring import Scoring
 from emoclass.inference.predictor import Classifier
 from emoclass.runtime import free_disk, models_dir, precision_name
 from emoclass.store import layout
-from emoclass.store.checkpoints import StoredModel, free_name, save_model
+from emoclass.store.checkpoints import StoredModel
 from emoclass.store.layout import Manifest
+from emoclass.store.saving import free_name, save_model
 from emoclass.training.card import model_card
 from emoclass.training.context import Hardware
 from emoclass.training.fitting import Fit

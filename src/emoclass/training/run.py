@@ -15,8 +15,9 @@ from emoclass.data.preparation import TrainingData
 from emoclass.encoders.base import BaseModel, resolve_base
 from emoclass.errors import ConfigError, DeviceError, ModelError
 from emoclass.runtime import is_out_of_memory, resolve_device, resolve_precision
-from emoclass.store.checkpoints import check_free, find_model
+from emoclass.store.checkpoints import find_model
 from emoclass.store.runs import RunStates, SavedState, run_key
+from emoclass.store.saving import check_free
 from emoclass.training.context import Hardware
 from emoclass.training.events import RunEvent, StateNotSaved
 from emoclass.training.fitting import load_checkpoint

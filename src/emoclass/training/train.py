@@ -17,6 +17,7 @@ from emoclass.runtime import precision_name
 from emoclass.store.checkpoints import StoredModel
 from emoclass.training.averaging import Averaged, average_seeds
 from emoclass.training.context import Context, base_weights, tokenize
+from emoclass.training.estimates import estimated_seconds
 from emoclass.training.events import EpochDone, Prepared, RunEvent
 from emoclass.training.finishing import calibrate, evaluate, make_manifest, require_space, save
 from emoclass.training.fitting import Checkpoints, Fit, fit
@@ -203,6 +204,7 @@ def announce(context: Context, config: TrainConfig) -> Fit:
             precision=precision_name(hardware.dtype),
             base=f"{context.base.name} ({context.base.source})",
             notes=notes,
+            seconds=estimated_seconds(context, config, model),
         )
     )
     return Fit(context, model, config)

@@ -20,7 +20,7 @@ from emoclass.inference.ray.locations import TableFiles, find_tables
 from emoclass.inference.ray.tables import table_schema
 from emoclass.inference.totals import Totals
 from emoclass.runtime import require_packages
-from emoclass.store.checkpoints import find_model
+from emoclass.store.checkpoints import find_model, starter_notes
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -83,6 +83,8 @@ def predict_tables(
     files = find_tables(sources, format=reading.format)
     schema = table_schema(files, reading, on_note)
     stored = find_model(model)
+    for note in starter_notes(model, stored):
+        on_note(note)
     reading = replace(reading, trained=stored.manifest.columns)
     classifier = load(stored.directory, device="cpu", precision="fp32")  # workers move it to their device
     options.check_labels(classifier.labels)
