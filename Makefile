@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
-.PHONY: test quick lint format soak lowest demo docs cuda clean
+.PHONY: test quick lint format soak lowest demo docs site cuda clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -60,6 +60,10 @@ docs: $(INSTALLED)
 	$(BIN)/python docs/generate_picture.py
 
 # Models and parts of the demo stay in $(DEMO), not in your data directory.
+# The documentation as web pages, in site/.
+site: $(INSTALLED)
+	$(BIN)/zensical build --strict
+
 demo: export EMOCLASS_HOME := $(CURDIR)/$(DEMO)
 demo: $(INSTALLED)
 	rm -rf $(DEMO)
@@ -72,4 +76,4 @@ demo: $(INSTALLED)
 		"One more lap, then I sleep; this medal is mine." | $(BIN)/emoclass predict
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest $(VENV)-cuda $(DEMO) dist build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-cuda $(DEMO) dist build site .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

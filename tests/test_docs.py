@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 PROJECT = Path(__file__).parents[1]
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 
 
 def test_the_command_line_page_is_current() -> None:
@@ -24,6 +25,20 @@ def test_the_command_line_page_is_current() -> None:
     made = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True, timeout=120)
     current = (PROJECT / "docs" / "cli.md").read_bytes()
     assert made.stdout.decode().replace("\r\n", "\n") == current.decode(), "run: make docs"
+
+
+@pytest.mark.slow
+def test_the_site_has_no_broken_link(tmp_path: Path) -> None:
+    pytest.importorskip("zensical", reason="needs the extra docs")
+    for name in ("docs", "src", "mkdocs.yml"):
+        source = PROJECT / name
+        shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(source, tmp_path / name)
+    command = [sys.executable, "-m", "zensical", "build", "--strict"]
+    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    for page in (tmp_path / "docs").rglob("*.md"):
+        place = page.relative_to(tmp_path / "docs").with_suffix("")
+        assert (tmp_path / "site" / ("" if place.name == "index" else place) / "index.html").is_file()
 
 
 @pytest.mark.slow
