@@ -14,7 +14,7 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from itertools import count
 from pathlib import Path
@@ -85,8 +85,10 @@ def whole_directory(target: Path, *, holding: AbstractContextManager[None] | Non
         _flush(target.parent)
 
 
-def free_directory(directory: str | Path, purpose: str) -> Path:
-    """Return the whole path of a directory that does not exist yet, or is empty.
+def free_directory(
+    directory: str | Path, purpose: str, *, replaceable: Callable[[Path], bool] = lambda target: False
+) -> Path:
+    """Return the whole path of a directory that does not exist yet, is empty, or may be replaced.
 
     Raises:
         DataError: It is not empty, or cannot be a directory; ``purpose`` says of what.
@@ -94,7 +96,7 @@ def free_directory(directory: str | Path, purpose: str) -> Path:
     problem = "is not empty, and nothing in it was touched"
     try:
         target = Path(directory).resolve()
-        if not target.exists() or not any(target.iterdir()):
+        if not target.exists() or not any(target.iterdir()) or replaceable(target):
             return target
     except (OSError, RuntimeError, ValueError) as error:
         problem = f"cannot be a directory for {purpose}: {getattr(error, 'strerror', None) or error}"
@@ -102,34 +104,54 @@ def free_directory(directory: str | Path, purpose: str) -> Path:
 
 
 @contextmanager
-def new_directory(target: Path, purpose: str, *, name: str | Path) -> Iterator[Path]:
+def new_directory(target: Path, purpose: str, *, name: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """Yield a hidden directory to write files into; they appear in ``target`` if the block ends without an error.
 
-    An empty directory stays the same one, because it may be in use or a mount point: the hidden one is made in it.
-    Messages call the directory by ``name``, and what is written ``purpose``.
+    An empty directory stays the same one, because it may be in use or a mount point: the hidden one is made in it. With
+    ``overwrite``, one with content is replaced as a whole. Messages call the directory by ``name``, and what is written
+    ``purpose``.
 
     Raises:
         DataError: It cannot be written; nothing is left of it.
     """
     with _data_errors(purpose, name):
-        if target.exists():
+        if target.exists() and not (overwrite and any(target.iterdir())):
             with _hidden_directory(target / target.name) as aside:
                 yield aside
                 _move_content(aside, target)
         else:
-            with whole_directory(target) as aside:
+            with whole_directory(target, holding=replacing(target) if overwrite else None) as aside:
                 yield aside
 
 
 @contextmanager
-def new_files(target: Path, purpose: str) -> Iterator[Path]:
+def replacing(target: Path) -> Iterator[None]:
+    """Move a directory away, if there is one, while another gets its name; remove it then."""
+    if not target.exists():
+        yield
+        return
+    old = temporary_sibling(target)
+    target.rename(old)
+    try:
+        yield
+    except BaseException:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def new_files(target: Path, purpose: str, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a hidden directory to write files into; all move beside ``target`` if the block ends without an error.
 
     Raises:
-        DataError: They cannot be written, or one of them exists; nothing is left of them.
+        DataError: They cannot be written, or one of them exists and ``overwrite`` is not set; nothing is left of them.
     """
     with _data_errors(purpose, target), _hidden_directory(target) as aside:
         yield aside
+        if overwrite:
+            for path in aside.iterdir():
+                (target.parent / path.name).unlink(missing_ok=True)
         _move_content(aside, target.parent)
 
 

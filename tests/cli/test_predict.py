@@ -521,3 +521,12 @@ def test_a_fraction_below_whole_numbers_is_not_cut(run: Run, tmp_path: Path) -> 
         patch.setattr(writing, "_GROUP_ROWS", 4)
         result = run("--input-format", "jsonl", "-o", tmp_path / "out.parquet", input=lines, code=1)
     assert "6.5 in row 7 has a fraction" in result.stderr
+
+
+@pytest.mark.usefixtures("trained_model")
+def test_json_writes_json_lines(cli: Run) -> None:
+    lines = cli("predict", "--json", "a happy day", "so afraid").stdout.splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["a happy day", "so afraid"]
+    refused = cli("predict", "--json", "--output-format", "csv", "a happy day")
+    assert refused.exit_code == 2
+    assert "leave out one" in refused.stderr

@@ -27,6 +27,8 @@ class Command(TyperCommand):
         for parameter in self.params:
             if parameter.param_type_name == "option":
                 parameter.rich_help_panel = panel_of(str(parameter.name))  # type: ignore[attr-defined]
+                if getattr(parameter, "is_flag", False):
+                    parameter.metavar = " "  # no type: it takes no value
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments.

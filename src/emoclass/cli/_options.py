@@ -45,7 +45,7 @@ _TextColumn = Annotated[
 ]
 _TextSeparator = Annotated[
     str | None,
-    typer.Option(metavar="TEXT", help="What stands between joined text columns.", show_default="a space"),
+    typer.Option(metavar="TEXT", help="Separator of joined text columns.", show_default="a space"),
 ]
 _LabelColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column with the labels.", show_default="detected")
@@ -81,9 +81,7 @@ _Quoting = Annotated[
 ]
 _Header = Annotated[
     bool | None,
-    typer.Option(
-        "--header/--no-header", help="The first line names the columns, or is a row.", show_default="detected"
-    ),
+    typer.Option("--header/--no-header", help="Whether the first line is a header.", show_default="detected"),
 ]
 _OnError = Annotated[
     str,
@@ -112,6 +110,7 @@ Precision = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Details = Annotated[bool, typer.Option("--details", help="Print all tables, not only what fits a screen.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run has written there.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Random seed.")]
 Ratios = Annotated[str, typer.Option(metavar="A/B/C", help="Ratios of the training, validation and test set.")]
 

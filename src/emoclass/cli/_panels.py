@@ -7,7 +7,7 @@ PANELS = {
         "input_", "val", "test", "ratios", "group_column", "keep_duplicates", "text_column", "text_separator",
         "label_column", "format_", "encoding", "delimiter", "quoting", "header", "on_error",
     ),
-    "Model": ("model", "base_model", "name", "overwrite"),
+    "Model": ("model", "base_model", "name"),
     "Recipe": (
         "recipe", "like", "tune", "seed", "seeds", "unfreeze", "train_pooler", "epochs", "min_steps", "batch_size",
         "learning_rate", "layer_decay", "weight_decay", "warmup_ratio", "max_grad_norm", "metric", "keep", "max_length",
@@ -20,7 +20,7 @@ PANELS = {
     "Report": (
         "strict", "fix", "label_noise", "sort", "errors", "target_accuracy", "fail_under", "report", "predictions",
     ),
-    "Output": ("output", "output_dir", "output_format", "escape_formulas", "details", "json_"),
+    "Output": ("output", "output_dir", "overwrite", "output_format", "escape_formulas", "details", "json_"),
     "Messages": ("quiet", "verbose", "config_file"),
 }  # fmt: skip
 

@@ -41,6 +41,7 @@ def inspect_data(
         bool, typer.Option("--strict", help="Exit 1 if something needs a decision, with one line for each on stderr.")
     ] = False,
     fix: Annotated[str | None, typer.Option(metavar="FILE", help=_FIX_HELP)] = None,
+    overwrite: options.Overwrite = False,
     label_noise: Annotated[bool, typer.Option("--label-noise", help=_NOISE_HELP)] = False,
     report: Annotated[
         str | None, typer.Option(metavar="FILE.html", help="Write the inspection as an HTML page.")
@@ -56,7 +57,7 @@ def inspect_data(
     from emoclass.cli._inspection import print_inspection
     from emoclass.data.inspection.inspection import TOKEN_LIMIT, inspect
 
-    _check(fix=fix, report=report, label_noise=label_noise)
+    _check(fix=fix, overwrite=overwrite, report=report, label_noise=label_noise)
     with console.progress_bar(console.status()) as progress:
         rows_read = progress.add_task("rows read", total=None)
         tables, cleaned = _read(data, replace(reading, on_rows=lambda rows: progress.advance(rows_read, rows)))
@@ -85,7 +86,7 @@ def inspect_data(
         write_inspection(inspection, report, suspects=suspects)
     if fix is not None:
         ((name, table),) = tables.items()
-        _fix(table, cleaned[name], fix)
+        _fix(table, cleaned[name], fix, overwrite=overwrite)
     decisions = [finding for finding in inspection.findings if strict and finding.severity == "decide"]
     for finding in decisions:
         console.warn(f"{finding.part}: {finding.code}: {finding.message}")
@@ -95,12 +96,12 @@ def inspect_data(
         raise typer.Exit(1)
 
 
-def _check(*, fix: str | None, report: str | None, label_noise: bool) -> None:
+def _check(*, fix: str | None, overwrite: bool, report: str | None, label_noise: bool) -> None:
     """Reject before the work what would fail after it."""
     if fix is not None:
         from emoclass.data.cleaning.fixing import check_target
 
-        check_target(fix)
+        check_target(fix, overwrite=overwrite)
     if report is not None:
         from emoclass.pages import rendering
 
@@ -139,11 +140,11 @@ def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], di
     return tables, cleaned
 
 
-def _fix(table: Table, data: CleanData, path: str) -> None:
+def _fix(table: Table, data: CleanData, path: str, *, overwrite: bool) -> None:
     from emoclass.cli import _console as console
     from emoclass.data.cleaning.fixing import fix_table
 
-    record, changes = fix_table(table, data, path)
+    record, changes = fix_table(table, data, path, overwrite=overwrite)
     reasons = Counter(change.reason.replace("_", " ") for change in changes if change.action == "removed")
     kinds = f" ({', '.join(f'{rows} {reason}' for reason, rows in reasons.items())})" if reasons else ""
     removed = reasons.total()

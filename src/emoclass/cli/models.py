@@ -92,12 +92,14 @@ def path(name: Name) -> None:
 
 @app.command()
 def export(
-    name: Name, directory: Annotated[str, typer.Argument(metavar="DIR", help="A new directory for the copy.")]
+    name: Name,
+    directory: Annotated[str, typer.Argument(metavar="DIR", help="A new directory for the copy.")],
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write a self-contained copy of a model, for other machines and for transformers."""
     from emoclass.store.saving import export_model
 
-    typer.echo(str(export_model(name, directory).directory))
+    typer.echo(str(export_model(name, directory, overwrite=overwrite).directory))
 
 
 @app.command()

@@ -43,6 +43,7 @@ def predict(
             **options.one_of((LINES, *FORMATS), metavar="FORMAT"),
         ),
     ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Write jsonl.")] = False,
     top_k: Annotated[int, typer.Option("--top-k", "-k", metavar="K", help="Write the K most probable classes.")] = 1,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write the probability of every class.")
@@ -90,6 +91,9 @@ def predict(
         raise ConfigError("--workers needs --engine ray")
     if uncertain_label is not None and not min_confidence:
         raise ConfigError("--uncertain-label needs --min-confidence above 0")
+    if json_ and output_format not in (None, "jsonl"):
+        raise ConfigError(f"--json and --output-format {output_format} contradict each other: leave out one")
+    output_format = "jsonl" if json_ else output_format
     inputs = Inputs(texts or [], input_ or [], reading)
     inputs.check()
     written = OutputOptions(

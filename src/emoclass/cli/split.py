@@ -44,6 +44,7 @@ def split(
             **options.one_of(FORMATS, metavar="FORMAT"),
         ),
     ] = None,
+    overwrite: options.Overwrite = False,
     *,
     reading: DataOptions,
     json_: options.Json = False,
@@ -68,6 +69,7 @@ def split(
         group_column=group_column,
         keep_duplicates=keep_duplicates,
         format=output_format,
+        overwrite=overwrite,
     )
     with console.progress_bar(console.status()) as progress:
         task = progress.add_task("rows read", total=None)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from emoclass.encoders.weights import read_tensors
 from emoclass.errors import ConfigError, EmoclassError, ModelError, NameTakenError
-from emoclass.files import whole_directory
+from emoclass.files import replacing, whole_directory
 from emoclass.fingerprint import file_sha256
 from emoclass.runtime import expanded, models_dir
 from emoclass.store import layout, starter
@@ -130,8 +130,13 @@ def _vacant(name: str, *, overwrite: bool) -> Iterator[None]:
         yield
 
 
-def export_model(name: str | Path | None, directory: str | Path) -> StoredModel:
+def export_model(name: str | Path | None, directory: str | Path, *, overwrite: bool = False) -> StoredModel:
     """Write a copy of a model that shares no files, and that emoclass and transformers load on any machine.
+
+    Args:
+        name: The model.
+        directory: A new directory.
+        overwrite: Whether to replace another model in that directory.
 
     Raises:
         ModelError: There is no such model, it is damaged, or the directory exists.
@@ -139,10 +144,13 @@ def export_model(name: str | Path | None, directory: str | Path) -> StoredModel:
     """
     model = find_model(name)
     target = expanded(directory).resolve()
-    if target.exists():
-        raise ModelError(f"{directory}: exists already; name a new directory")
+    if target.exists() and not (overwrite and (target / layout.MANIFEST).is_file()):
+        hint = "is not a model: name a new directory" if overwrite else "name a new directory, or pass --overwrite"
+        raise ModelError(f"{directory}: exists already; {hint}")
+    if target.exists() and target.parent == models_dir().resolve():
+        raise ModelError(f"{directory}: is a stored model; name a directory elsewhere")
     try:
-        with whole_directory(target) as aside:
+        with whole_directory(target, holding=replacing(target)) as aside:
 
             def copy(version: StoredModel) -> StoredModel:
                 verify_model(version)

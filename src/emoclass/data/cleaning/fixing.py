@@ -44,7 +44,7 @@ class Change:
     new_text: str = ""
 
 
-def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, list[Change]]:
+def fix_table(table: Table, data: CleanData, path: str | Path, *, overwrite: bool = False) -> tuple[Path, list[Change]]:
     """Write the cleaned table to a new file, and the changes to another one beside it.
 
     Removes rows without text or label, rows with several labels in the cell, repeated rows, placeholders,
@@ -56,6 +56,7 @@ def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, li
         table: The input.
         data: Its kept rows.
         path: A new file; its suffix is the format.
+        overwrite: Whether to replace the files if they exist.
 
     Returns:
         The file of changes, and the changes by row.
@@ -66,7 +67,7 @@ def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, li
     """
     import pandas as pd
 
-    target, record, format_ = check_target(path)
+    target, record, format_ = check_target(path, overwrite=overwrite)
     changes = sorted(_changes(table, data), key=lambda change: change.row)
     removed = {change.row for change in changes if change.action == "removed"}
     if len(removed) == len(table.frame):
@@ -87,13 +88,13 @@ def fix_table(table: Table, data: CleanData, path: str | Path) -> tuple[Path, li
     if table.files:
         places = [place_in(table.files, c.row, int(table.lines[c.row - 1])) for c in changes]
         changes_frame.insert(1, "place", places)
-    with new_files(target, "the cleaned table") as aside:
+    with new_files(target, "the cleaned table", overwrite=overwrite) as aside:
         write_rows(aside / target.name, kept, format_, schema=schema_of(table, format_))
         write_rows(aside / record.name, changes_frame, "csv")
     return record, changes
 
 
-def check_target(path: str | Path) -> tuple[Path, Path, str]:
+def check_target(path: str | Path, *, overwrite: bool = False) -> tuple[Path, Path, str]:
     """Return the file for the cleaned table, the file for the changes, and the format of the former.
 
     Raises:
@@ -105,8 +106,8 @@ def check_target(path: str | Path) -> tuple[Path, Path, str]:
         raise ConfigError(f"--fix {path}: the name does not tell the format; use .csv, .tsv, .jsonl or .parquet")
     record = target.with_name(target.stem + CHANGES)
     for each in (target, record):
-        if each.exists():
-            raise ConfigError(f"--fix {path}: {each} exists already: name a new file")
+        if each.exists() and not (overwrite and each.is_file()):
+            raise ConfigError(f"--fix {path}: {each} exists already: name a new file, or pass --overwrite")
     return target, record, format_
 
 

@@ -38,6 +38,7 @@ class SplitOptions:
         group_column: A column whose equal values stay together, such as users or threads.
         keep_duplicates: Whether texts that are the same or nearly so may be separated.
         format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; that of the table, or csv, if ``None``.
+        overwrite: Whether an earlier split in the directory is replaced.
     """
 
     ratios: Ratios = DEFAULT_RATIOS
@@ -45,6 +46,7 @@ class SplitOptions:
     group_column: str | None = None
     keep_duplicates: bool = False
     format: str | None = None
+    overwrite: bool = False
 
 
 def write_split(
@@ -66,7 +68,7 @@ def write_split(
         DataError: The directory is not empty, a class is too small, or writing failed; nothing is left behind.
     """
     LabelSet.from_labels(data.labels, where=f"{table.name}: column {quoted(data.columns.label)}: ")
-    target = free_directory(directory, "the split")
+    target = free_directory(directory, "the split", replaceable=_is_split if options.overwrite else lambda path: False)
     groups = _groups(table, data, options)
     column = options.group_column
     unit = "different texts" if column is None else f"groups of --group-column {quoted(column)}"
@@ -82,7 +84,7 @@ def write_split(
         "parts": {},
     }
     schema = schema_of(table, format)
-    with new_directory(target, "the split", name=directory) as aside:
+    with new_directory(target, "the split", name=directory, overwrite=options.overwrite) as aside:
         for split, rows in splits.items():
             file = aside / f"{split}.{format}"
             write_rows(file, table.frame.iloc[data.rows[rows] - 1], format, schema=schema)
@@ -93,6 +95,12 @@ def write_split(
         # Bytes of a file name that are not UTF-8 become JSON escapes.
         (aside / SPLIT_FILE).write_bytes(content.encode("utf-8", "backslashreplace"))
     return record
+
+
+def _is_split(directory: Path) -> bool:
+    """Return whether a directory holds a split and nothing else."""
+    names = {path.name for path in directory.iterdir()}
+    return SPLIT_FILE in names and {name.split(".")[0] for name in names} <= {"train", "val", "test", "split"}
 
 
 def _origin(table: "Table", data: CleanData) -> dict[str, Any]:
