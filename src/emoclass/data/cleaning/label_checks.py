@@ -109,7 +109,7 @@ def _fix_command(data: CleanData, options: Sequence[str]) -> str:
     texts = [word for name in data.columns.texts for word in ("--text-column", name)]
     columns = [*texts, "--label-column", data.columns.label]
     words = ["emoclass", "inspect-data", data.name, *columns, *options, "--fix", f"one-label{suffix}"]
-    return " ".join(map(shlex.quote, words))
+    return shlex.join(words)
 
 
 def rare_classes(data: CleanData) -> tuple[RareClass, ...]:

@@ -37,10 +37,11 @@ class RowErrors:
     def __init__(self, *, skip: bool = False) -> None:
         self.skip = skip
         self.count = 0
-        self._first: list[DataError] = []
+        self._first: list[RowError] = []
 
     def __call__(self, error: DataError) -> None:
         """Take the error of a row, which is then left out."""
+        assert isinstance(error, RowError)
         self.count += 1
         if len(self._first) < _SHOWN:
             self._first.append(error)
@@ -54,7 +55,7 @@ class RowErrors:
         if not self.count or self.skip:
             return
         first = self._first[0]
-        if self.count == 1 or not isinstance(first, RowError):
+        if self.count == 1:
             raise DataError(f"{first}, or leave it out with --on-error skip") from first
         raise DataError(
             f"{first.name}: {self.count} rows cannot be read: {self._listed()}: {first.advice}, or leave them out with"
@@ -66,11 +67,9 @@ class RowErrors:
         if not self.count or not self.skip:
             return []
         first = self._first[0]
-        if not isinstance(first, RowError):
-            return [f"1 row left out: {first}"]
         rows = "1 row" if self.count == 1 else f"{self.count} rows"
         return [f"{first.name}: {rows} left out: {self._listed()}"]
 
     def _listed(self) -> str:
-        shown = [f"{error.where}{error.problem}" for error in self._first if isinstance(error, RowError)]
+        shown = [f"{error.where}{error.problem}" for error in self._first]
         return "; ".join(shown + ["…"] * (self.count > len(shown)))
