@@ -105,7 +105,13 @@ def prediction(bench: Bench) -> None:
         if not bench.tiny and not bench.fits(12, name):
             continue
         with bench.attempt(name):
-            options = {"epochs": 1, "learning_rate": 1e-3, "cache_disk": 0, "device": str(bench.device)}
+            options = {
+                "recipe": "reference",
+                "epochs": 1,
+                "learning_rate": 1e-3,
+                "cache_disk": 0,
+                "device": str(bench.device),
+            }
             model = emoclass.train(data, base_model=str(bench.base(name)), name=f"predict-{name}", **options).model
             _compare_labels(bench, name, model.directory, texts[: 20 if bench.tiny else 400])
             _time_predictions(bench, name, model.directory, texts)

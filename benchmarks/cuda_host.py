@@ -31,7 +31,13 @@ def host(bench: Bench) -> None:
                 continue
             with bench.attempt(what):
                 watch = _Watch(bench)
-                options = {"unfreeze": unfreeze, "epochs": 4, "cache_disk": 0, "device": str(bench.device)}
+                options = {
+                    "recipe": "reference",
+                    "unfreeze": unfreeze,
+                    "epochs": 4,
+                    "cache_disk": 0,
+                    "device": str(bench.device),
+                }
                 if bench.tiny:
                     options["batch_size"] = 4
                 try:

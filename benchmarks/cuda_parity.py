@@ -76,7 +76,7 @@ def _compare_graphs(bench: Bench) -> None:
     from emoclass.training import step_graphs
 
     data = cuda_data.first_texts(bench.data, bench.home, 96 if bench.tiny else 1_000)
-    settings = {"epochs": 2, "learning_rate": 1e-3, "cache_disk": 0, "device": str(bench.device)}
+    settings = {"recipe": "reference", "epochs": 2, "learning_rate": 1e-3, "cache_disk": 0, "device": str(bench.device)}
     captured = 0
     capture = step_graphs._Step.capture
 

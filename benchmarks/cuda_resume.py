@@ -49,6 +49,7 @@ class _Training:
         # An epoch takes a quarter of a second on an H100: with few of them the run might end before it is killed.
         self.epochs = 6 if bench.tiny else 15
         self._settings = {
+            "recipe": "reference",
             "epochs": self.epochs,
             "learning_rate": 1e-3,
             "batch_size": 8 if bench.tiny else 32,

@@ -49,7 +49,14 @@ def _measure_memory(bench: Bench, what: str, data: Path, name: str, unfreeze: An
 
     if bench.on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    settings = {"unfreeze": unfreeze, "batch_size": batch, "epochs": 1, "cache_disk": 0, "device": str(bench.device)}
+    settings = {
+        "recipe": "reference",
+        "unfreeze": unfreeze,
+        "batch_size": batch,
+        "epochs": 1,
+        "cache_disk": 0,
+        "device": str(bench.device),
+    }
     result = emoclass.train(
         data, base_model=str(bench.base(name)), name="memory", overwrite=True, on_event=on_event, **settings
     )
@@ -114,7 +121,7 @@ def _side_by_side(bench: Bench, what: str, name: str, data: Path, unfreeze: Any,
 def _train(
     bench: Bench, name: str, data: Path, unfreeze: Any, epochs: int, cache_disk: int | None = None
 ) -> dict[str, float]:
-    """Train with the default recipe and return the seconds of the whole run and of its parts."""
+    """Train with the reference recipe and return the seconds of the whole run and of its parts."""
     import emoclass
     from emoclass.store.runs import RunStates
 
@@ -128,7 +135,13 @@ def _train(
         save(*args, **options)
         saving += time.perf_counter() - begin
 
-    settings = {"unfreeze": unfreeze, "epochs": epochs, "device": str(bench.device), "cache_disk": cache_disk}
+    settings = {
+        "recipe": "reference",
+        "unfreeze": unfreeze,
+        "epochs": epochs,
+        "device": str(bench.device),
+        "cache_disk": cache_disk,
+    }
     RunStates.save = timed  # type: ignore[method-assign]
     start = time.perf_counter()
     try:

@@ -71,7 +71,7 @@ def make_model(base: str, home: Path) -> Path:
     rows = [(f"{label} number {n}", label) for label in LABELS for n in range(20)]
     common.write_part(data, [text for text, _ in rows], [label for _, label in rows])
     result = emoclass.train(
-        data, base_model=str(common.base_directory(base, home)), epochs=1, cache_disk=0, learning_rate=1e-3
+        data, base_model=str(common.base_directory(base, home)), recipe="reference", epochs=1, cache_disk=0
     )
     return result.model.directory
 

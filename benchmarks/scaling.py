@@ -96,6 +96,7 @@ def run(settings: dict[str, Any], out: str) -> None:
     result = emoclass.train(
         settings["data"],
         base_model=settings["base"],
+        recipe="reference",
         unfreeze=unfreeze if unfreeze == "all" else int(unfreeze),
         epochs=1,
         device="cpu",

@@ -121,7 +121,8 @@ class TrainingDisplay:
         console.tell_removed(data.removed_rows, data.conflicts)
         for split, rows in data.leaked.items():
             if rows:
-                console.warn(f"{rows} texts of the {split} set also appear in the training set")
+                appear = "appears" if rows == 1 else "appear"
+                console.warn(f"{console.count(rows, 'text')} of the {split} set also {appear} in the training set")
         self._on_data()
 
     def _show_recipe(self, event: RecipeChosen) -> None:

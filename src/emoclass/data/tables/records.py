@@ -209,7 +209,7 @@ def _check_options(name: str, format: str, options: ReadOptions) -> None:
         }
         for option, is_given in given.items():
             if is_given:
-                raise DataError(f"{name}: {format} has no such thing: drop {option}")
+                raise DataError(f"{name}: {format} does not use {option}: leave it out")
     if options.encoding is not None and format in ("parquet", EXCEL):
         raise DataError(f"{name}: {format} has no text encoding: drop --encoding")
 
