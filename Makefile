@@ -58,6 +58,7 @@ cuda:
 docs: $(INSTALLED)
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_picture.py
+	$(BIN)/python docs/generate_plots.py
 
 # Models and parts of the demo stay in $(DEMO), not in your data directory.
 # The documentation as web pages, in site/.

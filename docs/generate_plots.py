@@ -10,13 +10,15 @@ from typing import Any
 DOCS = Path(__file__).parent
 PICTURE = DOCS / "images" / "recipes.svg"
 HEADING = "## Recipes by size"
-COLOURS = {"best": "#3f51b5", "fast": "#ff8f00", "TF-IDF": "#9e9e9e"}
+COLOURS = {"small": "#2e7d32", "best": "#3f51b5", "fast": "#ff8f00", "TF-IDF": "#9e9e9e"}
+
+TICKS = {300: "300", 1_000: "1k", 3_000: "3k", 10_000: "10k", 30_000: "30k"}
 
 
 def measurements() -> dict[str, dict[str, list[tuple[int, float]]]]:
     """Return the number of texts and the accuracy, by data set and recipe."""
     page = (DOCS / "experiments.md").read_text(encoding="utf-8")
-    section = page[page.index(HEADING) :].split("\n## ")[1]
+    section = page[page.index(HEADING) :].split("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
     header, found = rows[0], defaultdict[str, Any](lambda: defaultdict(list))
     for row in rows[2:]:
@@ -42,6 +44,10 @@ def main() -> None:
             texts, accuracies = zip(*recipes[name], strict=True)
             panel.plot(texts, accuracies, color=colour, marker="o", markersize=4, label=name)
         panel.set(title=data, xscale="log", xlabel="training texts")
+        most = max(texts for points in recipes.values() for texts, _ in points)
+        shown = {number: name for number, name in TICKS.items() if number <= most}
+        panel.set_xticks(list(shown), labels=list(shown.values()))
+        panel.minorticks_off()
         panel.grid(alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("test accuracy")

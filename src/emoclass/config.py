@@ -14,24 +14,27 @@ CLASS_WEIGHTS = ("none", "sqrt", "balanced")
 METRICS = ("accuracy", "macro_f1")
 KEEP = ("best", "latest")
 # The settings in which each recipe differs from the defaults; docs/experiments.md has the measurements behind them.
+_BEST: dict[str, Any] = {
+    "unfreeze": "encoder",
+    "train_pooler": True,
+    "learning_rate": 1e-4,
+    "layer_decay": 0.9,
+    "epochs": 3,
+    "min_steps": 300,
+    "keep": "latest",
+}
 RECIPES: dict[str, dict[str, Any]] = {
     "reference": {},
     "fast": {"learning_rate": 1e-3, "epochs": 8, "train_pooler": True, "r_drop": 2.0},
-    "best": {
-        "unfreeze": "encoder",
-        "train_pooler": True,
-        "learning_rate": 1e-4,
-        "layer_decay": 0.9,
-        "epochs": 3,
-        "min_steps": 300,
-        "keep": "latest",
-    },
+    "small": {**_BEST, "learning_rate": 2e-4, "class_weights": "sqrt"},
+    "best": _BEST,
 }
-
 
 AUTO = "auto"
 # The reference recipe was made for trainings of about 10,000 steps (docs/experiments.md).
 _REFERENCE_STEPS = 8_000
+# An epoch of 3,200 and of 8,000 texts.
+_SMALL_BATCHES, _BEST_BATCHES = 100, 250
 
 
 def chosen_recipe(texts: int, *, on_gpu: bool, settings: Mapping[str, Any]) -> tuple[str, str]:
@@ -47,11 +50,12 @@ def chosen_recipe(texts: int, *, on_gpu: bool, settings: Mapping[str, Any]) -> t
         return "reference", f"{texts:,} texts are as many as it was made for"
     if settings.get("unfreeze", "auto") in (0, 1):
         return "fast", "it is the one for a single trainable layer"
-    few_batches = RECIPES["best"]["min_steps"] / RECIPES["best"]["epochs"]
-    if batches <= few_batches:
-        return "best", f"with {texts:,} texts, training all layers pays and is cheap"
+    if batches <= _SMALL_BATCHES:
+        return "small", f"{texts:,} texts are few, and training all layers on them is cheap"
     if on_gpu:
         return "best", "on a GPU, training all layers is cheap"
+    if batches <= _BEST_BATCHES:
+        return "best", f"with {texts:,} texts, training all layers is worth the time"
     return "fast", f"with {texts:,} texts on a CPU, training the last layer is nearly as good and several times faster"
 
 

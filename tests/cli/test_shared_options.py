@@ -87,8 +87,8 @@ def test_train_like_a_model_has_its_settings(cli: Run, trained_model: Path, emot
 def test_the_default_recipe_is_chosen_by_the_data_and_said(cli: Run, emotions_csv: Path, tiny_base: Path) -> None:
     result = cli("train", emotions_csv, "--base-model", tiny_base, "--epochs", "1", "--max-length", "40")
     assert result.exit_code == 0, result.output
-    assert "note: recipe best: with" in result.stderr
-    assert "--recipe reference or --recipe fast chooses another" in result.stderr
+    assert "note: recipe small: 48 texts are few" in result.stderr
+    assert "--recipe reference, fast or best chooses another" in result.stderr
     assert "about" in result.stderr or "a few seconds" in result.stderr
     single = cli(
         "train", emotions_csv, "--base-model", tiny_base, "--epochs", "1", "--max-length", "40", "--unfreeze", "1"

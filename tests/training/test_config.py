@@ -136,15 +136,16 @@ def test_unknown_settings_are_named() -> None:
 @pytest.mark.parametrize(
     ("texts", "on_gpu", "settings", "recipe"),
     [
-        (40, False, {}, "best"),
-        (3_200, False, {}, "best"),
-        (3_201, False, {}, "fast"),
+        (40, False, {}, "small"),
+        (3_200, True, {}, "small"),
+        (3_201, False, {}, "best"),
+        (8_001, False, {}, "fast"),
         (63_000, False, {}, "fast"),
         (63_000, True, {}, "best"),
         (64_000, False, {}, "reference"),
         (64_000, True, {}, "reference"),
         (40, False, {"unfreeze": 1}, "fast"),
-        (6_400, False, {"batch_size": 64}, "best"),
+        (6_400, False, {"batch_size": 64}, "small"),
     ],
 )
 def test_auto_chooses_a_recipe_by_steps_and_device(

@@ -283,11 +283,11 @@ def _mistakes(evaluation: Evaluation, count: int) -> Table:
 def stronger_recipes(recipe: TrainConfig | None) -> list[str]:
     """Return the options of ``train`` that name stronger recipes than a model was trained with."""
     if recipe is None:
-        return ["--recipe fast", "--recipe best"]
+        return ["--recipe auto", "--recipe best"]
     if recipe.unfreeze in ("encoder", "all"):
         return []
     is_slow = recipe.learning_rate < RECIPES["fast"]["learning_rate"]
-    return ["--recipe fast", "--recipe best"] if is_slow else ["--recipe best"]
+    return ["--recipe auto", "--recipe best"] if is_slow else ["--recipe best"]
 
 
 def _print_warnings(evaluation: Evaluation, recipe: TrainConfig | None) -> None:

@@ -126,8 +126,8 @@ class TrainingDisplay:
         self._on_data()
 
     def _show_recipe(self, event: RecipeChosen) -> None:
-        others = " or ".join(f"--recipe {name}" for name in RECIPES if name != event.recipe)
-        console.note(f"recipe {event.recipe}: {event.reason}; {others} chooses another")
+        *others, last = (name for name in RECIPES if name != event.recipe)
+        console.note(f"recipe {event.recipe}: {event.reason}; --recipe {', '.join(others)} or {last} chooses another")
 
     def _show_probe(self, event: Probed) -> None:
         layers = {"encoder": "all layers", 1: "1 layer"}.get(event.unfreeze, f"{event.unfreeze} layers")
