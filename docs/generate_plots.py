@@ -28,7 +28,7 @@ def measurements() -> dict[str, dict[str, list[tuple[int, float]]]]:
     return found
 
 
-def main() -> None:
+def main(picture: Path = PICTURE) -> None:
     """Draw a panel for each data set."""
     import matplotlib
 
@@ -52,7 +52,7 @@ def main() -> None:
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("test accuracy")
     panels[-1].legend(frameon=False, loc="lower right")
-    figure.savefig(PICTURE, metadata={"Date": None})
+    figure.savefig(picture, metadata={"Date": None})
 
 
 if __name__ == "__main__":

