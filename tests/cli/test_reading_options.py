@@ -65,7 +65,7 @@ def test_options_of_csv_are_rejected_for_other_formats(cli: Run, tmp_path: Path)
     for option in (["--quoting", "none"], ["--no-header"], ["--header"], ["--delimiter", ";"]):
         result = cli("inspect-data", tmp_path / "data.jsonl", *option)
         assert result.exit_code == 1
-        assert f"drop {option[0]}" in result.stderr
+        assert f"does not use {option[0]}: leave it out" in result.stderr
 
 
 def test_an_unquoted_table_through_a_pipe_is_an_error_with_an_option_that_works(
