@@ -26,6 +26,8 @@ def test_the_wheel_works_alone(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert "emoclass/py.typed" in names
+    assert "emoclass/starter/trained.safetensors" in names
+    assert wheel.stat().st_size < 6e6
     assert not [name for name in names if not name.startswith("emoclass")]
     installed = tmp_path / "installed"
     options = ["--no-deps", "--no-index", "--disable-pip-version-check", "--target", str(installed)]
