@@ -275,3 +275,45 @@ def test_an_error_within_leaves_what_was_there(
         raise KeyboardInterrupt
     assert target.read_text() == "before"
     assert names(tmp_path) == ["out"]
+
+
+def test_what_appears_in_a_replaced_directory_meanwhile_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "parts"
+    target.mkdir()
+    (target / "train.csv").write_text("old")
+
+    def replaceable(place: Path) -> bool:
+        return names(place) == ["train.csv"]
+
+    def write_meanwhile() -> None:
+        with new_directory(target, "the split", name=target, replaceable=replaceable) as aside:
+            (aside / "train.csv").write_text("new")
+            (target / "mine.txt").write_text("mine")
+
+    with pytest.raises(DataError, match="could not be written"):
+        write_meanwhile()
+    assert names(tmp_path) == ["parts"]
+    assert (target / "train.csv").read_text() == "old"
+    assert (target / "mine.txt").read_text() == "mine"
+    (target / "mine.txt").unlink()
+    with new_directory(target, "the split", name=target, replaceable=replaceable) as aside:
+        (aside / "other.csv").write_text("new")
+    assert names(target) == ["other.csv"]
+    assert names(tmp_path) == ["parts"]
+
+
+def test_a_file_that_is_replaced_is_there_until_the_new_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fail)
+        with pytest.raises(DataError), new_files(target, "the table", overwrite=True) as aside:
+            (aside / target.name).write_text("new")
+    assert target.read_text() == "old"
+    with new_files(target, "the table", overwrite=True) as aside:
+        (aside / target.name).write_text("new")
+    assert target.read_text() == "new"

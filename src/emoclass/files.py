@@ -85,9 +85,11 @@ def whole_directory(target: Path, *, holding: AbstractContextManager[None] | Non
         _flush(target.parent)
 
 
-def free_directory(
-    directory: str | Path, purpose: str, *, replaceable: Callable[[Path], bool] = lambda target: False
-) -> Path:
+def _never(target: Path) -> bool:
+    return False
+
+
+def free_directory(directory: str | Path, purpose: str, *, replaceable: Callable[[Path], bool] = _never) -> Path:
     """Return the whole path of a directory that does not exist yet, is empty, or may be replaced.
 
     Raises:
@@ -104,33 +106,36 @@ def free_directory(
 
 
 @contextmanager
-def new_directory(target: Path, purpose: str, *, name: str | Path, overwrite: bool = False) -> Iterator[Path]:
+def new_directory(
+    target: Path, purpose: str, *, name: str | Path, replaceable: Callable[[Path], bool] = _never
+) -> Iterator[Path]:
     """Yield a hidden directory to write files into; they appear in ``target`` if the block ends without an error.
 
-    An empty directory stays the same one, because it may be in use or a mount point: the hidden one is made in it. With
-    ``overwrite``, one with content is replaced as a whole. Messages call the directory by ``name``, and what is written
-    ``purpose``.
+    An empty directory stays the same one, because it may be in use or a mount point: the hidden one is made in it. One
+    that is ``replaceable``, still so at the end, is replaced as a whole. Messages call the directory by ``name``, and
+    what is written ``purpose``.
 
     Raises:
         DataError: It cannot be written; nothing is left of it.
     """
     with _data_errors(purpose, name):
-        if target.exists() and not (overwrite and any(target.iterdir())):
+        if target.exists() and not replaceable(target):
             with _hidden_directory(target / target.name) as aside:
                 yield aside
                 _move_content(aside, target)
         else:
-            with whole_directory(target, holding=replacing(target) if overwrite else None) as aside:
+            with whole_directory(target, holding=replacing(target, replaceable)) as aside:
                 yield aside
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[None]:
-    """Move a directory away, if there is one, while another gets its name; remove it then."""
-    if not target.exists():
+def replacing(target: Path, replaceable: Callable[[Path], bool]) -> Iterator[None]:
+    """Move a directory away, if there is one that may be replaced, while another gets its name; remove it then."""
+    if not (target.exists() and replaceable(target)):
         yield
         return
     old = temporary_sibling(target)
+    os.utime(target)  # or others may take it for what a killed process left
     target.rename(old)
     try:
         yield
@@ -149,10 +154,7 @@ def new_files(target: Path, purpose: str, *, overwrite: bool = False) -> Iterato
     """
     with _data_errors(purpose, target), _hidden_directory(target) as aside:
         yield aside
-        if overwrite:
-            for path in aside.iterdir():
-                (target.parent / path.name).unlink(missing_ok=True)
-        _move_content(aside, target.parent)
+        _move_content(aside, target.parent, overwrite=overwrite)
 
 
 @contextmanager
@@ -296,12 +298,15 @@ def _flush(path: Path) -> None:
             os.close(descriptor)
 
 
-def _move_content(source: Path, target: Path) -> None:
-    """Move all files of a directory into another one, flushed, or none."""
+def _move_content(source: Path, target: Path, *, overwrite: bool = False) -> None:
+    """Move all files of a directory into another one, flushed, or none; with ``overwrite`` each replaces another."""
     _flush_content(source)
     with ExitStack() as undo:
         for path in sorted(source.iterdir()):
-            undo.callback(_move(path, target / path.name).unlink)
+            if overwrite:
+                path.replace(target / path.name)
+            else:
+                undo.callback(_move(path, target / path.name).unlink)
         undo.pop_all()
     _flush(target)
 

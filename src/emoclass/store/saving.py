@@ -144,13 +144,17 @@ def export_model(name: str | Path | None, directory: str | Path, *, overwrite: b
     """
     model = find_model(name)
     target = expanded(directory).resolve()
-    if target.exists() and not (overwrite and (target / layout.MANIFEST).is_file()):
+
+    def replaceable(place: Path) -> bool:
+        return overwrite and (place / layout.MANIFEST).is_file()
+
+    if target.exists() and not replaceable(target):
         hint = "is not a model: name a new directory" if overwrite else "name a new directory, or pass --overwrite"
         raise ModelError(f"{directory}: exists already; {hint}")
     if target.exists() and target.parent == models_dir().resolve():
         raise ModelError(f"{directory}: is a stored model; name a directory elsewhere")
     try:
-        with whole_directory(target, holding=replacing(target)) as aside:
+        with whole_directory(target, holding=replacing(target, replaceable)) as aside:
 
             def copy(version: StoredModel) -> StoredModel:
                 verify_model(version)

@@ -68,7 +68,11 @@ def write_split(
         DataError: The directory is not empty, a class is too small, or writing failed; nothing is left behind.
     """
     LabelSet.from_labels(data.labels, where=f"{table.name}: column {quoted(data.columns.label)}: ")
-    target = free_directory(directory, "the split", replaceable=_is_split if options.overwrite else lambda path: False)
+
+    def replaceable(place: Path) -> bool:
+        return options.overwrite and _is_split(place)
+
+    target = free_directory(directory, "the split", replaceable=replaceable)
     groups = _groups(table, data, options)
     column = options.group_column
     unit = "different texts" if column is None else f"groups of --group-column {quoted(column)}"
@@ -84,7 +88,7 @@ def write_split(
         "parts": {},
     }
     schema = schema_of(table, format)
-    with new_directory(target, "the split", name=directory, overwrite=options.overwrite) as aside:
+    with new_directory(target, "the split", name=directory, replaceable=replaceable) as aside:
         for split, rows in splits.items():
             file = aside / f"{split}.{format}"
             write_rows(file, table.frame.iloc[data.rows[rows] - 1], format, schema=schema)
