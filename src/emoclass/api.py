@@ -42,8 +42,8 @@ def train(
         data: A .csv, .tsv, .jsonl or .parquet file, ``-``, or a directory with train, val and test files.
         val: A file with the validation set.
         test: A file with the test set.
-        recipe: ``auto``, ``reference``, ``fast`` or ``best``; ``auto`` chooses one of the others by the number of
-            training texts. ``None`` is ``auto`` without ``like``.
+        recipe: ``auto``, ``reference``, ``fast``, ``small`` or ``best``; ``auto`` chooses one of the others by the
+            number of training texts. ``None`` is ``auto`` without ``like``.
         like: A trained model whose settings and columns to use instead of a recipe.
         options: How to read the files.
         ratios: Shares of train, validation and test where they are not given.
@@ -67,13 +67,13 @@ def train(
     if limits := {key: given.pop(key) for key in ("max_length", "head_tokens") if key in given}:
         given["truncation"] = TruncationConfig(**limits)
     options = options or DataOptions()
-    if like is None:
-        is_auto = recipe in (None, AUTO)
-        config = TrainConfig.named("reference" if recipe is None or is_auto else recipe, **given)
+    name = recipe or AUTO
+    is_auto = name == AUTO and like is None
+    if like is None:  # settings are checked before the data is read, which decides on the recipe
+        config = TrainConfig.named("reference" if is_auto else name, **given)
+    elif recipe is not None:
+        raise ConfigError("--recipe and --like both give the settings: leave out one")
     else:
-        if recipe is not None:
-            raise ConfigError("--recipe and --like both give the settings: leave out one")
-        is_auto = False
         manifest = find_model(like).manifest
         config, options = manifest.recipe.changed(**given), replace(options, trained=manifest.columns)
     run_options.check(config)

@@ -322,10 +322,11 @@ def _warn_of_unknown_labels(evaluation: Evaluation) -> None:
     named = [f"{shortened(label)} ({rows})" for label, rows in list(unknown.items())[:_SHOWN_LABELS]]
     more = f" and {len(unknown) - len(named)} more" if len(unknown) > len(named) else ""
     classes = [scores.label for scores in evaluation.metrics.per_class]
-    known = meant(list(unknown), classes)
     kind = unusual_kind({**dict.fromkeys(classes, 1), **unknown})
     if kind is not None and kind.code == "several_labels":
         known = f": {console.count(sum(unknown.get(name, 0) for name in kind.names), 'cell')} with several labels"
+    else:
+        known = meant(list(unknown), classes)
     rows = console.count(sum(unknown.values()), "row")
     label = "label" if len(unknown) == 1 else "labels"
     console.warn(f"{rows} not scored: the model does not know the {label} {', '.join(named)}{more}{known}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
+from emoclass.cli._shared import Options, with_options
 from emoclass.data.tables.formats import LINES, QUOTINGS, READ_FORMATS
 from emoclass.errors import ConfigError
 
@@ -28,9 +28,10 @@ def one_of(values: Iterable[str], *, metavar: str = "") -> dict[str, Any]:
 def complete_models(incomplete: str) -> list[str]:
     """Return the names of trained models that begin with what was typed."""
     from emoclass.runtime import models_dir
+    from emoclass.store.starter import NAME
 
     trained = models_dir().iterdir() if models_dir().is_dir() else ()
-    names = ["starter", *(path.name for path in trained)]
+    names = [NAME, *(path.name for path in trained)]
     return sorted(name for name in names if name.startswith(incomplete) and not name.startswith("."))
 
 
@@ -114,7 +115,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an ea
 Seed = Annotated[int, typer.Option(metavar="N", help="Random seed.")]
 Ratios = Annotated[str, typer.Option(metavar="A/B/C", help="Ratios of the training, validation and test set.")]
 
-_READING: dict[str, tuple[Any, object]] = {
+_READING: Options = {
     "text_column": (_TextColumn, None),
     "text_separator": (_TextSeparator, None),
     "label_column": (_LabelColumn, None),
@@ -129,35 +130,21 @@ _READING: dict[str, tuple[Any, object]] = {
 
 def reads_tables(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of reading tables in place of its parameter ``reading``, a ``DataOptions``."""
-    return _with_options(command, _READING)
+    return _reading(command, _READING)
 
 
 def reads_inputs(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of reading tables without labels or plain text; see ``reads_tables``."""
     own = {name: option for name, option in _READING.items() if name != "label_column"}
-    return _with_options(command, {**own, "format_": (_InputFormat, None)})
+    return _reading(command, {**own, "format_": (_InputFormat, None)})
 
 
-def _with_options(command: Callable[..., None], options: dict[str, tuple[Any, object]]) -> Callable[..., None]:
-    def with_reading(**values: Any) -> None:
+def _reading(command: Callable[..., None], options: Options) -> Callable[..., None]:
+    def run(**values: Any) -> None:
         given = {name: values.pop(name, default) for name, (_, default) in options.items()}
         command(**values, reading=_data_options(**given))
 
-    kind = inspect.Parameter.KEYWORD_ONLY
-    hints = get_type_hints(command, localns={"DataOptions": object}, include_extras=True)
-    parameters: list[inspect.Parameter] = []
-    for parameter in inspect.signature(command).parameters.values():
-        if parameter.name == "reading":
-            parameters += [
-                inspect.Parameter(name, kind, default=default, annotation=annotation)
-                for name, (annotation, default) in options.items()
-            ]
-        else:
-            parameters.append(parameter.replace(annotation=hints[parameter.name], kind=kind))
-    with_reading.__name__, with_reading.__doc__ = command.__name__, command.__doc__
-    with_reading.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    with_reading.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return with_reading
+    return with_options(command, options, run, place="reading")
 
 
 def _data_options(

@@ -14,6 +14,8 @@ import typer
 from emoclass.errors import ConfigError
 from emoclass.runtime import expanded
 
+Options = dict[str, tuple[Any, object]]
+_KIND = inspect.Parameter.KEYWORD_ONLY
 _level = 0
 
 
@@ -22,31 +24,47 @@ def verbosity() -> int:
     return _level
 
 
+def with_options(
+    command: Callable[..., Any], options: Options, run: Callable[..., Any], *, place: str | None = None
+) -> Callable[..., Any]:
+    """Return a command with further options, from which Typer reads its signature.
+
+    Args:
+        command: The command.
+        options: Annotation and default of each option, by the name of its parameter.
+        run: Called with all values in place of the command.
+        place: The command's parameter that the options replace; without it they come last.
+    """
+    hints = get_type_hints(command, localns={"DataOptions": object}, include_extras=True)
+    parameters = {
+        each.name: each.replace(annotation=hints[each.name], kind=_KIND)
+        for each in inspect.signature(command).parameters.values()
+    }
+    added = [inspect.Parameter(name, _KIND, default=value, annotation=kind) for name, (kind, value) in options.items()]
+    shown = [each for name, own in parameters.items() for each in (added if name == place else [own])]
+    shown += [] if place else added
+
+    def with_more(**values: Any) -> Any:
+        return run(**values)
+
+    with_more.__name__, with_more.__doc__ = command.__name__, command.__doc__
+    with_more.__annotations__ = {each.name: each.annotation for each in shown}
+    with_more.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+    return with_more
+
+
 def with_shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Return a command that also takes --quiet and --verbose, and --config if it reads tables."""
-    hints = get_type_hints(command, include_extras=True)
-    parameters = [
-        each.replace(annotation=hints.get(each.name, each.annotation), kind=inspect.Parameter.KEYWORD_ONLY)
-        for each in inspect.signature(command).parameters.values()
-    ]
-    shared: dict[str, Any] = {"quiet": _Quiet, "verbose": _Verbose}
-    if "delimiter" in hints:
-        shared["config_file"] = _ConfigFile
-    for name, annotation in shared.items():
-        default = None if name == "config_file" else False
-        parameters.append(
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        )
 
-    def with_shared(**values: Any) -> Any:
+    def run(*, quiet: bool, verbose: bool, config_file: str | None = None, **values: Any) -> Any:
         global _level
-        _level = int(values["verbose"]) - int(values["quiet"])
-        return command(**{name: value for name, value in values.items() if name not in shared})
+        _level = int(verbose) - int(quiet)
+        return command(**values)
 
-    with_shared.__name__, with_shared.__doc__ = command.__name__, command.__doc__
-    with_shared.__annotations__ = {each.name: each.annotation for each in parameters}
-    with_shared.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return with_shared
+    shared: Options = {"quiet": (_Quiet, False), "verbose": (_Verbose, False)}
+    if "delimiter" in inspect.signature(command).parameters:
+        shared["config_file"] = (_ConfigFile, None)
+    return with_options(command, shared, run)
 
 
 def _read_config(ctx: typer.Context, value: str | None) -> str | None:

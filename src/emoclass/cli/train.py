@@ -172,8 +172,8 @@ def train(
     """Train a classifier on DATA, keep its best epoch, and report its scores on the test set.
 
     A single file is cleaned and split into training, validation and test set. The recipe is chosen by the number of
-    texts: best trains all layers, fast and reference the last one. Ctrl-C saves the best epoch so far, and --resume
-    continues from there.
+    texts: small and best train all layers, fast and reference the last one. Ctrl-C saves the best epoch so far, and
+    --resume continues from there.
     """
     from emoclass import api
     from emoclass.cli._progress import TrainingDisplay

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emoclass.encoders.weights import read_tensors
 from emoclass.errors import ModelError
 from emoclass.fingerprint import tensors_sha256
 from emoclass.store import layout
@@ -35,8 +34,9 @@ def with_frozen(tensors: Mapping[str, Tensor], directory: Path, manifest: Manife
     """
     if manifest.frozen_sha256 is None or (directory / layout.FROZEN).exists():
         return dict(tensors)
-    # Only here: it imports torch.
+    # Only here: they import torch and safetensors, and completion needs the name alone.
     from emoclass.encoders.base import resolve_base
+    from emoclass.encoders.weights import read_tensors
 
     name = manifest.base_model["name"]
     base = resolve_base(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 
 import torch
 from torch.nn import functional
@@ -17,8 +16,7 @@ from emoclass.training.context import Context
 # Of the rate of large matrix products: what layers reach, with attention, activations and dropout (docs/benchmarks.md).
 _SHARE = 0.5
 # Seconds of a step beside that, for each trainable layer and each trainable parameter.
-_STEP_SECONDS = {"cpu": 0.0015, "cuda": 0.004}
-_PARAMETER_SECONDS = {"cpu": 1e-9, "cuda": 1e-11}
+_CPU_SECONDS, _GPU_SECONDS = (0.0015, 1e-9), (0.004, 1e-11)
 _ROWS, _REPEATS = 1024, 3
 
 
@@ -31,7 +29,7 @@ def estimated_seconds(context: Context, config: TrainConfig, model: PackedBert) 
         model: The model, frozen by the recipe.
     """
     hardware, layers = context.hardware, model.layers
-    kind = hardware.device.type
+    for_layer, for_parameter = _CPU_SECONDS if hardware.device.type == "cpu" else _GPU_SECONDS
     depth = frozen_depth(model) or 0
     work = 2 * sum(p.numel() for p in layers[-1].parameters()) / (_SHARE * _rate(context, model))
     tokens = {name: int(texts.lengths.sum()) for name, texts in context.tokenized.items() if name != "test"}
@@ -41,10 +39,7 @@ def estimated_seconds(context: Context, config: TrainConfig, model: PackedBert) 
     frozen = sum(tokens.values()) * depth * work
     # Forward and backward; of the last layer [CLS] alone.
     forward_backward = 3 * (tokens["train"] * whole_layers + passes * texts) * work
-    overhead = steps * (
-        (whole_layers + 1) * _STEP_SECONDS.get(kind, 0.004)
-        + count_parameters(model).trainable * _PARAMETER_SECONDS.get(kind, 1e-11)
-    )
+    overhead = steps * ((whole_layers + 1) * for_layer + count_parameters(model).trainable * for_parameter)
     scoring = tokens.get("val", 0) * whole_layers * work
     return (frozen + config.seeds * config.epochs * (forward_backward + overhead + scoring)) / hardware.ranks.size
 
@@ -54,8 +49,7 @@ def _rate(context: Context, model: PackedBert) -> float:
     hardware, weight = context.hardware, model.layers[-1].intermediate.dense.weight
     right = torch.zeros(weight.shape, dtype=hardware.dtype, device=hardware.device)
     rows = torch.zeros(_ROWS, weight.shape[1], dtype=hardware.dtype, device=hardware.device)
-    seconds: Sequence[float] = [_timed(rows, right) for _ in range(_REPEATS)]
-    return 2 * _ROWS * weight.numel() / min(seconds)
+    return 2 * _ROWS * weight.numel() / min(_timed(rows, right) for _ in range(_REPEATS))
 
 
 def _timed(rows: torch.Tensor, weight: torch.Tensor) -> float:

@@ -47,10 +47,10 @@ class Change:
 def fix_table(table: Table, data: CleanData, path: str | Path, *, overwrite: bool = False) -> tuple[Path, list[Change]]:
     """Write the cleaned table to a new file, and the changes to another one beside it.
 
-    Removes rows without text or label, rows with several labels in the cell, repeated rows, placeholders,
-    and rows whose text is nearly that of an earlier kept row with the same label. Repairs texts that were decoded with
-    a wrong encoding, if that can be undone. Keeps rows with the same text and several labels: only a person can decide
-    which is right.
+    Removes rows without text or label, rows with several labels in the cell, repeated rows, placeholders, and rows
+    whose text is nearly that of an earlier kept row with the same label. Repairs texts that were decoded with a wrong
+    encoding, if that can be undone. Keeps rows with the same text and several labels: only a person can decide which is
+    right.
 
     Args:
         table: The input.

@@ -67,14 +67,16 @@ class RowCells:
 
     def _repeats_header(self, text: str, label: str, row: int, line: int | None) -> bool:
         cells = (_folded(text), _folded(label))
-        if cells == self._header[::-1] != self._header:
+        if cells == self._header:
+            if len(self._headers) < _KEPT_PLACES:
+                self._headers.append((row, line))
+            return True
+        if cells == self._header[::-1]:
             raise DataError(
                 f"{self._name}: {located(row, line, self._files)} repeats the header in another order, so that rows"
                 " below it have other columns: split the file there"
             )
-        if cells == self._header and len(self._headers) < _KEPT_PLACES:
-            self._headers.append((row, line))
-        return cells == self._header
+        return False
 
     def notes(self) -> tuple[str, ...]:
         """Return what to tell about the rows read so far."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from emoclass.data.columns.answers import rejected_note
 from emoclass.data.columns.chosen import SEPARATOR, Columns
-from emoclass.data.columns.class_names import names_beside, nearly_named, without_index
+from emoclass.data.columns.class_names import names_beside, without_index
 from emoclass.data.columns.naming import brief, listed, quoted
 from emoclass.data.columns.patterns import names_no_content
 from emoclass.data.columns.profiles import ColumnProfile
@@ -159,8 +159,8 @@ class _Chooser:
         """Return the column whose name comes first among those of labels, or the only one that names its numbers."""
         label = next(iter(self.by_name("label", LABEL_NAMES, taken=taken)), "")
         others = [column for column in self.columns if column not in (*taken, label)]
-        names = names_beside(label, others, self._sample) if label else ()
-        if not names and label and (fact := nearly_named(label, others, self._sample)):
+        names, fact = names_beside(label, others, self._sample) if label else ((), "")
+        if fact:
             self.notes.append(
                 f"{self.name}: the classes are the numbers of {quoted(label)}; {fact}: correct these rows, or pass"
                 " --label-column"

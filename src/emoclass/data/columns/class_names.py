@@ -53,42 +53,44 @@ def note_of(names: Sequence[str]) -> str:
     return note
 
 
-def names_beside(label: str, others: Iterable[str], sample: Callable[[str], Iterable[object]]) -> tuple[str, ...]:
+def names_beside(
+    label: str, others: Iterable[str], sample: Callable[[str], Iterable[object]]
+) -> tuple[tuple[str, ...], str]:
     """Return the columns that name the classes of a label column of integers: short words, one for each integer.
 
     Args:
         label: The label column.
         others: Columns that could hold the names.
         sample: Returns a sample of a column's cells, of the same rows for all columns.
+
+    Returns:
+        The columns; and where there is none, which column names the classes but for a few rows, and where it does not,
+        as a part of a sentence.
     """
     others = list(others)
     if not others:
-        return ()
+        return (), ""
     cells = list(sample(label))
     if not are_integers(cells):
-        return ()
+        return (), ""
     ids = [_label(cell) for cell in cells]
-    return tuple(other for other in others if _is_named_by(ids, list(sample(other))))
+    columns = {other: list(sample(other)) for other in others}
+    names = tuple(other for other, cells in columns.items() if _is_named_by(ids, cells))
+    facts = () if names else (_contradiction(ids, other, cells) for other, cells in columns.items())
+    return names, next(filter(None, facts), "")
 
 
-def nearly_named(label: str, others: Iterable[str], sample: Callable[[str], Iterable[object]]) -> str:
-    """Return which column names the classes of a label column of integers but for a few rows, and where not; or ""."""
-    others = list(others)
-    ids = [_label(cell) for cell in sample(label)] if others else []
-    if not are_integers(ids):
+def _contradiction(ids: Sequence[str | None], other: str, cells: Sequence[object]) -> str:
+    """Return where a column contradicts the name that it usually gives to an id, "" if it names none or all."""
+    pairs = Counter(zip(ids, map(_label, cells), strict=True))
+    usual = {id_: name for (id_, name), _ in reversed(pairs.most_common())}
+    strays = [(id_, name) for id_, name in pairs if usual[id_] != name]
+    few = sum(pairs[pair] for pair in strays) <= _FEW * len(ids)
+    if not strays or not few or not _is_named_by(ids, [usual[id_] for id_ in ids]):
         return ""
-    for other in others:
-        cells = list(sample(other))
-        pairs = Counter(zip(ids, map(_label, cells), strict=True))
-        usual = {id_: name for (id_, name), _ in reversed(pairs.most_common())}
-        strays = [(id_, name) for id_, name in pairs if usual[id_] != name]
-        few = sum(pairs[pair] for pair in strays) <= _FEW * len(ids)
-        if strays and few and _is_named_by(ids, [usual[id_] for id_ in ids]):
-            id_, name = strays[0]
-            return f"{quoted(other)} names them except that {id_} is {quoted(str(name))} where it usually is " + (
-                quoted(str(usual[id_]))
-            )
-    return ""
+    id_, name = strays[0]
+    fact = f"{quoted(other)} names them except that {id_} is {quoted(str(name))} where it usually is"
+    return f"{fact} {quoted(str(usual[id_]))}"
 
 
 def are_integers(cells: Iterable[object]) -> bool:

@@ -12,10 +12,9 @@ from emoclass.data.columns.choosing import LABEL_NAMES, TEXT_NAMES, Wanted, choo
 from emoclass.data.columns.naming import listed, quoted
 from emoclass.data.tables.dialects import Sniffed, are_row_names
 from emoclass.data.tables.formats import DELIMITERS
+from emoclass.data.tables.known_values import NUMBER, VALUE_CHARACTERS
 from emoclass.errors import DataError
 
-_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
-_VALUE_CHARACTERS = 60
 # Words of a cell that reads like a sentence.
 _SENTENCE_WORDS = 5
 # Lines of a title above a header, and marks that separate fields in some programs' files.
@@ -95,7 +94,7 @@ def _reject_joined_fields(name: str, sniffed: Sniffed) -> None:
     if match := _LONG_SEPARATOR.search(rows[0]):
         mark = match[0]
         if {row.count(mark) for row in rows} == {rows[0].count(mark)}:
-            raise DataError(f"{name}: fields seem to be separated by {quoted(mark)}: {one_character(mark, name)}")
+            raise DataError(f"{name}: fields seem to be separated by {quoted(mark)}: {_one_character(mark, name)}")
     for mark in _OTHER_SEPARATORS:
         if rows[0].count(mark) and {row.count(mark) for row in rows} == {rows[0].count(mark)}:
             raise DataError(
@@ -104,7 +103,7 @@ def _reject_joined_fields(name: str, sniffed: Sniffed) -> None:
             )
 
 
-def one_character(separator: str, name: str) -> str:
+def _one_character(separator: str, name: str) -> str:
     """Return what to do with a table whose fields are separated by several characters."""
     command = f"perl -pe 's{{\\Q{separator}\\E}}{{\\t}}g' {shlex.quote(name)} > table.tsv"
     return f"a separator is one character: write tabs instead, for example with {command}"
@@ -170,10 +169,10 @@ def looks_like_data(rows: Sequence[Sequence[str]]) -> bool | None:
 
 def _is_value(name: str, column: Sequence[str]) -> bool:
     """Return whether a name occurs among short values below it, or is a number above numbers."""
-    if not name or len(name) > _VALUE_CHARACTERS:
+    if not name or len(name) > VALUE_CHARACTERS:
         return False
     values = {value.strip() for value in column}
-    return name in values or bool(_NUMBER.fullmatch(name) and all(map(_NUMBER.fullmatch, values - {""})))
+    return name in values or bool(NUMBER.fullmatch(name) and all(map(NUMBER.fullmatch, values - {""})))
 
 
 def suggested_header(rows: Sequence[Sequence[str]], delimiter: str) -> str:

@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
-_VALUE_CHARACTERS = 60
+NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
+# Longer cells are texts, not values that repeat.
+VALUE_CHARACTERS = 60
 # Rows that are learned from.
 MOST_ROWS = 1000
 
@@ -31,9 +32,9 @@ class KnownValues:
             return
         self._rows += 1
         for column, value in enumerate(row):
-            if len(value) <= _VALUE_CHARACTERS:
+            if len(value) <= VALUE_CHARACTERS:
                 self._values[column][value] += 1
-                self._numeric[column] += _NUMBER.fullmatch(value) is not None
+                self._numeric[column] += NUMBER.fullmatch(value) is not None
 
     def swallowed(self, lines: Sequence[str], delimiter: str) -> bool:
         """Return whether the lines of one row look like rows of their own, which a quote has joined.
@@ -57,7 +58,7 @@ class KnownValues:
             bool(value.strip())
             and (
                 self._values[column][value] > 1
-                or (self._numeric[column] == self._rows > 1 and _NUMBER.fullmatch(value) is not None)
+                or (self._numeric[column] == self._rows > 1 and NUMBER.fullmatch(value) is not None)
             )
             for column, value in enumerate(fields)
         )
