@@ -124,6 +124,18 @@ def _peak_bytes() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def train(words: list[str], home: Path) -> tuple[dict[str, Any], float]:
+    """Run ``emoclass train`` on the CPU with these arguments; return its JSON document and the seconds."""
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "emoclass", "train", *words, "--json", "--device", "cpu"],
+        check=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "EMOCLASS_HOME": str(home)},
+    )
+    return json.loads(done.stdout), time.perf_counter() - start
+
+
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Print a Markdown table; the columns are those of any row, in order of appearance."""
     columns = list(dict.fromkeys(key for row in rows for key in row))

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -47,16 +45,8 @@ def main() -> None:
 
 
 def run(arguments: argparse.Namespace, base: str, seed: int, home: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "emoclass", "train", str(arguments.data), "--base-model", base, "--json"]
-    start = time.perf_counter()
-    done = subprocess.run(
-        [*command, "--device", "cpu", "--seed", str(seed), *arguments.options],
-        check=True,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "EMOCLASS_HOME": str(home)},
-    )
-    seconds = time.perf_counter() - start
-    result = json.loads(done.stdout)
+    words = [str(arguments.data), "--base-model", base, "--seed", str(seed), *arguments.options]
+    result, seconds = common.train(words, home)
     test, tuning = result["test"], result["tuning"]
     row = {"seed": seed, "seconds": seconds, "accuracy": test["accuracy"], "macro_f1": test["macro_f1"]}
     if tuning:

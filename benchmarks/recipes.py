@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import statistics
 import subprocess
@@ -81,16 +80,9 @@ def write_parts(source: Path, target: Path, size: int, per_class: bool, seed: in
 
 def of_emoclass(parts: Path, recipe: str, seed: int, home: Path) -> dict[str, dict[str, float]]:
     """Return the figures of a recipe, and of the baseline that it is compared with."""
-    start = time.perf_counter()
-    command = [sys.executable, "-m", "emoclass", "train", str(parts), "--base-model", "minilm", "--recipe", recipe]
-    done = subprocess.run(
-        [*command, "--json", "--seed", str(seed), "--cache-disk", "0"],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "EMOCLASS_HOME": str(home)},
-    )
-    seconds = time.perf_counter() - start
-    test = json.loads(done.stdout)["test"]
+    words = [str(parts), "--base-model", "minilm", "--recipe", recipe, "--seed", str(seed), "--cache-disk", "0"]
+    result, seconds = common.train([*words, "--quiet"], home)
+    test = result["test"]
     figures = {"accuracy": test["accuracy"], "macro F1": test["macro_f1"], "seconds": seconds}
     baseline = next(each for each in test["baselines"] if each["name"] == "TF-IDF + linear")
     own = {"accuracy": baseline["accuracy"], "macro F1": baseline["macro_f1"], "seconds": float("nan")}

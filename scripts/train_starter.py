@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +102,8 @@ def write_thin(source: Path, target: Path, parts: str) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
-    from emoclass.fingerprint import file_sha256
     from emoclass.store import layout
     from emoclass.store.checkpoints import open_model
-    from emoclass.store.saving import write_json
 
     manifest = open_model(source).manifest
     shutil.rmtree(target, ignore_errors=True)
@@ -122,9 +119,17 @@ def write_thin(source: Path, target: Path, parts: str) -> None:
     (target / layout.WEIGHTS_INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
     card = renamed((target / layout.CARD).read_text(encoding="utf-8"), parts)
     (target / layout.CARD).write_text(card.replace("--model DIRECTORY", "--model starter"), encoding="utf-8")
-    checksums = {path.name: file_sha256(path) for path in sorted(target.iterdir())}
-    values = json.loads(renamed(json.dumps(replace(manifest, checksums=checksums).to_dict()), parts))
-    write_json(target / layout.MANIFEST, values)
+    seal(target, json.loads(renamed(json.dumps(manifest.to_dict()), parts)))
+
+
+def seal(model: Path, manifest: dict[str, Any]) -> None:
+    """Write a manifest with the checksums of all other files."""
+    from emoclass.fingerprint import file_sha256
+    from emoclass.store import layout
+    from emoclass.store.saving import write_json
+
+    paths = [path for path in sorted(model.iterdir()) if path.name != layout.MANIFEST]
+    write_json(model / layout.MANIFEST, {**manifest, "checksums": {path.name: file_sha256(path) for path in paths}})
 
 
 def renamed(text: str, parts: str) -> str:
@@ -157,10 +162,8 @@ def elsewhere(path: Path, model: Path, home: Path) -> str:
 
 def add_to_card(model: Path, about: str) -> None:
     """Put a section before that of the training, and renew the checksum."""
-    from emoclass.fingerprint import file_sha256
     from emoclass.store import layout
     from emoclass.store.checkpoints import open_model
-    from emoclass.store.saving import write_json
 
     card = (model / layout.CARD).read_text(encoding="utf-8")
     header = "license: apache-2.0\ndatasets:\n- google-research-datasets/go_emotions\n"
@@ -168,9 +171,7 @@ def add_to_card(model: Path, about: str) -> None:
         "\n## Training\n", f"{about}\n## Training\n"
     )
     (model / layout.CARD).write_text(card, encoding="utf-8")
-    manifest = open_model(model).manifest
-    checksums = {**manifest.checksums, layout.CARD: file_sha256(model / layout.CARD)}
-    write_json(model / layout.MANIFEST, replace(manifest, checksums=checksums).to_dict())
+    seal(model, open_model(model).manifest.to_dict())
 
 
 if __name__ == "__main__":

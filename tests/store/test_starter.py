@@ -16,6 +16,7 @@ from emoclass.runtime import models_dir
 from emoclass.store import starter
 from emoclass.store.checkpoints import find_model, open_model, verify_model
 from emoclass.store.saving import check_free, export_model, remove_model
+from tests.conftest import load_script
 
 Run = Callable[..., Any]
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_starter.py"
@@ -27,13 +28,8 @@ def thin(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     """A starter made of the tiny model by the script that makes the real one."""
     if not SCRIPT.is_file():
         pytest.skip("the script is not installed")
-    spec = importlib.util.spec_from_file_location("train_starter", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
     directory = tmp_path / "starter"
-    script.write_thin(tiny_model, directory, "nowhere")
+    load_script(SCRIPT).write_thin(tiny_model, directory, "nowhere")
     monkeypatch.setattr(starter, "DIRECTORY", directory)
     return directory
 
