@@ -15,7 +15,7 @@ ROOT = Path(emoclass.__file__).parent
 # A package imports only from packages of lower layers, and from itself.
 LAYERS = {
     "errors": 0, "_version": 0, "fingerprint": 0, "lfs": 0,
-    "config": 1, "runtime": 1, "locking": 1, "files": 1,
+    "config": 1, "runtime": 1, "locking": 1, "files": 1, "verified": 2,
     "data.columns": 2, "data.tables": 3, "data.options": 4, "data.similarity": 4, "data.cleaning": 5, "data.split": 6,
     "data.inspection": 6, "data.parts": 6, "data.preparation": 7, "data": 7,
     "encoders": 3, "encoders.bert": 2, "activations": 4, "store": 4,
@@ -127,9 +127,17 @@ def test_split_and_models_never_import_torch(emotions_csv: Path, tmp_path: Path)
 
 
 @pytest.mark.usefixtures("trained_model")
-def test_predict_does_not_import_what_it_does_not_need() -> None:
-    assert not loaded_modules("predict", "a happy day") & {
+@pytest.mark.parametrize("more", [[], ["--engine", "torch"]])
+def test_predict_does_not_import_what_it_does_not_need(more: list[str]) -> None:
+    loaded = loaded_modules("predict", *more, "a happy day")
+    assert ("torch" in loaded) == bool(more)
+    assert not loaded & {
         "transformers",
+        "pyarrow",
+        "rich",
+        "charset_normalizer",
+        "ftfy",
+        "safetensors",
         "pandas",
         "sklearn",
         "huggingface_hub",

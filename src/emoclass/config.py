@@ -232,7 +232,7 @@ class TrainConfig:
             ConfigError: The recipe or a setting does not exist, a value is out of range, or one explicit setting
                 leaves another without effect.
         """
-        _require(recipe in RECIPES, f"--recipe {recipe} is not one of {', '.join(RECIPES)}")
+        _require(recipe in RECIPES, f"--recipe {recipe} is not one of {', '.join((AUTO, *RECIPES))}")
         return cls(**RECIPES[recipe]).changed(**settings)
 
     def changed(self, **settings: Any) -> TrainConfig:

@@ -89,20 +89,28 @@ def _never(target: Path) -> bool:
     return False
 
 
-def free_directory(directory: str | Path, purpose: str, *, replaceable: Callable[[Path], bool] = _never) -> Path:
+def free_directory(
+    directory: str | Path,
+    purpose: str,
+    *,
+    replaceable: Callable[[Path], bool] = _never,
+    overwritable: Callable[[Path], bool] = _never,
+) -> Path:
     """Return the whole path of a directory that does not exist yet, is empty, or may be replaced.
 
     Raises:
-        DataError: It is not empty, or cannot be a directory; ``purpose`` says of what.
+        DataError: It is not empty, or cannot be a directory; ``purpose`` says of what. If it is ``overwritable``, the
+            message mentions --overwrite.
     """
-    problem = "is not empty, and nothing in it was touched"
+    problem, remedy = "is not empty, and nothing in it was touched", "name a new directory"
     try:
         target = Path(directory).resolve()
         if not target.exists() or not any(target.iterdir()) or replaceable(target):
             return target
+        remedy += ", or pass --overwrite to replace what is there" if overwritable(target) else ""
     except (OSError, RuntimeError, ValueError) as error:
         problem = f"cannot be a directory for {purpose}: {getattr(error, 'strerror', None) or error}"
-    raise DataError(f"{directory}: {problem}: name a new directory")
+    raise DataError(f"{directory}: {problem}: {remedy}")
 
 
 @contextmanager

@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from torch import Tensor
 
 _BLOCK = 1 << 20
@@ -36,17 +37,25 @@ def stream_sha256(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
-    """Return a SHA-256 of names, types, shapes and values of tensors on the CPU, in hexadecimal."""
+def tensors_sha256(tensors: Mapping[str, Tensor | npt.NDArray[Any]]) -> str:
+    """Return a SHA-256 of names, types, shapes and values of tensors on the CPU, in hexadecimal.
+
+    Arrays of numpy have the hash of tensors with the same values.
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
-        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        dtype = f"torch.{str(tensor.dtype).removeprefix('torch.')}"
+        digest.update(json.dumps([name, dtype, list(tensor.shape)]).encode())
         digest.update(tensor_bytes(tensor))
     return digest.hexdigest()
 
 
-def tensor_bytes(tensor: Tensor) -> memoryview:
+def tensor_bytes(tensor: Tensor | npt.NDArray[Any]) -> memoryview:
     """Return the bytes of a tensor on the CPU: its own memory if it is contiguous, else a copy."""
+    import numpy as np
+
+    if isinstance(tensor, np.ndarray):
+        return np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data
     import torch
 
     # As integers, because numpy has no bfloat16.

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import torch
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+ENGINES = ("auto", "numpy", "torch")
+# The thread that imports torch while numpy predicts.
+TORCH_LOADER = "emoclass-torch"
 
 
 def models_dir() -> Path:

@@ -17,7 +17,9 @@ def test_split_replaces_a_split_only(cli: Run, emotions_csv: Path, tmp_path: Pat
     parts = tmp_path / "parts"
     assert cli("split", emotions_csv, "-o", parts).exit_code == 0
     before = (parts / "train.csv").read_bytes()
-    assert cli("split", emotions_csv, "-o", parts, "--seed", "7").exit_code == 1
+    refused = cli("split", emotions_csv, "-o", parts, "--seed", "7")
+    assert refused.exit_code == 1
+    assert "name a new directory, or pass --overwrite to replace what is there" in " ".join(refused.stderr.split())
     assert (parts / "train.csv").read_bytes() == before
     options = ("--seed", "7", "--output-format", "jsonl", "--overwrite")
     assert cli("split", emotions_csv, "-o", parts, *options).exit_code == 0
@@ -25,7 +27,8 @@ def test_split_replaces_a_split_only(cli: Run, emotions_csv: Path, tmp_path: Pat
     (parts / "mine.txt").write_text("mine")
     refused = cli("split", emotions_csv, "-o", parts, "--overwrite")
     assert refused.exit_code == 1
-    assert "is not empty, and nothing in it was touched" in refused.stderr
+    assert "is not empty, and nothing in it was touched: name a new directory" in " ".join(refused.stderr.split())
+    assert "--overwrite" not in refused.stderr
     assert len(names(parts)) == 5
     assert names(tmp_path) == sorted({"parts", *(emotions_csv.name,) * (emotions_csv.parent == tmp_path)})
 
@@ -46,7 +49,7 @@ def test_a_split_that_fails_leaves_the_old_one(
 
 def test_fix_replaces_its_two_files(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
     fixed, changes = tmp_path / "fixed.csv", tmp_path / "fixed.changes.csv"
-    options = ("--base-model", "none", "--fix", fixed)
+    options = ("--base-model", "none", "-o", fixed)
     fixed.write_text("mine")
     refused = cli("inspect-data", emotions_csv, *options)
     assert refused.exit_code == 2

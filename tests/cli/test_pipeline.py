@@ -98,7 +98,7 @@ def test_few_texts_get_more_epochs_where_steps_are_asked_for(tiny_train: Run) ->
 def test_a_recipe_that_there_is_not_names_those_that_there_are(tiny_train: Run) -> None:
     result = tiny_train("--recipe", "slow")
     assert result.exit_code == 2
-    assert "--recipe slow is not one of reference, fast, small, best" in result.stderr
+    assert "--recipe slow is not one of auto, reference, fast, small, best" in result.stderr
 
 
 def test_tune_shows_its_trials_and_what_they_gained(tiny_train: Run) -> None:

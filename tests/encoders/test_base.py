@@ -123,7 +123,7 @@ def test_git_lfs_pointers_are_named(copy: Path, name: str) -> None:
 def test_missing_and_misshapen_tensors_are_named(copy: Path) -> None:
     tensors = load_file(copy / "model.safetensors")
     save_file({**tensors, "pooler.dense.bias": torch.zeros(9)}, copy / "model.safetensors")
-    with pytest.raises(ModelError, match=r"bert.pooler.dense.bias is torch.float32 \[9\], expected \[8\]"):
+    with pytest.raises(ModelError, match=r"bert.pooler.dense.bias is \[9\], expected \[8\]"):
         resolve_base(str(copy)).load(2, seed=1)
     del tensors["encoder.layer.1.output.dense.bias"]
     save_file(tensors, copy / "model.safetensors")

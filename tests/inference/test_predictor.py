@@ -88,6 +88,6 @@ def test_loading_a_classifier_bounds_the_kernels_that_stay_in_memory(
 ) -> None:
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         monkeypatch.delenv(name, raising=False)
-    load(tiny_model)
+    load(tiny_model, engine="torch")
     assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) <= 32
     assert int(os.environ["LRU_CACHE_CAPACITY"]) <= 64

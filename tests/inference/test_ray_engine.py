@@ -195,7 +195,9 @@ def test_options_that_ray_does_not_support_are_rejected(
 
 
 def test_unknown_engines_and_workers_without_ray_are_rejected(cli: Callable[..., Any]) -> None:
-    assert "--engine spark is not known; use local or ray" in cli("predict", "--engine", "spark", "x").stderr
+    assert (
+        "--engine spark is not known; use auto, numpy, torch or ray" in cli("predict", "--engine", "spark", "x").stderr
+    )
     assert "--workers needs --engine ray" in cli("predict", "--workers", "2", "x").stderr
 
 

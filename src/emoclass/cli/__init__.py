@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Annotated, Any, NoReturn
@@ -19,9 +20,10 @@ from emoclass.cli import cache, env, inspect_data, models, predict, split, train
 from emoclass.cli import eval as eval_command
 from emoclass.cli._commands import App
 from emoclass.cli._shared import verbosity
-from emoclass.cli._signals import INTERRUPTED
+from emoclass.cli._signals import INTERRUPTED, silence
 from emoclass.errors import ConfigError, EmoclassError, StoppedError
 from emoclass.files import NamedFile
+from emoclass.runtime import TORCH_LOADER
 
 EXIT_ERROR, EXIT_USAGE = 1, 2
 _STDOUT = "standard output"
@@ -54,8 +56,6 @@ def _reported_errors(ctx: Any = None) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
     except OSError as error:
         if error.filename == _STDOUT:  # the rest must not be written at exit either
-            from emoclass.cli._console import silence
-
             silence(sys.stdout)
         if isinstance(error, BrokenPipeError) and error.filename:  # the reader of an output has seen enough
             raise typer.Exit(0) from None
@@ -147,5 +147,12 @@ def main() -> None:
     gc.set_threshold(50_000)
     try:
         app()
+    except SystemExit as end:
+        if any(thread.name == TORCH_LOADER for thread in threading.enumerate()):
+            # All is predicted, and Python would wait for the import that is under way.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code if isinstance(end.code, int) else 0)
+        raise
     finally:
         gc.freeze()

@@ -8,44 +8,25 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, TextIO
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, TextIO
 
 from emoclass.cli._shared import verbosity
+from emoclass.cli._signals import silence
 
-
-class _ResultConsole(Console):
-    """Standard output; if its reader closes the pipe, the command still finishes with its own exit code."""
-
-    def on_broken_pipe(self) -> None:
-        silence(sys.stdout)
-
-
-class _StatusConsole(Console):
-    """Standard error; if its reader closes the pipe, the command continues."""
-
-    def on_broken_pipe(self) -> None:
-        silence(sys.stderr)
+# rich is imported only where something is laid out: its import takes longer than a prediction.
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
 
 
 def results() -> Console:
     """Return the console for results: standard output."""
-    return _ResultConsole(highlight=False, quiet=not is_first_rank())
+    from emoclass.cli._rich import ResultConsole
+
+    return ResultConsole(highlight=False, quiet=not is_first_rank())
 
 
 def status() -> Console:
@@ -61,14 +42,10 @@ def status() -> Console:
 
 @lru_cache(maxsize=1)
 def _status(stream: TextIO) -> Console:
+    from emoclass.cli._rich import StatusConsole
+
     # The console writes to sys.stderr; the argument makes the cache detect the terminal once per stream.
-    return _StatusConsole(stderr=True, highlight=False)
-
-
-def silence(stream: TextIO) -> None:
-    """Discard all further output to a stream whose reader has closed the pipe, also at exit."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return StatusConsole(stderr=True, highlight=False)
 
 
 def is_first_rank() -> bool:
@@ -82,14 +59,37 @@ _started = time.perf_counter()
 def note(message: str) -> None:
     """Print a note on one line of standard error."""
     after = f" ({time.perf_counter() - _started:.1f} s)" if verbosity() > 0 else ""
-    status().print(Text(f"note{after}: {clean_text(message)}", style="dim"), soft_wrap=True)
+    if verbosity() >= 0:
+        _print_line(f"note{after}: {clean_text(message)}", "dim")
 
 
 def warn(message: str) -> None:
     """Print a warning on one line of standard error, also if less is to be printed."""
-    console = status()
-    console.quiet = not is_first_rank()
-    console.print(Text(f"warning: {clean_text(message)}", style="yellow"), soft_wrap=True)
+    _print_line(f"warning: {clean_text(message)}", "yellow")
+
+
+def _print_line(line: str, style: str) -> None:
+    if not is_first_rank():
+        return
+    if _may_have_colours(sys.stderr):
+        from rich.text import Text
+
+        console = status()
+        console.quiet = False
+        console.print(Text(line, style=style), soft_wrap=True)
+        return
+    try:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        silence(sys.stderr)
+
+
+def _may_have_colours(stream: TextIO) -> bool:
+    return stream.isatty() or hasattr(stream, "rich_proxied_file") or bool(_FORCE_COLOURS & os.environ.keys())
+
+
+_FORCE_COLOURS = {"FORCE_COLOR", "TTY_COMPATIBLE"}
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -125,6 +125,9 @@ def _visible(character: str) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> Table:
     """Return a table whose first ``text_columns`` are left-aligned text, and the others right-aligned numbers."""
+    from rich.table import Table
+    from rich.text import Text
+
     result = Table(title=Text(clean_text(title), style="bold"), title_justify="left")
     for number, name in enumerate(columns):
         result.add_column(Text(clean_text(name)), justify="left" if number < text_columns else "right", overflow="fold")
@@ -152,11 +155,15 @@ def tell_removed(removed: Mapping[str, int], conflicts: int) -> None:
 
 def progress_bar(console: Console) -> Progress:
     """Return a progress bar with rate and remaining time; it is hidden unless the console is a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from emoclass.cli._rich import RateColumn
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        _RateColumn(),
+        RateColumn(),
         TimeRemainingColumn(compact=True),
         console=console,
         transient=True,
@@ -167,19 +174,14 @@ def progress_bar(console: Console) -> Progress:
 @contextmanager
 def record_progress(*, shown: bool) -> Iterator[Callable[[int], None]]:
     """Show a running count of records and their rate, if the console is a terminal."""
-    console = status()
-    if not (shown and console.is_terminal):
+    if not (shown and _may_have_colours(sys.stderr) and (console := status()).is_terminal):
         yield lambda records: None
         return
-    columns = (TextColumn("{task.completed:,.0f} records"), _RateColumn(), TimeElapsedColumn())
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    from emoclass.cli._rich import RateColumn
+
+    columns = (TextColumn("{task.completed:,.0f} records"), RateColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
         yield lambda records: progress.advance(task, records)
-
-
-class _RateColumn(ProgressColumn):
-    """Rate in units per second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s", style="cyan")

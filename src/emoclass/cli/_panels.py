@@ -14,7 +14,7 @@ PANELS = {
         "head_tokens",
     ),
     "Regularization": ("dropout", "label_smoothing", "r_drop", "mixup", "class_weights"),
-    "Compute": ("device", "precision", "engine", "workers", "cache_memory", "cache_disk"),
+    "Compute": ("device", "precision", "engine", "workers", "verify", "cache_memory", "cache_disk"),
     "Budget and resume": ("patience", "max_minutes", "resume"),
     "Predictions": ("top_k", "probabilities", "min_confidence", "uncertain_label"),
     "Report": (

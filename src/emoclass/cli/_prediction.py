@@ -17,7 +17,7 @@ from emoclass.files import output_file
 from emoclass.inference.output import OutputOptions
 from emoclass.inference.records import Layout, RecordInput, TextInput
 from emoclass.inference.totals import Totals
-from emoclass.store.checkpoints import Verification, find_model, starter_notes
+from emoclass.store.checkpoints import find_model, starter_notes
 
 # Confidences below this are counted in the summary if there is no --min-confidence.
 _LOW_CONFIDENCE = 0.5
@@ -105,11 +105,13 @@ class Output:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Which model to use, and how to compute: the values of ``--model``, ``--device`` and ``--precision``."""
+    """Which model to use, and how to compute: the values of the options of these names."""
 
     name: str | None
     device: str
     precision: str
+    engine: str
+    verify: bool
 
 
 def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
@@ -118,21 +120,23 @@ def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
     Raises:
         EmoclassError: An input, the model or an option is wrong.
     """
-    verification = Verification(find_model(model.name))  # in a thread, while torch is imported
-    for note in starter_notes(model.name, verification.model):
+    stored = find_model(model.name)
+    for note in starter_notes(model.name, stored):
         console.note(note)
 
-    from emoclass.inference.predictor import load_verified
+    from emoclass.inference.predictor import load_model
     from emoclass.inference.streaming import predict_records
 
     skipped = _SkippedRecords()
-    inputs = replace(inputs, options=replace(inputs.options, trained=verification.model.manifest.columns))
+    inputs = replace(inputs, options=replace(inputs.options, trained=stored.manifest.columns))
     with prompt_exit(cleanup_seconds(output.path)), ExitStack() as stack:
         records = TextInput(inputs.texts) if inputs.texts else stack.enter_context(_open_files(inputs, skipped))
         options = output.options_for(records.layout)
         if isinstance(records, RecordInput):
             records.require_same_columns(options.format)
-        classifier = load_verified(verification, device=model.device, precision=model.precision)
+        classifier = load_model(
+            stored, device=model.device, precision=model.precision, engine=model.engine, verify=model.verify
+        )
         options.check_labels(classifier.labels)
         start = time.perf_counter()
         file = stack.enter_context(output.open())

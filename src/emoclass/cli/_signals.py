@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: how a training and a command whose streams may stall end."""
+"""How commands end: Ctrl-C, SIGTERM, and streams that stall or that nobody reads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 # The exit code of Ctrl-C in a shell.
 INTERRUPTED = 128 + signal.SIGINT
@@ -64,6 +64,12 @@ def prompt_exit(seconds: float) -> Iterator[None]:
             signal.signal(number, then)
         cleaned_up.set()
         signaled.set()
+
+
+def silence(stream: TextIO) -> None:
+    """Discard all further output to a stream whose reader has closed the pipe, also at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class Interrupts:

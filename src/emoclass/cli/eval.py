@@ -44,7 +44,9 @@ def evaluate(
     report: Annotated[
         str | None, typer.Option(metavar="FILE.html", help="Write the report as a self-contained HTML page.")
     ] = None,
-    predictions: Annotated[str | None, typer.Option(metavar="FILE", help=_PREDICTIONS_HELP)] = None,
+    predictions: Annotated[
+        str | None, typer.Option("--predictions", "-o", metavar="FILE", help=_PREDICTIONS_HELP)
+    ] = None,
     fail_under: Annotated[list[str] | None, typer.Option(metavar="SCORE=X", help=_FAIL_HELP)] = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",

@@ -40,7 +40,7 @@ def inspect_data(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 1 if something needs a decision, with one line for each on stderr.")
     ] = False,
-    fix: Annotated[str | None, typer.Option(metavar="FILE", help=_FIX_HELP)] = None,
+    fix: Annotated[str | None, typer.Option("--fix", "-o", metavar="FILE", help=_FIX_HELP)] = None,
     overwrite: options.Overwrite = False,
     label_noise: Annotated[bool, typer.Option("--label-noise", help=_NOISE_HELP)] = False,
     report: Annotated[

@@ -9,6 +9,7 @@ import typer
 from emoclass.cli import _options as options
 from emoclass.data.tables.formats import FORMATS, LINES
 from emoclass.errors import ConfigError
+from emoclass.runtime import ENGINES
 
 if TYPE_CHECKING:
     from emoclass.data.options import DataOptions
@@ -66,9 +67,12 @@ def predict(
     engine: Annotated[
         str,
         typer.Option(
-            "--engine", **options.one_of(("local", "ray")), help="This process, or Ray: all cores, or a cluster."
+            "--engine",
+            **options.one_of((*ENGINES, "ray"), metavar="ENGINE"),
+            help="numpy starts at once, torch is faster for many texts, auto (both), or ray: all cores, or a cluster.",
         ),
-    ] = "local",
+    ] = "auto",
+    verify: Annotated[bool, typer.Option("--verify", help="Read and check all files of the model.")] = False,
     workers: Annotated[
         int | None,
         typer.Option("--workers", metavar="N", help="Workers of --engine ray.", show_default="one per GPU or CPU core"),
@@ -82,12 +86,16 @@ def predict(
     With --engine ray, --input may also be a directory, a pattern or a URI, and --output is a new directory of Parquet
     files with the rows in no particular order.
     """
+    from emoclass.cli import _console as console
     from emoclass.cli._prediction import Inputs, ModelOptions, Output, predict_here, predict_on_ray
     from emoclass.inference.output import OutputOptions
 
-    if engine not in ("local", "ray"):
-        raise ConfigError(f"--engine {engine} is not known; use local or ray")
-    if workers is not None and engine == "local":
+    if engine == "local":
+        console.note("--engine local is now called auto; the old name works until the next release")
+        engine = "auto"
+    if engine not in (*ENGINES, "ray"):
+        raise ConfigError(f"--engine {engine} is not known; use {', '.join(ENGINES)} or ray")
+    if workers is not None and engine != "ray":
         raise ConfigError("--workers needs --engine ray")
     if uncertain_label is not None and not min_confidence:
         raise ConfigError("--uncertain-label needs --min-confidence above 0")
@@ -105,7 +113,7 @@ def predict(
         escape_formulas=escape_formulas,
     )
     target = Output(output, output_format, written)
-    chosen_model = ModelOptions(model, device, precision)
+    chosen_model = ModelOptions(model, device, precision, engine, verify)
     if engine == "ray":
         predict_on_ray(inputs, target, chosen_model, workers)
     else:

@@ -1,4 +1,4 @@
-"""Find or download a base model: a directory, the hub's cache, the offline package, the hub."""
+"""Find or download a base model: a directory, the offline package, the hub's cache, the hub."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from emoclass.config import TruncationConfig
-from emoclass.encoders.bert.building import add_head, build_model
 from emoclass.encoders.bert.checkpoint import ARCHITECTURE, TOKENIZER_CLASS
 from emoclass.encoders.bert.config import EncoderConfig
-from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.tokenization import HeadTailTokenizer
 from emoclass.encoders.weights import read_json, read_tensors, weight_files
 from emoclass.errors import ModelError
 from emoclass.fingerprint import file_sha256
 from emoclass.runtime import expanded
+from emoclass.verified import has_sha256
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from emoclass.encoders.bert.model import PackedBert
 
 MINILM = "minilm"
 _MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
@@ -116,6 +118,8 @@ class BaseModel:
         Raises:
             ModelError: Weights are missing or damaged.
         """
+        from emoclass.encoders.bert.building import add_head, build_model
+
         tensors = dict(read_tensors(self.directory) if tensors is None else tensors)
         has_new_pooler = add_head(tensors, self.config, num_labels, seed)
         note = f"{self.name} has no pooler; a new one is used: train it with --train-pooler"
@@ -126,8 +130,8 @@ class BaseModel:
 def resolve_base(name: str) -> BaseModel:
     """Find a base model, and download it from the hub if it is not on this disk.
 
-    A directory comes first, then the hub's cache; ``minilm`` then comes from the offline package, if that is
-    installed, without asking the network; last comes the hub.
+    A directory comes first; ``minilm`` then comes from the offline package, if that is installed, without asking the
+    network; then come the hub's cache and the hub.
 
     Raises:
         ModelError: There is no such model, it cannot be fetched, or its type is not supported.
@@ -157,14 +161,14 @@ def _find(name: str, *, with_weights: bool) -> BaseModel:
     path = expanded(name)
     if path.is_dir():
         return _checked(name, "directory", path)
-    files = [*_SMALL_FILES, *(_WEIGHT_FILES if with_weights else [])]
-    cached = _from_hub(hub_id(name), files, only_cache=True)
-    if isinstance(cached, Path) and _is_complete(cached, with_weights=with_weights):
-        return _checked(name, "hub", cached)
     if name == MINILM:
         package = _offline_package()
         if package is not None:
             return _checked(name, "offline package", package)
+    files = [*_SMALL_FILES, *(_WEIGHT_FILES if with_weights else [])]
+    cached = _from_hub(hub_id(name), files, only_cache=True)
+    if isinstance(cached, Path) and _is_complete(cached, with_weights=with_weights):
+        return _checked(name, "hub", cached)
     fetched = _from_hub(hub_id(name), files, only_cache=False)
     if isinstance(fetched, Path):
         return _checked(name, "hub", fetched)
@@ -199,14 +203,11 @@ def _offline_package() -> Path | None:
     directory = Path(spec.submodule_search_locations[0]) / "model"
     weights = directory / "model.safetensors"
     try:
-        digest = file_sha256(weights)
+        if has_sha256(weights, _OFFLINE_SHA256):
+            return directory
     except OSError as error:
         raise ModelError(f"{weights}: cannot be read: {error}; reinstall emoclass[offline]") from None
-    if digest != _OFFLINE_SHA256:
-        raise ModelError(
-            f"{weights}: is not the file that was published (sha256 {digest}); reinstall emoclass[offline]"
-        )
-    return directory
+    raise ModelError(f"{weights}: is not the file that was published; reinstall emoclass[offline]")
 
 
 def _from_hub(hub_id: str, files: list[str], *, only_cache: bool) -> Path | str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 # A chunk's texts, were all as long as the longest, have at most so many times its tokens: the last layer pads them.
 _MOST_PADDING = 2

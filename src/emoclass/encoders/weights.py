@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
+import numpy as np
+import numpy.typing as npt
 
 from emoclass import lfs
 from emoclass.encoders.bert.checkpoint import canonical_name
@@ -59,23 +60,45 @@ def weight_files(directory: Path) -> list[Path]:
 
 
 def read_tensors(directory: Path) -> dict[str, Tensor]:
-    """Read all tensors of a model directory, by their names in transformers' classifier; drop heads of other tasks.
+    """Return what ``map_tensors`` returns as tensors, which share its memory."""
+    import torch
+
+    return {name: torch.from_numpy(array) for name, array in map_tensors(directory).items()}
+
+
+def map_tensors(directory: Path) -> dict[str, npt.NDArray[np.float32]]:
+    """Map all tensors of a model directory by their names in transformers' classifier, without heads of other tasks.
+
+    The arrays are read from the disk where they are used, and changes to them stay in memory. Those of 16 bits are
+    copied to ``float32``; whole numbers, which are no weights, are left out.
 
     Raises:
         ModelError: A file is missing or damaged.
     """
-    tensors: dict[str, Tensor] = {}
+    arrays: dict[str, npt.NDArray[np.float32]] = {}
     for path in weight_files(directory):
         try:
-            with safe_open(path, framework="pt") as file:
-                for name in file.keys():  # noqa: SIM118 (not a mapping)
-                    canonical = canonical_name(name)
-                    if canonical is not None:
-                        tensors[canonical] = file.get_tensor(name)
+            content = np.memmap(path, np.uint8, mode="c").view(np.ndarray)
+            start = 8 + int.from_bytes(content[:8].tobytes(), "little")
+            for name, entry in json.loads(content[8:start].tobytes()).items():
+                canonical = canonical_name(name)
+                if canonical is not None and entry.get("dtype") in _DTYPES:
+                    first, end = entry["data_offsets"]
+                    values = content[start + first : start + end].view(_DTYPES[entry["dtype"]])
+                    arrays[canonical] = _as_float32(values, entry["dtype"]).reshape(entry["shape"])
         except FileNotFoundError:
             raise ModelError(f"{path}: is missing; the model directory is not complete") from None
-        # safetensors has torch open the file once more: a RuntimeError if it is gone by then.
-        except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             problem = f"the file is damaged or cut short ({one_line(error)})"
             raise ModelError(lfs.explain(path, problem)) from None
-    return tensors
+    return arrays
+
+
+# bfloat16, which numpy does not have, is the first half of a float32.
+_DTYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
+
+
+def _as_float32(values: npt.NDArray[Any], dtype: str) -> npt.NDArray[np.float32]:
+    if dtype == "BF16":
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values.astype(np.float32, copy=False)

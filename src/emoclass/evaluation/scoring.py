@@ -11,13 +11,13 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from emoclass.data.cleaning.cleaning import Block
 from emoclass.data.cleaning.stream import predict_command
 from emoclass.data.columns.labels import meant
 from emoclass.data.columns.naming import listed_labels
 from emoclass.data.similarity.folding import HashSet, bare_hashes, text_hashes
+from emoclass.encoders.bert.numpy_model import softmax
 from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.errors import DataError
 from emoclass.evaluation.baseline import Baseline
@@ -169,7 +169,7 @@ class Scoring:
         training_hashes: npt.NDArray[np.int64],
         baseline: Baseline | None = None,
         temperature: float = 1.0,
-        logits_of: Callable[[TokenizedTexts], Tensor] | None = None,
+        logits_of: Callable[[TokenizedTexts], npt.NDArray[np.float32]] | None = None,
         kept_mistakes: int = KEPT_MISTAKES,
     ) -> None:
         self.classifier, self.baseline, self.temperature = classifier, baseline, temperature
@@ -203,7 +203,7 @@ class Scoring:
         """Predict the rows of a block."""
         if not block.texts:
             return
-        probabilities = self._logits_of(block.tokenized).softmax(-1).numpy()
+        probabilities = softmax(self._logits_of(block.tokenized))
         rows = Rows(
             numbers=block.numbers,
             true=block.true,

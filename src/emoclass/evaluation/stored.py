@@ -98,7 +98,7 @@ def _load_scoring(
     model: StoredModel, *, device: str, precision: str, kept_mistakes: int
 ) -> tuple[StoredModel, Scoring, list[dict[str, Any]]]:
     """Load a model with everything that its evaluation needs."""
-    classifier = load(model.directory, device=device, precision=precision)
+    classifier = load(model.directory, device=device, precision=precision, engine="torch", verify=True)
     scoring = Scoring(
         classifier,
         training_hashes=_training_hashes(model),

@@ -1,3 +1,3 @@
 """Predict texts, lines and tables with a trained classifier."""
 
-__all__ = ["output", "predictor", "ray", "records", "streaming", "threads", "totals"]
+__all__ = ["engines", "output", "predictor", "ray", "records", "streaming", "threads", "totals"]

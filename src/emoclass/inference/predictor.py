@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from emoclass.activations.logits import compute_logits
-from emoclass.activations.sources import ComputedActivations, TokenIds
-from emoclass.encoders.bert.building import build_model
+from emoclass.encoders.bert.checkpoint import check_shapes, tensor_shapes
 from emoclass.encoders.bert.config import EncoderConfig
-from emoclass.encoders.bert.model import PackedBert
-from emoclass.encoders.bert.prefix import FrozenPrefix
+from emoclass.encoders.bert.numpy_model import softmax
 from emoclass.encoders.tokenization import HeadTailTokenizer, TokenizedTexts
-from emoclass.encoders.weights import read_json, read_tensors
+from emoclass.encoders.weights import map_tensors, read_json
 from emoclass.errors import ConfigError, ModelError
-from emoclass.runtime import limit_kernel_cache, resolve_device, resolve_precision
+from emoclass.inference.engines import Engine, GrowingEngine, NumpyEngine, TorchEngine, chosen_engine
 from emoclass.store import layout
-from emoclass.store.checkpoints import StoredModel, Verification, find_model, read_model, verify_model
+from emoclass.store.checkpoints import StoredModel, find_model, read_model, verify_model
 from emoclass.store.starter import with_frozen
+
+if TYPE_CHECKING:
+    import torch
 
 # Texts that are sorted by length and computed together: enough for batches of similar lengths.
 WINDOW = 1024
@@ -51,39 +51,25 @@ class Classifier:
     """A trained classifier.
 
     Args:
-        model: The model, in evaluation mode.
+        engine: What computes its logits.
         tokenizer: Its tokenizer.
         labels: Class names by class id.
-        device: The device to compute on.
-        dtype: The dtype of all encoder layers but the last.
     """
 
-    def __init__(
-        self,
-        model: PackedBert,
-        tokenizer: HeadTailTokenizer,
-        labels: Sequence[str],
-        *,
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        limit_kernel_cache()
+    def __init__(self, engine: Engine, tokenizer: HeadTailTokenizer, labels: Sequence[str]) -> None:
         self.labels = tuple(labels)
         self.tokenizer = tokenizer
-        self._model, self._device = model.to(device).eval(), device
-        # Prepare the weights now rather than for the first text.
-        self._prefix = FrozenPrefix(model, model.config.num_hidden_layers - 1, dtype)
-
-    def __getstate__(self) -> tuple[Any, ...]:
-        return self._model, self.tokenizer, self.labels, self._device, self._prefix.dtype
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        model, tokenizer, labels, device, dtype = state
-        Classifier.__init__(self, model, tokenizer, labels, device=device, dtype=dtype)
+        self._engine = engine
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Classifier:
-        """Return the classifier on another device or in another precision; this one must not be used any more."""
-        return Classifier(self._model, self.tokenizer, self.labels, device=device, dtype=dtype)
+        """Return the classifier on another device or in another precision; this one must not be used any more.
+
+        Raises:
+            ConfigError: It was not loaded with ``engine="torch"``.
+        """
+        if not isinstance(self._engine, TorchEngine):
+            raise ConfigError('only a classifier that was loaded with engine="torch" can move to another device')
+        return Classifier(self._engine.to(device, dtype), self.tokenizer, self.labels)
 
     def predict_text(self, text: str) -> tuple[str, float]:
         """Return the most probable label of one text, and its probability."""
@@ -139,57 +125,83 @@ class Classifier:
             yield Prediction(*ranked[0], ranked, bool(tokenized.truncated[row]))
 
     def _probabilities(self, tokenized: TokenizedTexts) -> npt.NDArray[np.float32]:
-        return self.logits(tokenized).softmax(-1).numpy()
+        return softmax(self.logits(tokenized))
 
-    def logits(self, tokenized: TokenizedTexts) -> torch.Tensor:
-        """Return the logits of tokenized texts, ``float32[texts, classes]`` on the CPU."""
-        source = ComputedActivations(self._prefix, self._prefix.depth, TokenIds(tokenized, self._device))
-        return compute_logits(self._model, source)
+    def logits(self, tokenized: TokenizedTexts) -> npt.NDArray[np.float32]:
+        """Return the logits of tokenized texts, ``float32[texts, classes]``."""
+        return self._engine.logits(tokenized)
 
 
-def load(name: str | Path | None = None, *, device: str = "auto", precision: str = "auto") -> Classifier:
+def load(
+    name: str | Path | None = None,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    engine: str = "auto",
+    verify: bool = False,
+) -> Classifier:
     """Load a trained classifier.
 
     Args:
         name: Name of a stored model, or a model directory; the newest stored model if ``None``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        engine: ``numpy`` computes on the CPU in fp32 and starts at once; ``torch`` takes a second to be imported, and
+            computes many texts several times as fast; ``auto`` is numpy for the first texts, and torch if there are
+            many.
+        verify: Whether to compare all files with their checksums, also those that were right and have not changed.
 
     Raises:
         ModelError: The model does not exist, or its files are damaged.
         DeviceError: The device or the precision is not available.
+        ConfigError: The engine is unknown, or numpy with another device than the CPU or another precision than fp32.
     """
-    return load_verified(Verification(find_model(name)), device=device, precision=precision)
+    return load_model(find_model(name), device=device, precision=precision, engine=engine, verify=verify)
 
 
-def load_verified(verification: Verification, *, device: str = "auto", precision: str = "auto") -> Classifier:
-    """Load a classifier whose files are being verified; see ``load``."""
-    torch_device = resolve_device(device)
-    dtype = resolve_precision(precision, torch_device)
+def load_model(
+    stored: StoredModel,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    engine: str = "auto",
+    verify: bool = False,
+) -> Classifier:
+    """Load the classifier of a stored model; see ``load``."""
+    make = partial(_make_engine, chosen_engine(engine, device, precision), device, precision)
 
-    def read(stored: StoredModel) -> Classifier:
-        if stored is verification.model:
-            verification.wait()
-        else:  # replaced in the meantime
-            verify_model(stored)
-        return _read_classifier(stored, torch_device, dtype)
+    def read(current: StoredModel) -> Classifier:
+        verify_model(current, again=verify)
+        return _read_classifier(current, make)
 
-    return read_model(verification.model, read)
+    return read_model(stored, read)
 
 
-def _read_classifier(stored: StoredModel, device: torch.device, dtype: torch.dtype) -> Classifier:
+_MakeEngine = Callable[[EncoderConfig, Mapping[str, npt.NDArray[np.float32]]], Engine]
+
+
+def _read_classifier(stored: StoredModel, make_engine: _MakeEngine) -> Classifier:
     labels = stored.manifest.labels
-    values = read_json(stored.directory / layout.CONFIG)
     try:
-        config = EncoderConfig.from_dict(values)
+        config = EncoderConfig.from_dict(read_json(stored.directory / layout.CONFIG))
     except ModelError as error:
         raise ModelError(f"{stored.directory}: {error}") from None
-    tensors = with_frozen(read_tensors(stored.directory), stored.directory, stored.manifest)
-    model = build_model(config, len(labels), tensors, stored.directory)
+    tensors = with_frozen(map_tensors(stored.directory), stored.directory, stored.manifest)
+    check_shapes(tensors, tensor_shapes(config, len(labels)), stored.directory)
     tokenizer = HeadTailTokenizer.from_file(stored.directory / layout.TOKENIZER, stored.manifest.truncation)
     if (
         tokenizer.vocab_size > config.vocab_size
         or stored.manifest.truncation.max_length > config.max_position_embeddings
     ):
         raise ModelError(f"{stored.directory}: tokenizer, length limit and model do not fit together")
-    return Classifier(model, tokenizer, labels, device=device, dtype=dtype)
+    return Classifier(make_engine(config, tensors), tokenizer, labels)
+
+
+def _make_engine(
+    engine: str, device: str, precision: str, config: EncoderConfig, tensors: Mapping[str, npt.NDArray[np.float32]]
+) -> Engine:
+    load_torch = partial(TorchEngine.of, config, tensors, device=device, precision=precision)
+    if engine == "torch":
+        return load_torch()
+    numpy = NumpyEngine(config, tensors)
+    return numpy if engine == "numpy" else GrowingEngine(numpy, load_torch)

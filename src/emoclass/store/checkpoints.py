@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from emoclass.runtime import expanded, models_dir
 from emoclass.store import layout, starter
 from emoclass.store.layout import Manifest
 from emoclass.store.replacing import names_in, settled, tidy
+from emoclass.verified import holds
 
 T = TypeVar("T")
 # A model that is replaced this many times while it is read is then locked for reading.
@@ -159,50 +159,35 @@ def open_model(directory: Path) -> StoredModel:
         raise ModelError(lfs.explain(path, one_line(error))) from None
 
 
-def verify_model(model: StoredModel) -> None:
-    """Compare all files with their checksums.
+def verify_model(model: StoredModel, *, again: bool = False) -> None:
+    """Compare all files with their checksums; files that were right and have not changed since are not read again.
+
+    Args:
+        model: The model.
+        again: Whether to read all files in any case.
 
     Raises:
         ModelError: A file is missing or has changed; the message names it.
     """
-    for name, checksum in model.manifest.checksums.items():
+    checksums = model.manifest.checksums
+    for name in checksums:
         path = model.directory / name
         if Path(name).name != name or not name.isprintable():
             raise ModelError(f"{model.directory / layout.MANIFEST}: names a file outside the model: {name!r}")
         if path.is_symlink():
             raise ModelError(f"{path}: is a link; put the file itself there, or train the model again")
-        try:
-            actual = file_sha256(path)
-        except OSError as error:
-            raise ModelError(
-                f"{path}: cannot be read: {error.strerror}; the model is damaged, train it again"
-            ) from None
-        if actual != checksum:
-            problem = "the file is damaged, its checksum is wrong; restore it or train again"
-            raise ModelError(lfs.explain(path, problem))
 
+    def check() -> bool:
+        for name, checksum in checksums.items():
+            if file_sha256(model.directory / name) != checksum:
+                problem = "the file is damaged, its checksum is wrong; restore it or train again"
+                raise ModelError(lfs.explain(model.directory / name, problem))
+        return True
 
-class Verification:
-    """``verify_model`` in a thread, so that half a gigabyte is hashed while torch is imported."""
-
-    def __init__(self, model: StoredModel) -> None:
-        self.model = model
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="emoclass-verify", daemon=True)
-        self._thread.start()
-
-    def wait(self) -> None:
-        """Wait for the end.
-
-        Raises:
-            ModelError: A file is missing or has changed.
-        """
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-
-    def _run(self) -> None:
-        try:
-            verify_model(self.model)
-        except BaseException as caught:  # raised by ``wait``
-            self._error = caught
+    try:
+        holds(
+            f"checksums {sorted(checksums.items())}", [model.directory / name for name in checksums], check, again=again
+        )
+    except OSError as error:
+        path = error.filename or model.directory
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; the model is damaged, train it again") from None

@@ -13,15 +13,19 @@ from emoclass.errors import ModelError
 from emoclass.fingerprint import tensors_sha256
 from emoclass.store import layout
 from emoclass.store.layout import Manifest
+from emoclass.verified import holds
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float32]
 
 NAME = "starter"
 DIRECTORY = Path(__file__).resolve().parents[1] / "starter"
 
 
-def with_frozen(tensors: Mapping[str, Tensor], directory: Path, manifest: Manifest) -> dict[str, Tensor]:
+def with_frozen(tensors: Mapping[str, Array], directory: Path, manifest: Manifest) -> dict[str, Array]:
     """Return all weights of a model: its own, and the frozen ones of its base model if they are not in the directory.
 
     Args:
@@ -32,18 +36,18 @@ def with_frozen(tensors: Mapping[str, Tensor], directory: Path, manifest: Manife
     Raises:
         ModelError: The base model is not available, or is another one.
     """
-    if manifest.frozen_sha256 is None or (directory / layout.FROZEN).exists():
+    expected = manifest.frozen_sha256
+    if expected is None or (directory / layout.FROZEN).exists():
         return dict(tensors)
-    # Only here: they import torch and safetensors, and completion needs the name alone.
+    # Only here: they import numpy, and completion needs the name alone.
     from emoclass.encoders.base import resolve_base
-    from emoclass.encoders.weights import read_tensors
+    from emoclass.encoders.weights import map_tensors, weight_files
 
     name = manifest.base_model["name"]
     base = resolve_base(name)
-    others = read_tensors(base.directory).items()
-    # Not position_ids.
-    frozen = {key: tensor for key, tensor in others if key not in tensors and tensor.is_floating_point()}
-    if tensors_sha256(frozen) != manifest.frozen_sha256:
+    frozen = {key: array for key, array in map_tensors(base.directory).items() if key not in tensors}
+    claim = f"without {sorted(tensors)} the tensors have {expected}"
+    if not holds(claim, weight_files(base.directory), lambda: tensors_sha256(frozen) == expected):
         raise ModelError(
             f"{base.directory}: is not the base model {name!r} that model {manifest.name!r} was trained on"
         )

@@ -22,6 +22,7 @@ from emoclass.evaluation import report
 from emoclass.evaluation.calibration import fit_temperature
 from emoclass.evaluation.report import Evaluation
 from emoclass.evaluation.scoring import Scoring
+from emoclass.inference.engines import TorchEngine
 from emoclass.inference.predictor import Classifier
 from emoclass.runtime import free_disk, models_dir, precision_name
 from emoclass.store import layout
@@ -58,11 +59,13 @@ def evaluate(fitted: Fit, temperature: float) -> Evaluation | None:
         return None
     hardware = context.hardware
     scoring = Scoring(
-        Classifier(model, context.tokenizer, data.labels.names, device=hardware.device, dtype=hardware.dtype),
+        Classifier(
+            TorchEngine(model, device=hardware.device, dtype=hardware.dtype), context.tokenizer, data.labels.names
+        ),
         training_hashes=context.training_hashes,
         baseline=context.baseline,
         temperature=temperature,
-        logits_of=lambda tokenized: compute_logits(model, context.source_of(model, tokenized)),
+        logits_of=lambda tokenized: compute_logits(model, context.source_of(model, tokenized)).numpy(),
     )
     (evaluation,) = report.evaluate([scoring], data.test)
     return evaluation

@@ -72,7 +72,7 @@ def write_split(
     def replaceable(place: Path) -> bool:
         return options.overwrite and _is_split(place)
 
-    target = free_directory(directory, "the split", replaceable=replaceable)
+    target = free_directory(directory, "the split", replaceable=replaceable, overwritable=_is_split)
     groups = _groups(table, data, options)
     column = options.group_column
     unit = "different texts" if column is None else f"groups of --group-column {quoted(column)}"

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from emoclass.encoders.bert.checkpoint import check_shapes, tensor_shapes
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.model import PackedBert
-from emoclass.errors import ModelError
 
 _POOLER, _CLASSIFIER = "bert.pooler.dense", "classifier"
 
@@ -50,17 +50,11 @@ def build_model(config: EncoderConfig, num_labels: int, tensors: Mapping[str, Te
     Raises:
         ModelError: Tensors are missing or have other shapes than the config says.
     """
+    shapes = tensor_shapes(config, num_labels)
+    check_shapes(tensors, shapes, source)
     with torch.device("meta"):  # allocates no memory; the tensors replace the parameters
         model = PackedBert(config, num_labels)
-    expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    missing = sorted(expected.keys() - tensors.keys())
-    if missing:
-        raise ModelError(f"{source}: {len(missing)} tensors are missing from the weights, the first is {missing[0]}")
-    for name, shape in expected.items():
-        tensor = tensors[name]
-        if tuple(tensor.shape) != shape or not tensor.is_floating_point():
-            raise ModelError(f"{source}: {name} is {tensor.dtype} {list(tensor.shape)}, expected {list(shape)}")
-    state = {name: tensors[name].float() for name in expected}
+    state = {name: tensors[name].float() for name in shapes}
     model.load_state_dict(state, assign=True)
     # The parameters take requires_grad from the tensors; ``freeze`` decides what trains.
     return model.requires_grad_(False).eval()

@@ -86,7 +86,9 @@ def predict_tables(
     for note in starter_notes(model, stored):
         on_note(note)
     reading = replace(reading, trained=stored.manifest.columns)
-    classifier = load(stored.directory, device="cpu", precision="fp32")  # workers move it to their device
+    classifier = load(
+        stored.directory, device="cpu", precision="fp32", engine="torch"
+    )  # workers move it to their device
     options.check_labels(classifier.labels)
     with connection(), ExitStack() as stack:
         plan = plan_workers(workers, device, precision)

@@ -1,0 +1,224 @@
+"""What computes logits: torch, or numpy until torch is worth importing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from emoclass.encoders.batching import longest_first
+from emoclass.encoders.bert.config import EncoderConfig
+from emoclass.encoders.bert.numpy_model import NumpyBert
+from emoclass.encoders.tokenization import TokenizedTexts
+from emoclass.errors import ConfigError
+from emoclass.runtime import ENGINES, TORCH_LOADER
+
+if TYPE_CHECKING:
+    import torch
+
+    from emoclass.encoders.bert.model import PackedBert
+
+Array = npt.NDArray[np.float32]
+
+# Of numpy: the activations of so many tokens stay in a CPU's caches.
+_CHUNK_TOKENS = 512
+# Multiplications that numpy does in about half a second, and while torch is loaded (docs/experiments.md). Without a
+# pause in the input, torch is loaded after the first number, and takes over after both.
+_BEFORE_LOADING = 40e9
+_WHILE_LOADING = 120e9
+# After a pause of so many seconds the count begins anew.
+_PAUSE = 0.03
+# A few tokens after a pause: numpy is done before torch has compiled kernels for their shape.
+_FEW_TOKENS = 64
+
+
+class Engine(Protocol):
+    """Computes logits."""
+
+    def logits(self, texts: TokenizedTexts) -> Array:
+        """Return the logits, ``float32[texts, classes]``."""
+
+
+class NumpyEngine:
+    """Numpy on the CPU, in float32.
+
+    Args:
+        config: Sizes of the model.
+        tensors: Its weights by their names in transformers' classifier; they are used, not copied.
+    """
+
+    def __init__(self, config: EncoderConfig, tensors: Mapping[str, Array]) -> None:
+        self._model = NumpyBert(config, tensors)
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications for each token, about."""
+        return self._model.multiplications
+
+    def logits(self, texts: TokenizedTexts) -> Array:
+        """Return the logits, ``float32[texts, classes]``."""
+        logits = np.empty((len(texts), self._model.num_labels), np.float32)
+        for indices in longest_first(texts.lengths, _CHUNK_TOKENS):
+            chunk = texts.take(indices)
+            logits[indices] = self._model(chunk.input_ids, chunk.lengths.tolist())
+        return logits
+
+
+class TorchEngine:
+    """Torch on a device.
+
+    Args:
+        model: The model, in evaluation mode.
+        device: Where to compute.
+        dtype: The dtype of all encoder layers but the last.
+    """
+
+    def __init__(self, model: PackedBert, *, device: torch.device, dtype: torch.dtype) -> None:
+        from emoclass.encoders.bert.prefix import FrozenPrefix
+        from emoclass.runtime import limit_kernel_cache
+
+        limit_kernel_cache()
+        self._model, self._device = model.to(device).eval(), device
+        # Prepare the weights now rather than for the first text.
+        self._prefix = FrozenPrefix(model, model.config.num_hidden_layers - 1, dtype)
+
+    @classmethod
+    def of(
+        cls, config: EncoderConfig, tensors: Mapping[str, Array], *, device: str = "auto", precision: str = "auto"
+    ) -> TorchEngine:
+        """Return an engine with these weights, whose memory it shares on the CPU.
+
+        Raises:
+            DeviceError: The device or the precision is not available.
+        """
+        import torch
+
+        from emoclass.encoders.bert.building import build_model
+        from emoclass.runtime import resolve_device, resolve_precision
+
+        place = resolve_device(device)
+        dtype = resolve_precision(precision, place)
+        weights = {name: torch.from_numpy(array) for name, array in tensors.items()}
+        model = build_model(config, len(tensors["classifier.bias"]), weights, Path())
+        return cls(model, device=place, dtype=dtype)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._model, self._device, self._prefix.dtype
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        model, device, dtype = state
+        TorchEngine.__init__(self, model, device=device, dtype=dtype)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> TorchEngine:
+        """Return the engine on another device or in another precision; this one must not be used any more."""
+        return TorchEngine(self._model, device=device, dtype=dtype)
+
+    def logits(self, texts: TokenizedTexts) -> Array:
+        """Return the logits, ``float32[texts, classes]``."""
+        from emoclass.activations.logits import compute_logits
+        from emoclass.activations.sources import ComputedActivations, TokenIds
+
+        source = ComputedActivations(self._prefix, self._prefix.depth, TokenIds(texts, self._device))
+        return compute_logits(self._model, source).numpy()
+
+
+class GrowingEngine:
+    """Numpy for the first texts, torch for many: torch is loaded in a thread while numpy computes.
+
+    Which of them computes a text depends only on the texts before it since the last pause. Both compute the same up to
+    rounding, that of torch's precision.
+
+    Args:
+        numpy: What computes first.
+        load: Loads what computes many texts.
+    """
+
+    def __init__(self, numpy: NumpyEngine, load: Callable[[], Engine]) -> None:
+        self._numpy, self._load = numpy, load
+        self._before = int(_BEFORE_LOADING / numpy.multiplications)
+        self._own = int((_BEFORE_LOADING + _WHILE_LOADING) / numpy.multiplications)
+        self._lock = threading.Lock()
+        self._loader: _Loader | None = None
+        self._taken_over = False
+        self._tokens, self._ended = 0, time.monotonic()
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._numpy, self._load
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        GrowingEngine.__init__(self, *state)
+
+    def logits(self, texts: TokenizedTexts) -> Array:
+        """Return the logits, ``float32[texts, classes]``."""
+        with self._lock:
+            count = self._count_for_numpy(texts)
+        try:
+            if count == len(texts):
+                return self._numpy.logits(texts)
+            parts = [self._numpy.logits(texts.take(np.arange(count)))] if count else []
+            parts.append(self._torch().logits(texts.take(np.arange(count, len(texts)))))
+            return np.concatenate(parts)
+        finally:
+            self._ended = time.monotonic()
+
+    def _count_for_numpy(self, texts: TokenizedTexts) -> int:
+        """Return how many of the texts, which come first, numpy computes; start loading torch if it is time."""
+        before = 0 if time.monotonic() - self._ended > _PAUSE else self._tokens
+        self._tokens = before + int(texts.offsets[-1])
+        if self._taken_over:
+            return len(texts) if not before and self._tokens <= _FEW_TOKENS else 0
+        if self._tokens <= self._before:
+            return len(texts)
+        if self._loader is None:
+            self._loader = _Loader(self._load)
+        count = int(np.searchsorted(texts.offsets[1:], self._own - before, side="right"))
+        self._taken_over = count < len(texts)
+        return count
+
+    def _torch(self) -> Engine:
+        assert self._loader is not None
+        return self._loader.wait()
+
+
+class _Loader:
+    """Loads an engine in a thread."""
+
+    def __init__(self, load: Callable[[], Engine]) -> None:
+        self._load = load
+        self._engine: Engine | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=TORCH_LOADER)
+        self._thread.start()
+
+    def wait(self) -> Engine:
+        """Return the engine, or raise what its loading raised."""
+        self._thread.join()
+        if self._engine is None:
+            assert self._error is not None
+            raise self._error
+        return self._engine
+
+    def _run(self) -> None:
+        try:
+            self._engine = self._load()
+        except BaseException as caught:  # raised by ``wait``
+            self._error = caught
+
+
+def chosen_engine(engine: str, device: str, precision: str) -> str:
+    """Return the engine that ``auto`` stands for: torch where only torch can do what is asked for.
+
+    Raises:
+        ConfigError: The engine is unknown, or numpy cannot compute on this device or in this precision.
+    """
+    if engine not in ENGINES:
+        raise ConfigError(f"engine {engine!r} is not known; use {', '.join(ENGINES)}")
+    fits = device in ("auto", "cpu") and precision in ("auto", "fp32")
+    if engine == "numpy" and not fits:
+        raise ConfigError("numpy computes on the CPU in fp32: leave out the device and the precision, or use torch")
+    return engine if fits else "torch"
