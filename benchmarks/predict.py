@@ -7,9 +7,9 @@
 The first computes all texts of a CSV file with a column text; seconds are from texts in memory to labels, without
 loading. Every contender computes once more than is timed, and labels are compared. ONNX Runtime (int8) and OpenVINO
 (bf16) take part where they are installed (pip install onnx onnxruntime onnxscript openvino); both get texts sorted by
-length in batches of 32. The second times one text from the
-shell, from nothing to its label, and --help. The third pipes 10,000 and 1,000,000 lines through `emoclass predict`,
-and 100,000 and 1,000,000 rows through `emoclass eval`, with a tiny model and compares peak memory.
+length in batches of 32. The second times one text from the shell, from nothing to its label, the first line out of a
+pipe and each line of a slow one. The third pipes 10,000 and 1,000,000 lines through `emoclass predict`, and 100,000 and
+1,000,000 rows through `emoclass eval`, with a tiny model and compares peak memory.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def run_emoclass(settings: dict[str, Any], out: str, precision: str = "auto") ->
     import emoclass
 
     texts = json.loads(Path(settings["texts"]).read_text())
-    classifier = emoclass.load(settings["model"], device="cpu", precision=precision)
+    classifier = emoclass.load(settings["model"], device="cpu", precision=precision, engine="torch")
     list(classifier.predict(texts[:64]))
     start = time.perf_counter()
     labels = [prediction.label for prediction in classifier.predict(texts)]
@@ -186,29 +186,64 @@ _PIPELINE = (
 
 def compare_start_up(model: Path, repeats: int) -> None:
     text = "what a lovely surprise"
+    predict = [*EMOCLASS, "predict", "--model", str(model), "--device", "cpu"]
     commands = {
-        "emoclass predict": [*EMOCLASS, "predict", "--model", str(model), "--device", "cpu", text],
+        "emoclass predict": [*predict, text],
+        "emoclass predict --engine torch": [*predict, "--engine", "torch", text],
         "pipeline": [sys.executable, "-c", _PIPELINE, str(model), text],
         "emoclass --help": [*EMOCLASS, "--help"],
         "import torch": [sys.executable, "-c", "import torch"],
         "bare Python": [sys.executable, "-c", ""],
     }
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    seconds: dict[str, list[float]] = {name: [] for name in (*commands, "first line of a pipe", "line of a slow pipe")}
+    peaks: dict[str, float] = {}
     for _ in range(repeats):  # in turn, so that a slow minute meets all of them
         for name, command in commands.items():
-            start = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True)
-            seconds[name].append(time.perf_counter() - start)
+            peak, taken = subprocess.check_output([sys.executable, "-c", _PEAK, os.devnull, *command]).split()
+            peaks[name] = int(peak) / 1024
+            seconds[name].append(float(taken))
+        first, lines = time_pipe(predict)
+        seconds["first line of a pipe"].append(first)
+        seconds["line of a slow pipe"] += lines
     medians = {name: statistics.median(times) for name, times in seconds.items()}
-    common.print_table([{"command": name, "seconds": median} for name, median in medians.items()])
-    print(f"\npipeline / emoclass predict: {medians['pipeline'] / medians['emoclass predict']:.2f}")
-    print(f"--help / bare Python: {medians['emoclass --help'] / medians['bare Python']:.1f}")
+    bare = medians["bare Python"]
+    common.print_table(
+        [
+            {
+                "": name,
+                "seconds": median,
+                "pipeline / it": medians["pipeline"] / median,
+                "it / bare Python": median / bare,
+            }
+            | ({"peak MB": round(peaks[name])} if name in peaks else {})
+            for name, median in medians.items()
+        ]
+    )
+
+
+def time_pipe(command: list[str], lines: int = 8) -> tuple[float, list[float]]:
+    """Return the seconds to the first line of output, and to each further line, one in three tenths of a second."""
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        times = []
+        for number in range(lines + 1):
+            process.stdin.write(b"what a lovely surprise, and a word more" + b" more" * number + b"\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            times.append(time.perf_counter() - start)
+            time.sleep(0.3)
+            start = time.perf_counter()
+        process.stdin.close()
+    return times[0], times[1:]
 
 
 _PEAK = (
-    "import resource, subprocess, sys;"
-    "subprocess.run(sys.argv[2:], stdin=open(sys.argv[1]), stdout=subprocess.DEVNULL, stderr=sys.stderr, check=True);"
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    "import resource, subprocess, sys, time; start = time.perf_counter();"
+    "subprocess.run(sys.argv[2:], stdin=open(sys.argv[1]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,"
+    " check=True); seconds = time.perf_counter() - start;"
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, seconds)"
 )
 
 
@@ -225,7 +260,9 @@ def compare_memory(home: Path) -> None:
             start = time.perf_counter()
             peak = subprocess.check_output([sys.executable, "-c", _PEAK, str(path), *EMOCLASS, *command, *options])
             seconds = time.perf_counter() - start
-            rows.append({"command": command[0], "lines": lines, "peak_mb": int(peak) / 1024, "seconds": seconds})
+            rows.append(
+                {"command": command[0], "lines": lines, "peak_mb": int(peak.split()[0]) / 1024, "seconds": seconds}
+            )
         common.print_table(rows)
         print(f"\npeak at 1,000,000 / at {few:,}: {rows[1]['peak_mb'] / rows[0]['peak_mb']:.3f}\n")
 

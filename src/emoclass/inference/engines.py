@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,21 +27,24 @@ Array = npt.NDArray[np.float32]
 
 # Of numpy: the activations of so many tokens stay in a CPU's caches.
 _CHUNK_TOKENS = 512
-# Multiplications that numpy does in about half a second, and while torch is loaded (docs/experiments.md). Without a
-# pause in the input, torch is loaded after the first number, and takes over after both.
-_BEFORE_LOADING = 40e9
-_WHILE_LOADING = 120e9
-# After a pause of so many seconds the count begins anew.
-_PAUSE = 0.03
-# A few tokens after a pause: numpy is done before torch has compiled kernels for their shape.
+# With so many multiplications to do, torch is done before numpy although it must be loaded first
+# (docs/experiments.md). Numpy computes an eighth of them meanwhile, so that first results appear.
+_WORTH_LOADING = 100e9
+_FIRST = 1 / 8
+# Numpy is done with so few tokens before torch has compiled kernels for their shape.
 _FEW_TOKENS = 64
 
 
 class Engine(Protocol):
     """Computes logits."""
 
-    def logits(self, texts: TokenizedTexts) -> Array:
-        """Return the logits, ``float32[texts, classes]``."""
+    def logits(self, texts: TokenizedTexts, waiting: int = 0) -> Array:
+        """Return the logits, ``float32[texts, classes]``.
+
+        Args:
+            texts: The texts.
+            waiting: How many more texts are known to follow.
+        """
 
 
 class NumpyEngine:
@@ -60,7 +63,7 @@ class NumpyEngine:
         """Multiplications for each token, about."""
         return self._model.multiplications
 
-    def logits(self, texts: TokenizedTexts) -> Array:
+    def logits(self, texts: TokenizedTexts, waiting: int = 0) -> Array:
         """Return the logits, ``float32[texts, classes]``."""
         logits = np.empty((len(texts), self._model.num_labels), np.float32)
         for indices in longest_first(texts.lengths, _CHUNK_TOKENS):
@@ -118,7 +121,7 @@ class TorchEngine:
         """Return the engine on another device or in another precision; this one must not be used any more."""
         return TorchEngine(self._model, device=device, dtype=dtype)
 
-    def logits(self, texts: TokenizedTexts) -> Array:
+    def logits(self, texts: TokenizedTexts, waiting: int = 0) -> Array:
         """Return the logits, ``float32[texts, classes]``."""
         from emoclass.activations.logits import compute_logits
         from emoclass.activations.sources import ComputedActivations, TokenIds
@@ -128,24 +131,20 @@ class TorchEngine:
 
 
 class GrowingEngine:
-    """Numpy for the first texts, torch for many: torch is loaded in a thread while numpy computes.
+    """Numpy for a few texts, torch where many wait: it is loaded in a thread at the first time.
 
-    Which of them computes a text depends only on the texts before it since the last pause. Both compute the same up to
-    rounding, that of torch's precision.
+    Both compute the same up to rounding, that of torch's precision.
 
     Args:
-        numpy: What computes first.
-        load: Loads what computes many texts.
+        numpy: What computes a few texts.
+        load: Loads what computes many.
     """
 
     def __init__(self, numpy: NumpyEngine, load: Callable[[], Engine]) -> None:
         self._numpy, self._load = numpy, load
-        self._before = int(_BEFORE_LOADING / numpy.multiplications)
-        self._own = int((_BEFORE_LOADING + _WHILE_LOADING) / numpy.multiplications)
+        self._worth_loading = _WORTH_LOADING / numpy.multiplications
         self._lock = threading.Lock()
         self._loader: _Loader | None = None
-        self._taken_over = False
-        self._tokens, self._ended = 0, time.monotonic()
 
     def __getstate__(self) -> tuple[Any, ...]:
         return self._numpy, self._load
@@ -153,36 +152,21 @@ class GrowingEngine:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         GrowingEngine.__init__(self, *state)
 
-    def logits(self, texts: TokenizedTexts) -> Array:
+    def logits(self, texts: TokenizedTexts, waiting: int = 0) -> Array:
         """Return the logits, ``float32[texts, classes]``."""
+        tokens = int(texts.offsets[-1])
+        coming = tokens + waiting * tokens / max(1, len(texts))
         with self._lock:
-            count = self._count_for_numpy(texts)
-        try:
-            if count == len(texts):
-                return self._numpy.logits(texts)
-            parts = [self._numpy.logits(texts.take(np.arange(count)))] if count else []
-            parts.append(self._torch().logits(texts.take(np.arange(count, len(texts)))))
-            return np.concatenate(parts)
-        finally:
-            self._ended = time.monotonic()
-
-    def _count_for_numpy(self, texts: TokenizedTexts) -> int:
-        """Return how many of the texts, which come first, numpy computes; start loading torch if it is time."""
-        before = 0 if time.monotonic() - self._ended > _PAUSE else self._tokens
-        self._tokens = before + int(texts.offsets[-1])
-        if self._taken_over:
-            return len(texts) if not before and self._tokens <= _FEW_TOKENS else 0
-        if self._tokens <= self._before:
-            return len(texts)
-        if self._loader is None:
-            self._loader = _Loader(self._load)
-        count = int(np.searchsorted(texts.offsets[1:], self._own - before, side="right"))
-        self._taken_over = count < len(texts)
-        return count
-
-    def _torch(self) -> Engine:
-        assert self._loader is not None
-        return self._loader.wait()
+            if self._loader is not None:
+                is_small = coming <= _FEW_TOKENS
+            elif coming <= self._worth_loading:
+                is_small = True
+            else:
+                self._loader = _Loader(self._load)
+                is_small = tokens <= _FIRST * self._worth_loading
+        if is_small or self._loader is None:
+            return self._numpy.logits(texts)
+        return self._loader.wait().logits(texts)
 
 
 class _Loader:
@@ -214,11 +198,18 @@ def chosen_engine(engine: str, device: str, precision: str) -> str:
     """Return the engine that ``auto`` stands for: torch where only torch can do what is asked for.
 
     Raises:
-        ConfigError: The engine is unknown, or numpy cannot compute on this device or in this precision.
+        ConfigError: The engine is unknown or not installed, or cannot compute on this device or in this precision.
     """
     if engine not in ENGINES:
         raise ConfigError(f"engine {engine!r} is not known; use {', '.join(ENGINES)}")
     fits = device in ("auto", "cpu") and precision in ("auto", "fp32")
     if engine == "numpy" and not fits:
         raise ConfigError("numpy computes on the CPU in fp32: leave out the device and the precision, or use torch")
+    has_torch = find_spec("torch") is not None
+    if not has_torch and (engine == "torch" or not fits):
+        raise ConfigError(
+            "torch is not installed, and without it emoclass predicts on the CPU in fp32: pip install torch"
+        )
+    if engine == "auto" and not has_torch:
+        return "numpy"
     return engine if fits else "torch"

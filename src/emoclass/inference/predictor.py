@@ -108,13 +108,25 @@ class Classifier:
         """
         if isinstance(texts, str):
             raise TypeError("predict_proba takes many texts; for a single one put it into a list")
-        return self._probabilities(self.tokenizer(texts))
+        return softmax(self.logits(self.tokenizer(texts)))
 
     def predict_tokenized(
-        self, texts: Sequence[str], tokenized: TokenizedTexts, *, top_k: int = 1
+        self,
+        texts: Sequence[str],
+        tokenized: TokenizedTexts,
+        *,
+        top_k: int = 1,
+        waiting: Callable[[], int] = lambda: 0,
     ) -> Iterator[Prediction]:
-        """Predict texts that are already tokenized; see ``predict``."""
-        probabilities = self._probabilities(tokenized)
+        """Predict texts that are already tokenized; see ``predict``.
+
+        Args:
+            texts: The texts.
+            tokenized: Their tokens.
+            top_k: Number of most probable classes in a prediction.
+            waiting: Returns how many more texts are known to follow.
+        """
+        probabilities = softmax(self._engine.logits(tokenized, waiting()))
         # The sort is stable, so that ties are in the order of the classes.
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
         for row, text in enumerate(texts):
@@ -123,9 +135,6 @@ class Classifier:
                 continue
             ranked = tuple((self.labels[i], float(probabilities[row, i])) for i in best[row])
             yield Prediction(*ranked[0], ranked, bool(tokenized.truncated[row]))
-
-    def _probabilities(self, tokenized: TokenizedTexts) -> npt.NDArray[np.float32]:
-        return softmax(self.logits(tokenized))
 
     def logits(self, tokenized: TokenizedTexts) -> npt.NDArray[np.float32]:
         """Return the logits of tokenized texts, ``float32[texts, classes]``."""

@@ -68,7 +68,8 @@ def predict_items(
     def tokenized() -> Iterator[tuple[list[Item], Iterator[Prediction]]]:
         for taken in windows:
             texts = [item.text for item in taken]
-            yield taken, classifier.predict_tokenized(texts, classifier.tokenizer(texts), top_k=top_k)
+            tokens = classifier.tokenizer(texts)
+            yield taken, classifier.predict_tokenized(texts, tokens, top_k=top_k, waiting=windows.waiting)
 
     with closing(ahead(tokenized(), stop=windows.stop)) as stage:
         for taken, predictions in stage:

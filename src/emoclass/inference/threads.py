@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 # A window that is not full waits this long for more items, so that the first windows of a fast input are not tiny.
-_GRACE_SECONDS = 0.005
+_GRACE_SECONDS = 0.002
 
 
 class Windows(Generic[T]):
@@ -51,6 +51,10 @@ class Windows(Generic[T]):
                 raise self._error
         finally:
             self.stop()
+
+    def waiting(self) -> int:
+        """Return how many items have been read ahead."""
+        return len(self._read)
 
     def stop(self) -> None:
         """End the thread when it has its next item."""
