@@ -120,10 +120,16 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert not loaded_modules(*arguments) & {"torch", "transformers", "pandas", "sklearn", "numpy", "tokenizers"}
 
 
-def test_split_and_models_never_import_torch(emotions_csv: Path, tmp_path: Path) -> None:
-    assert "torch" not in loaded_modules("split", str(emotions_csv), "--output-dir", str(tmp_path / "parts"))
-    assert "torch" not in loaded_modules("models", "list")
-    assert "torch" not in loaded_modules("cache", "show")
+def test_what_looks_at_files_imports_no_numbers() -> None:
+    for command in (["models"], ["models", "show", "starter"], ["models", "path", "starter"], ["cache"]):
+        assert not loaded_modules(*command) & {"torch", "numpy", "pandas", "tokenizers", "huggingface_hub"}, command
+
+
+def test_what_looks_at_data_imports_no_models(emotions_csv: Path, tmp_path: Path) -> None:
+    table = str(emotions_csv)
+    for command in (["split", table, "-o", str(tmp_path / "parts")], ["inspect-data", table, "--base-model", "none"]):
+        loaded = loaded_modules(*command)
+        assert not loaded & {"torch", "transformers", "sklearn", "tokenizers", "huggingface_hub", "ray"}, command
 
 
 @pytest.mark.usefixtures("trained_model")

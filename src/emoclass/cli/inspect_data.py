@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from emoclass.data.tables.table import Table
     from emoclass.encoders.tokenization import HeadTailTokenizer
 
-# Both have the same vocabulary, and either may be on this disk.
-_DEFAULT_BASES = ("bert-base-uncased", "minilm")
+# Both have the same vocabulary. The first may be installed, and then nothing asks the hub.
+_DEFAULT_BASES = ("minilm", "bert-base-uncased")
 _FIX_HELP = "Write the cleaned table to a new FILE, and all changes with their reasons to another one beside it."
 _NOISE_HELP = "Rank rows whose label is probably wrong: those that a model trained on the other rows disagrees with."
 
@@ -31,7 +31,7 @@ def inspect_data(
         typer.Option(
             metavar="MODEL",
             help="Base model whose tokens to count, or none.",
-            show_default="bert-base-uncased, if available",
+            show_default="minilm, if available",
         ),
     ] = None,
     *,
@@ -163,10 +163,10 @@ def _find_suspects(cleaned: dict[str, CleanData]) -> tuple[dict[str, list[Suspec
 
 def _find_tokenizer(base_model: str | None) -> HeadTailTokenizer | None:
     from emoclass.cli import _console as console
-    from emoclass.encoders.base import resolve_tokenizer
-
     if base_model == "none":
         return None
+    from emoclass.encoders.base import resolve_tokenizer
+
     if base_model is not None:
         return resolve_tokenizer(base_model)
     for name in _DEFAULT_BASES:
