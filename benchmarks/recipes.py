@@ -5,7 +5,7 @@
 
 DIR has train.csv, val.csv and test.csv with the columns text and label. Of each size the first texts of a shuffled
 training set are taken, the same for all recipes, and an eighth as many (at least 40) validation texts; SetFit has no
-use for these, and gets them as training texts. All is MiniLM. SetFit needs the package setfit.
+use for these, and gets them as training texts. SetFit needs the package setfit.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, nargs="*", default=[], help="texts of each class")
     parser.add_argument("--recipes", nargs="+", default=["auto"])
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--base-model", default="minilm", help="of emoclass; SetFit always has minilm")
     parser.add_argument("--setfit", action="store_true")
     arguments = parser.parse_args()
     rows = []
@@ -46,7 +47,7 @@ def main() -> None:
             for seed in range(1, arguments.seeds + 1):
                 parts = write_parts(arguments.data, home / f"{size}-{per_class}-{seed}", size, per_class, seed)
                 for recipe in arguments.recipes:
-                    for name, figures in of_emoclass(parts, recipe, seed, home / "home").items():
+                    for name, figures in of_emoclass(parts, arguments.base_model, recipe, seed, home / "home").items():
                         found[name].append(figures)
                 if arguments.setfit:
                     found["SetFit"].append(of_setfit(parts, seed, home))
@@ -78,9 +79,9 @@ def write_parts(source: Path, target: Path, size: int, per_class: bool, seed: in
     return target
 
 
-def of_emoclass(parts: Path, recipe: str, seed: int, home: Path) -> dict[str, dict[str, float]]:
+def of_emoclass(parts: Path, base: str, recipe: str, seed: int, home: Path) -> dict[str, dict[str, float]]:
     """Return the figures of a recipe, and of the baseline that it is compared with."""
-    words = [str(parts), "--base-model", "minilm", "--recipe", recipe, "--seed", str(seed), "--cache-disk", "0"]
+    words = [str(parts), "--base-model", base, "--recipe", recipe, "--seed", str(seed), "--cache-disk", "0"]
     result, seconds = common.train([*words, "--quiet"], home)
     test = result["test"]
     figures = {"accuracy": test["accuracy"], "macro F1": test["macro_f1"], "seconds": seconds}

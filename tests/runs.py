@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from emoclass.activations.cache import CacheBudget
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.encoders.base import resolve_base
+from emoclass.encoders.weights import map_tensors
 from emoclass.training.context import Context, Hardware, base_weights, tokenize
 from emoclass.training.options import RunOptions
 from emoclass.training.ranks import Ranks
@@ -43,3 +45,8 @@ def context_of(data: TrainingData, recipe: TrainConfig, dtype: torch.dtype, memo
         hardware=Hardware(device=device, dtype=dtype, ranks=Ranks()),
         budget=CacheBudget(memory, 0),
     )
+
+
+def read_tensors(directory: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of a model directory, by name."""
+    return {name: torch.from_numpy(array) for name, array in map_tensors(directory).items()}

@@ -81,7 +81,10 @@ def train(
     on_event(DataReady(prepared))
     if is_auto:
         on_gpu = resolve_device(run_options.device).type == "cuda"
-        name, reason = chosen_recipe(len(prepared.train), on_gpu=on_gpu, settings=given)
+        from emoclass.store.bases import find_trained
+
+        from_trained = find_trained(config.base_model) is not None
+        name, reason = chosen_recipe(len(prepared.train), on_gpu=on_gpu, settings=given, from_trained=from_trained)
         config = TrainConfig.named(name, **given)
         run_options.check(config)
         on_event(RecipeChosen(name, reason))

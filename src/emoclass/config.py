@@ -25,7 +25,7 @@ _BEST: dict[str, Any] = {
 }
 RECIPES: dict[str, dict[str, Any]] = {
     "reference": {},
-    "fast": {"learning_rate": 1e-3, "epochs": 8, "train_pooler": True, "r_drop": 2.0},
+    "fast": {"learning_rate": 1e-3, "epochs": 8, "min_steps": 150, "train_pooler": True, "r_drop": 2.0},
     "small": {**_BEST, "learning_rate": 2e-4, "class_weights": "sqrt"},
     "best": _BEST,
 }
@@ -33,23 +33,28 @@ RECIPES: dict[str, dict[str, Any]] = {
 AUTO = "auto"
 # The reference recipe was made for trainings of about 10,000 steps (docs/experiments.md).
 _REFERENCE_STEPS = 8_000
-# An epoch of 3,200 and of 8,000 texts.
-_SMALL_BATCHES, _BEST_BATCHES = 100, 250
+# An epoch of 128 texts, of 3,200 and of 8,000.
+_FEW_BATCHES, _SMALL_BATCHES, _BEST_BATCHES = 4, 100, 250
 
 
-def chosen_recipe(texts: int, *, on_gpu: bool, settings: Mapping[str, Any]) -> tuple[str, str]:
+def chosen_recipe(
+    texts: int, *, on_gpu: bool, settings: Mapping[str, Any], from_trained: bool = False
+) -> tuple[str, str]:
     """Return the recipe that ``auto`` stands for, and why; docs/experiments.md has the measurements.
 
     Args:
         texts: Number of training texts.
         on_gpu: Whether a GPU computes.
         settings: Explicit settings.
+        from_trained: Whether the base model is one that emoclass has trained.
     """
     batches = math.ceil(texts / settings.get("batch_size", TrainConfig.batch_size))
     if TrainConfig.epochs * batches >= _REFERENCE_STEPS:
         return "reference", f"{texts:,} texts are as many as it was made for"
     if settings.get("unfreeze", "auto") in (0, 1):
         return "fast", "it is the one for a single trainable layer"
+    if from_trained and batches <= _FEW_BATCHES:
+        return "fast", f"{texts:,} texts are few, and the layers of a trained model know emotions"
     if batches <= _SMALL_BATCHES:
         return "small", f"{texts:,} texts are few, and training all layers on them is cheap"
     if on_gpu:

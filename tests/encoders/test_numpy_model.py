@@ -15,9 +15,10 @@ from emoclass.encoders.bert.checkpoint import tensor_shapes
 from emoclass.encoders.bert.config import HIDDEN_ACTIVATIONS
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.bert.numpy_model import NumpyBert, softmax
-from emoclass.encoders.weights import map_tensors, read_tensors
+from emoclass.encoders.weights import map_tensors
 from emoclass.errors import ModelError
 from tests.encoders.test_encoder import CONFIG, LENGTHS, make_ids, make_model
+from tests.runs import read_tensors
 
 
 def in_numpy(model: PackedBert, lengths: list[int]) -> Any:

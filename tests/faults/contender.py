@@ -18,11 +18,13 @@ from emoclass.store.saving import remove_model, save_model
 
 def saver(name: str) -> Callable[[], object]:
     import numpy as np
+    import torch
 
-    from emoclass.encoders.weights import read_json, read_tensors
+    from emoclass.encoders.weights import map_tensors, read_json
 
     model = find_model(name)
-    tensors, config = read_tensors(model.directory), read_json(model.directory / "config.json")
+    tensors = {name: torch.from_numpy(array) for name, array in map_tensors(model.directory).items()}
+    config = read_json(model.directory / "config.json")
     tokenizer = (model.directory / "tokenizer.json").read_text()
 
     def save() -> None:

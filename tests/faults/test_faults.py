@@ -27,7 +27,6 @@ import torch
 from emoclass.activations.directory import activations_dir
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
-from emoclass.encoders.weights import read_tensors
 from emoclass.errors import EmoclassError, ModelError
 from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir, runs_dir
@@ -36,7 +35,7 @@ from emoclass.store.saving import export_model, remove_model
 from emoclass.training.events import Resumed
 from tests.conftest import in_models_dir, many_processes
 from tests.faults.failpoints import finishes
-from tests.runs import run_training
+from tests.runs import read_tensors, run_training
 
 SOAK = bool(os.environ.get("EMOCLASS_SOAK"))
 TEXTS = ["a happy day", "so very angry and mad", "they are afraid in the dark", ""]

@@ -11,7 +11,6 @@ import torch
 
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
-from emoclass.encoders.weights import read_tensors
 from emoclass.errors import ConfigError, LossError
 from emoclass.inference.predictor import load
 from emoclass.store.runs import unfinished_runs
@@ -19,7 +18,7 @@ from emoclass.training import averaging
 from emoclass.training.events import EpochDone, Resumed, SeedStarted
 from emoclass.training.fitting import Fit, fit
 from emoclass.training.train import TrainResult
-from tests.runs import run_training
+from tests.runs import read_tensors, run_training
 
 Config = Callable[..., TrainConfig]
 LAYER = "bert.encoder.layer.1.output.dense.weight"

@@ -154,3 +154,7 @@ def test_auto_chooses_a_recipe_by_steps_and_device(
     name, reason = chosen_recipe(texts, on_gpu=on_gpu, settings=settings)
     assert name == recipe
     assert reason
+
+
+def test_auto_trains_little_where_a_trained_model_meets_few_texts() -> None:
+    assert [chosen_recipe(n, on_gpu=False, settings={}, from_trained=True)[0] for n in (128, 129)] == ["fast", "small"]

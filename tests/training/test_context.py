@@ -15,9 +15,9 @@ from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.bert.prefix import FrozenPrefix
+from emoclass.encoders.weights import map_tensors
 from emoclass.errors import StoppedError
 from emoclass.runtime import models_dir
-from emoclass.training import context as context_module
 from emoclass.training.context import Context
 from emoclass.training.events import TrialDone
 from emoclass.training.probing import probe_depths
@@ -69,14 +69,13 @@ def test_all_models_share_the_frozen_weights(context: Context, config: Config) -
 
 
 def test_the_base_weights_are_read_once(parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, reads = context_module.read_tensors, []
+    reads = []
 
     def read(directory: Any) -> Any:
         reads.append(directory)
-        return original(directory)
+        return map_tensors(directory)
 
-    monkeypatch.setattr(context_module, "read_tensors", read)
-    monkeypatch.setattr("emoclass.encoders.base.read_tensors", read)
+    monkeypatch.setattr("emoclass.encoders.base.map_tensors", read)
     run_training(parts, config(epochs=1), tune=4, fixed=["epochs"])
     run_training(parts, config(unfreeze="auto", epochs=1, seeds=2))
     assert len(reads) == 2

@@ -24,7 +24,6 @@ from safetensors.torch import save_file
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.encoders.bert.prefix import FrozenPrefix
-from emoclass.encoders.weights import read_tensors
 from emoclass.errors import ConfigError, EmoclassError, LossError, StoppedError
 from emoclass.inference.predictor import load
 from emoclass.runtime import runs_dir
@@ -32,7 +31,7 @@ from emoclass.store.runs import RunStates
 from emoclass.training import finishing, loop, stopping
 from emoclass.training.events import Resumed, StateNotSaved, StepDone
 from emoclass.training.train import TrainResult
-from tests.runs import run_training
+from tests.runs import read_tensors, run_training
 
 Config = Callable[..., TrainConfig]
 

@@ -16,7 +16,6 @@ from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData, select
 from emoclass.encoders.base import resolve_base
 from emoclass.encoders.batching import token_chunks
-from emoclass.encoders.weights import read_tensors
 from emoclass.errors import EmoclassError, ModelError, StoppedError
 from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir
@@ -26,7 +25,7 @@ from emoclass.training.events import EpochDone, PrefixDone, TextsEncoded
 from emoclass.training.optimizer import linear_schedule
 from emoclass.training.train import TrainResult
 from tests.conftest import HUB_CONFIG
-from tests.runs import run_training
+from tests.runs import read_tensors, run_training
 
 Config = Callable[..., TrainConfig]
 

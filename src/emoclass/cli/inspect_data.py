@@ -163,6 +163,7 @@ def _find_suspects(cleaned: dict[str, CleanData]) -> tuple[dict[str, list[Suspec
 
 def _find_tokenizer(base_model: str | None) -> HeadTailTokenizer | None:
     from emoclass.cli import _console as console
+
     if base_model == "none":
         return None
     from emoclass.encoders.base import resolve_tokenizer

@@ -45,7 +45,11 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model of this name.")] = False,
     base_model: Annotated[
         str | None,
-        _recipe("base_model", "MODEL", "Hub id, directory, or minilm (all-MiniLM-L6-v2, offline with the extra)."),
+        _recipe(
+            "base_model",
+            "MODEL",
+            "Hub id, directory, minilm (offline with the extra), starter, or a trained model.",
+        ),
     ] = None,
     recipe: Annotated[
         str | None,

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from emoclass.config import TruncationConfig
 from emoclass.encoders.bert.checkpoint import ARCHITECTURE, TOKENIZER_CLASS
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.tokenization import HeadTailTokenizer
-from emoclass.encoders.weights import read_json, read_tensors, weight_files
+from emoclass.encoders.weights import map_tensors, read_json, weight_files
 from emoclass.errors import ModelError
 from emoclass.fingerprint import file_sha256
 from emoclass.runtime import expanded
@@ -39,7 +42,7 @@ class BaseModel:
 
     Attributes:
         name: The name that the user gave.
-        source: ``directory``, ``hub`` or ``offline package``.
+        source: ``directory``, ``hub``, ``offline package`` or ``trained model``.
         directory: Directory of its files.
         config: Its sizes.
     """
@@ -54,6 +57,18 @@ class BaseModel:
         small = [path for pattern in _SMALL_FILES for path in sorted(self.directory.glob(pattern))]
         digests = "".join(file_sha256(path) for path in [*small, *weight_files(self.directory)])
         return hashlib.sha256(digests.encode()).hexdigest()
+
+    def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return its weights by name, mapped from its files.
+
+        Raises:
+            ModelError: A file is missing or damaged.
+        """
+        return map_tensors(self.directory)
+
+    def seen_hashes(self) -> npt.NDArray[np.int64]:
+        """Return the hashes of the texts that it is known to have been trained on, ``int64[hashes]``."""
+        return np.zeros(0, np.int64)
 
     def tokenizer(self, truncation: TruncationConfig) -> HeadTailTokenizer:
         """Return its tokenizer with this length limit.
@@ -113,14 +128,18 @@ class BaseModel:
             num_labels: Number of classes.
             seed: Of the new weights.
             dropout: Instead of the base model's.
-            tensors: The weights, where ``read_tensors`` has read them already; the model shares their memory.
+            tensors: The weights, where ``arrays`` has read them already; the model shares their memory.
 
         Raises:
             ModelError: Weights are missing or damaged.
         """
+        import torch
+
         from emoclass.encoders.bert.building import add_head, build_model
 
-        tensors = dict(read_tensors(self.directory) if tensors is None else tensors)
+        if tensors is None:
+            tensors = {name: torch.from_numpy(array) for name, array in self.arrays().items()}
+        tensors = dict(tensors)
         has_new_pooler = add_head(tensors, self.config, num_labels, seed)
         note = f"{self.name} has no pooler; a new one is used: train it with --train-pooler"
         config = self.config if dropout is None else self.config.with_dropout(dropout)

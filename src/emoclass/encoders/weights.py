@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,6 @@ import numpy.typing as npt
 from emoclass import lfs
 from emoclass.encoders.bert.checkpoint import canonical_name
 from emoclass.errors import ModelError, one_line
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 
@@ -57,13 +54,6 @@ def weight_files(directory: Path) -> list[Path]:
             "convert them to safetensors"
         )
     raise ModelError(f"{directory}: has no {WEIGHTS}")
-
-
-def read_tensors(directory: Path) -> dict[str, Tensor]:
-    """Return what ``map_tensors`` returns as tensors, which share its memory."""
-    import torch
-
-    return {name: torch.from_numpy(array) for name, array in map_tensors(directory).items()}
 
 
 def map_tensors(directory: Path) -> dict[str, npt.NDArray[np.float32]]:

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from emoclass.data.cleaning.stream import LabelledReader
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.formats import format_of
 from emoclass.data.tables.split_directories import split_paths
 from emoclass.data.tables.writing import record_writer
-from emoclass.errors import ConfigError, ModelError
+from emoclass.errors import ConfigError
 from emoclass.evaluation.baseline import Baseline
 from emoclass.evaluation.report import Evaluation
 from emoclass.evaluation.report import evaluate as run_evaluation
@@ -26,7 +25,7 @@ from emoclass.evaluation.scoring import KEPT_MISTAKES, Rows, Scoring
 from emoclass.files import output_file
 from emoclass.inference.predictor import load
 from emoclass.store import layout
-from emoclass.store.checkpoints import StoredModel, find_model, read_model, starter_notes
+from emoclass.store.checkpoints import StoredModel, find_model, read_model, starter_notes, training_hashes
 
 
 @dataclass(frozen=True)
@@ -101,21 +100,12 @@ def _load_scoring(
     classifier = load(model.directory, device=device, precision=precision, engine="torch", verify=True)
     scoring = Scoring(
         classifier,
-        training_hashes=_training_hashes(model),
+        training_hashes=training_hashes(model),
         baseline=Baseline.load(model.directory, layout.BASELINE, len(classifier.labels)),
         temperature=model.manifest.calibration["temperature"],
         kept_mistakes=kept_mistakes,
     )
     return model, scoring, _history(model)
-
-
-def _training_hashes(stored: StoredModel) -> npt.NDArray[np.int64]:
-    path = stored.directory / layout.TRAINING_HASHES
-    try:
-        hashes: npt.NDArray[np.int64] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}") from None
-    return hashes
 
 
 def _history(stored: StoredModel) -> list[dict[str, Any]]:

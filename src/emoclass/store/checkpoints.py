@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from os import stat_result
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from emoclass import lfs
 from emoclass.errors import EmoclassError, ModelError, one_line
@@ -19,6 +19,10 @@ from emoclass.store import layout, starter
 from emoclass.store.layout import Manifest
 from emoclass.store.replacing import names_in, settled, tidy
 from emoclass.verified import holds
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 T = TypeVar("T")
 # A model that is replaced this many times while it is read is then locked for reading.
@@ -191,3 +195,19 @@ def verify_model(model: StoredModel, *, again: bool = False) -> None:
     except OSError as error:
         path = error.filename or model.directory
         raise ModelError(f"{path}: cannot be read: {error.strerror}; the model is damaged, train it again") from None
+
+
+def training_hashes(model: StoredModel) -> npt.NDArray[np.int64]:
+    """Return the hashes of the texts that a model was trained on, ``int64[hashes]``.
+
+    Raises:
+        ModelError: They cannot be read.
+    """
+    import numpy as np
+
+    path = model.directory / layout.TRAINING_HASHES
+    try:
+        hashes: npt.NDArray[np.int64] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from None
+    return hashes

@@ -65,8 +65,9 @@ def _front_matter(manifest: Manifest) -> ModelCardData:
 
 
 def _hub_id(manifest: Manifest) -> str | None:
-    """Return the base model's id on the hub, or ``None`` if it is a local directory."""
-    return None if manifest.base_model["source"] == "directory" else hub_id(manifest.base_model["name"])
+    """Return the base model's id on the hub, or ``None`` if it is a local directory or a trained model."""
+    is_local = manifest.base_model["source"] in ("directory", "trained model")
+    return None if is_local else hub_id(manifest.base_model["name"])
 
 
 def _dataset_name(manifest: Manifest) -> str:

@@ -22,7 +22,6 @@ from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.encoders.freezing import freeze, frozen_depth
 from emoclass.encoders.tokenization import HeadTailTokenizer, TokenizedTexts
-from emoclass.encoders.weights import read_tensors
 from emoclass.errors import DeviceError, StoppedError
 from emoclass.evaluation.baseline import Baseline, fit_baseline
 from emoclass.training.events import PrefixDone, RunEvent, TextsEncoded
@@ -180,8 +179,8 @@ class Context:
 
     @cached_property
     def training_hashes(self) -> npt.NDArray[np.int64]:
-        """Hashes of the training texts, ``int64[hashes]``, by which an evaluation recognizes them."""
-        return training_hashes(self.data.train.texts)
+        """Hashes of the texts that the model and its base were trained on, ``int64[hashes]``; evaluations find them."""
+        return np.union1d(training_hashes(self.data.train.texts), self.base.seen_hashes())
 
     @cached_property
     def baseline(self) -> Baseline:
@@ -222,7 +221,7 @@ def base_weights(base: BaseModel, device: torch.device) -> dict[str, Tensor]:
     Raises:
         ModelError: A file is missing or damaged.
     """
-    return {name: tensor.to(device) for name, tensor in read_tensors(base.directory).items()}
+    return {name: torch.from_numpy(array).to(device) for name, array in base.arrays().items()}
 
 
 class _PassStoppedError(Exception):

@@ -12,9 +12,10 @@ import torch
 from emoclass._version import __version__
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
-from emoclass.encoders.base import BaseModel, resolve_base
+from emoclass.encoders.base import BaseModel
 from emoclass.errors import ConfigError, DeviceError, ModelError
 from emoclass.runtime import is_out_of_memory, resolve_device, resolve_precision
+from emoclass.store.bases import find_base
 from emoclass.store.checkpoints import find_model
 from emoclass.store.runs import RunStates, SavedState, run_key
 from emoclass.store.saving import check_free
@@ -85,7 +86,7 @@ def open_run(
     """
     options.check(config)
     fixed = SEARCHABLE & set(fixed)
-    base, device = resolve_base(config.base_model), resolve_device(options.device)
+    base, device = find_base(config.base_model), resolve_device(options.device)
     dtype = resolve_precision(options.precision, device)
     # In a search a requested minimum of steps holds for all trials; that of a recipe for its own trial.
     texts = len(data.train)

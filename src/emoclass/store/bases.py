@@ -1,0 +1,77 @@
+"""Base models of a training: those of ``encoders.base``, or a model that emoclass has trained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from emoclass.encoders.base import BaseModel, resolve_base
+from emoclass.encoders.bert.config import EncoderConfig
+from emoclass.encoders.weights import map_tensors, read_json
+from emoclass.errors import ModelError
+from emoclass.runtime import expanded, models_dir
+from emoclass.store import layout, starter
+from emoclass.store.checkpoints import StoredModel, find_model, open_model, read_model, training_hashes, verify_model
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class TrainedBase(BaseModel):
+    """A trained model to go on from: all its layers, and a new classifier.
+
+    Attributes:
+        model: The model.
+    """
+
+    model: StoredModel
+
+    def sha256(self) -> str:
+        """Return a hash of the files that its results depend on."""
+        manifest = self.model.manifest
+        return hashlib.sha256(json.dumps([manifest.frozen_sha256, manifest.checksums]).encode()).hexdigest()
+
+    def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return its weights by name."""
+
+        def read(model: StoredModel) -> dict[str, npt.NDArray[np.float32]]:
+            verify_model(model)
+            return starter.with_frozen(map_tensors(model.directory), model.directory, model.manifest)
+
+        return read_model(self.model, read)
+
+    def seen_hashes(self) -> npt.NDArray[np.int64]:
+        """Return the hashes of the texts that it was trained on, ``int64[hashes]``."""
+        return training_hashes(self.model)
+
+
+def find_base(name: str) -> BaseModel:
+    """Find a base model: ``starter``, the name or the directory of a trained model, or what ``resolve_base`` finds.
+
+    Raises:
+        ModelError: There is no such model, it cannot be fetched, or it is damaged.
+    """
+    model = find_trained(name)
+    if model is None:
+        return resolve_base(name)
+    try:
+        config = EncoderConfig.from_dict(read_json(model.directory / layout.CONFIG))
+    except ModelError as error:
+        raise ModelError(f"base model {name!r}: {error}") from None
+    return TrainedBase(name, "trained model", model.directory, config, model)
+
+
+def find_trained(name: str) -> StoredModel | None:
+    """Return the trained model that a base model's name means, if it means one: its name, its directory, ``starter``.
+
+    Raises:
+        ModelError: It is damaged.
+    """
+    if name == starter.NAME or (layout.is_name(name) and (models_dir() / name).is_dir()):
+        return find_model(name)
+    path = expanded(name)
+    return open_model(path) if (path / layout.MANIFEST).is_file() else None
