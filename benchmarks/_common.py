@@ -43,7 +43,14 @@ def base_directory(name: str, home: Path) -> Path:
     minilm = resolve_base("minilm").directory
     if name == "minilm":
         return minilm
-    sizes = {"bert-base": {}, "tiny": {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}}[name]
+    sizes: dict[str, Any] = {
+        "bert-base": {},
+        "bert-6": {"num_hidden_layers": 6},
+        "distilroberta": {
+            "num_hidden_layers": 6, "model_type": "roberta", "first_position": 2, "max_position_embeddings": 514,
+        },
+        "tiny": {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2},
+    }[name]  # fmt: skip
     directory = home / f"{name}-random"
     if not directory.exists():
         directory.mkdir(parents=True)
@@ -55,8 +62,12 @@ def base_directory(name: str, home: Path) -> Path:
                 tensors[key] = torch.randn(parameter.shape, generator=generator) * 0.02
                 if key.endswith("LayerNorm.weight"):
                     tensors[key] += 1
-        save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
-        config = {"model_type": "bert", "architectures": ["BertModel"], "vocab_size": 30522, **sizes}
+        family = model.config.family
+        named = {family.own_name(key): tensor for key, tensor in tensors.items()}
+        if not family.has_own_pooler:
+            named = {key: tensor for key, tensor in named.items() if not key.startswith(f"{family.pooler}.")}
+        save_file(named, directory / "model.safetensors", metadata={"format": "pt"})
+        config = {"model_type": "bert", "vocab_size": 30522, **sizes}
         (directory / "config.json").write_text(json.dumps(config))
         for file in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
             (directory / file).write_bytes((minilm / file).read_bytes())

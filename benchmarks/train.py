@@ -24,7 +24,7 @@ import _common as common
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path)
-    parser.add_argument("--base", choices=["minilm", "bert-base"], default="minilm")
+    parser.add_argument("--base", choices=["minilm", "bert-base", "bert-6", "distilroberta"], default="minilm")
     parser.add_argument("--texts", type=int, help="use only the first training texts, and a tenth as many others")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--unfreeze", default="1")
@@ -71,7 +71,7 @@ def compare(arguments: argparse.Namespace, home: Path) -> None:
     for result in results:
         result["ratio"] = result["seconds"] / ours
     common.print_table(results)
-    shapes = {"minilm": (384, 1536), "bert-base": (768, 3072)}[arguments.base]
+    shapes = (384, 1536) if arguments.base == "minilm" else (768, 3072)
     peak = common.gemm_peak(native, *shapes)
     print(f"\n{native} GEMM of the feed-forward shapes: {peak / 1e12:.3f} TFLOP/s")
     if "prefix_flops" in results[0]:

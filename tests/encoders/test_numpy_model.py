@@ -90,7 +90,7 @@ HEADER = b'{"classifier.bias":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
         len(HEADER).to_bytes(8, "little") + HEADER.replace(b"[2]", b"[3]") + b"\0" * 8,
         len(HEADER).to_bytes(8, "little") + HEADER.replace(b"[0,8]", b'["a"]') + b"\0" * 8,
         (2).to_bytes(8, "little") + b"[]",
-        (9).to_bytes(8, "little") + b'{"a":"b"}',
+        (23).to_bytes(8, "little") + b'{"classifier.bias":"b"}',
         (80_000).to_bytes(8, "little") + b"[" * 80_000,
     ],
 )

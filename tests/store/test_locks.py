@@ -106,7 +106,7 @@ def test_a_model_that_is_replaced_while_it_is_loaded_is_one_or_the_other(
         done: list[int] = []
         return call
 
-    for module, name in ((predictor, "read_json"), (predictor, "map_tensors"), (checkpoints, "file_sha256")):
+    for module, name in ((predictor, "read_config"), (predictor, "map_tensors"), (checkpoints, "file_sha256")):
         train("first", overwrite=True)
         again = replacing(getattr(module, name), lambda: train("first", seed=2, overwrite=True))
         with monkeypatch.context() as patch:
@@ -133,12 +133,12 @@ def test_a_model_that_is_replaced_again_and_again_waits_for_whoever_reads_it(
     expected.append(answers("first"))
     refused, seeds = [], cycle([1, 2])
 
-    def replacing(directory: Path) -> Any:
+    def replacing(directory: Path, family: Any) -> Any:
         try:
             train("first", seed=next(seeds), overwrite=True)
         except EmoclassError as error:
             refused.append(str(error))
-        return map_tensors(directory)
+        return map_tensors(directory, family)
 
     monkeypatch.setattr(directories, "_PATIENCE_SECONDS", 0.1)
     monkeypatch.setattr(predictor, "map_tensors", replacing)

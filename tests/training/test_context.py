@@ -71,9 +71,9 @@ def test_all_models_share_the_frozen_weights(context: Context, config: Config) -
 def test_the_base_weights_are_read_once(parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = []
 
-    def read(directory: Any) -> Any:
+    def read(directory: Any, family: Any) -> Any:
         reads.append(directory)
-        return map_tensors(directory)
+        return map_tensors(directory, family)
 
     monkeypatch.setattr("emoclass.encoders.base.map_tensors", read)
     run_training(parts, config(epochs=1), tune=4, fixed=["epochs"])

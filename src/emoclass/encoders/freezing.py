@@ -43,7 +43,8 @@ def freeze(model: PackedBert, unfreeze: Unfreeze, *, train_pooler: bool = False)
         raise ConfigError(f"--unfreeze {count}: the base model has {len(layers)} layers; use at most that or 'all'")
     for layer in layers[len(layers) - count :]:
         layer.requires_grad_(True)
-    model.pooler.requires_grad_(train_pooler)
+    # Where base models have no such layer, it is as new as the classifier.
+    model.pooler.requires_grad_(train_pooler or not model.config.family.has_own_pooler)
     model.classifier.requires_grad_(True)
 
 

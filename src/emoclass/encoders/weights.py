@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from emoclass import lfs
-from emoclass.encoders.bert.checkpoint import canonical_name
+from emoclass.encoders.bert.config import EncoderConfig
+from emoclass.encoders.bert.families import BERT, Family
 from emoclass.errors import ModelError, one_line
 
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -31,6 +32,19 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ModelError(f"{path}: a JSON object was expected")
     return content
+
+
+def read_config(directory: Path) -> EncoderConfig:
+    """Read the ``config.json`` of a model directory.
+
+    Raises:
+        ModelError: It is missing or damaged, or the encoder is not supported.
+    """
+    values = read_json(directory / "config.json")
+    try:
+        return EncoderConfig.from_dict(values)
+    except ModelError as error:
+        raise ModelError(f"{directory}: {error}") from None
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -56,11 +70,15 @@ def weight_files(directory: Path) -> list[Path]:
     raise ModelError(f"{directory}: has no {WEIGHTS}")
 
 
-def map_tensors(directory: Path) -> dict[str, npt.NDArray[np.float32]]:
-    """Map all tensors of a model directory by their names in transformers' classifier, without heads of other tasks.
+def map_tensors(directory: Path, family: Family = BERT) -> dict[str, npt.NDArray[np.float32]]:
+    """Map all tensors of a model directory by BERT's names, without heads of other tasks.
 
     The arrays are read from the disk where they are used, and changes to them stay in memory. Those of 16 bits are
     copied to ``float32``; whole numbers, which are no weights, are left out.
+
+    Args:
+        directory: The directory.
+        family: The family of the encoder, which names its tensors.
 
     Raises:
         ModelError: A file is missing or damaged.
@@ -71,7 +89,7 @@ def map_tensors(directory: Path) -> dict[str, npt.NDArray[np.float32]]:
             content = np.memmap(path, np.uint8, mode="c").view(np.ndarray)
             start = 8 + int.from_bytes(content[:8].tobytes(), "little")
             for name, entry in json.loads(content[8:start].tobytes()).items():
-                canonical = canonical_name(name)
+                canonical = family.canonical_name(name)
                 if canonical is not None and entry.get("dtype") in _DTYPES:
                     first, end = entry["data_offsets"]
                     values = content[start + first : start + end].view(_DTYPES[entry["dtype"]])

@@ -16,7 +16,7 @@ from emoclass.encoders.bert.checkpoint import check_shapes, tensor_shapes
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.numpy_model import softmax
 from emoclass.encoders.tokenization import HeadTailTokenizer, TokenizedTexts
-from emoclass.encoders.weights import map_tensors, read_json
+from emoclass.encoders.weights import map_tensors, read_config
 from emoclass.errors import ConfigError, ModelError
 from emoclass.inference.engines import Engine, GrowingEngine, NumpyEngine, TorchEngine, chosen_engine
 from emoclass.store import layout
@@ -191,17 +191,11 @@ _MakeEngine = Callable[[EncoderConfig, Mapping[str, npt.NDArray[np.float32]]], E
 
 def _read_classifier(stored: StoredModel, make_engine: _MakeEngine) -> Classifier:
     labels = stored.manifest.labels
-    try:
-        config = EncoderConfig.from_dict(read_json(stored.directory / layout.CONFIG))
-    except ModelError as error:
-        raise ModelError(f"{stored.directory}: {error}") from None
-    tensors = with_frozen(map_tensors(stored.directory), stored.directory, stored.manifest)
+    config = read_config(stored.directory)
+    tensors = with_frozen(map_tensors(stored.directory, config.family), stored.directory, stored.manifest)
     check_shapes(tensors, tensor_shapes(config, len(labels)), stored.directory)
     tokenizer = HeadTailTokenizer.from_file(stored.directory / layout.TOKENIZER, stored.manifest.truncation)
-    if (
-        tokenizer.vocab_size > config.vocab_size
-        or stored.manifest.truncation.max_length > config.max_position_embeddings
-    ):
+    if tokenizer.vocab_size > config.vocab_size or stored.manifest.truncation.max_length > config.max_tokens:
         raise ModelError(f"{stored.directory}: tokenizer, length limit and model do not fit together")
     return Classifier(make_engine(config, tensors), tokenizer, labels)
 

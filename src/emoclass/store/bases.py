@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emoclass.encoders.base import BaseModel, resolve_base
-from emoclass.encoders.bert.config import EncoderConfig
-from emoclass.encoders.weights import map_tensors, read_json
-from emoclass.errors import ModelError
+from emoclass.encoders.weights import map_tensors, read_config
 from emoclass.runtime import expanded, models_dir
 from emoclass.store import layout, starter
 from emoclass.store.checkpoints import StoredModel, find_model, open_model, read_model, training_hashes, verify_model
@@ -40,7 +38,9 @@ class TrainedBase(BaseModel):
 
         def read(model: StoredModel) -> dict[str, npt.NDArray[np.float32]]:
             verify_model(model)
-            return starter.with_frozen(map_tensors(model.directory), model.directory, model.manifest)
+            return starter.with_frozen(
+                map_tensors(model.directory, self.config.family), model.directory, model.manifest
+            )
 
         return read_model(self.model, read)
 
@@ -58,10 +58,7 @@ def find_base(name: str) -> BaseModel:
     model = find_trained(name)
     if model is None:
         return resolve_base(name)
-    try:
-        config = EncoderConfig.from_dict(read_json(model.directory / layout.CONFIG))
-    except ModelError as error:
-        raise ModelError(f"base model {name!r}: {error}") from None
+    config = read_config(model.directory)
     return TrainedBase(name, "trained model", model.directory, config, model)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emoclass.encoders.weights import map_tensors
+from emoclass.encoders.weights import map_tensors, read_config
 from emoclass.errors import ConfigError, EmoclassError, ModelError, NameTakenError
 from emoclass.files import replacing, whole_directory
 from emoclass.fingerprint import file_sha256
@@ -171,15 +171,16 @@ def export_model(name: str | Path | None, directory: str | Path, *, overwrite: b
 
 def _with_frozen(directory: Path, manifest: Manifest) -> Manifest:
     """Write the frozen weights of a model whose directory lacks them; return its manifest with their checksum."""
-    own = map_tensors(directory)
+    family = read_config(directory).family
+    own = map_tensors(directory, family)
     arrays = starter.with_frozen(own, directory, manifest)
     if len(arrays) == len(own):
         return manifest
     import torch
 
     # Copies: a file that arrays are mapped from is written anew.
-    tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-    write_shards(directory, tensors, own.keys(), {})
+    tensors = {family.own_name(name): torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    write_shards(directory, tensors, {family.own_name(name) for name in own}, {})
     names = (*manifest.checksums, layout.FROZEN)
     manifest = replace(manifest, checksums={name: file_sha256(directory / name) for name in sorted(names)})
     write_json(directory / layout.MANIFEST, manifest.to_dict())

@@ -41,11 +41,11 @@ def with_frozen(tensors: Mapping[str, Array], directory: Path, manifest: Manifes
         return dict(tensors)
     # Only here: they import numpy, and completion needs the name alone.
     from emoclass.encoders.base import resolve_base
-    from emoclass.encoders.weights import map_tensors, weight_files
+    from emoclass.encoders.weights import weight_files
 
     name = manifest.base_model["name"]
     base = resolve_base(name)
-    frozen = {key: array for key, array in map_tensors(base.directory).items() if key not in tensors}
+    frozen = {key: array for key, array in base.arrays().items() if key not in tensors}
     claim = f"without {sorted(tensors)} the tensors have {expected}"
     if not holds(claim, weight_files(base.directory), lambda: tensors_sha256(frozen) == expected):
         raise ModelError(

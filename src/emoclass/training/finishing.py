@@ -81,11 +81,12 @@ def save(fitted: Fit, manifest: Manifest, *, overwrite: bool) -> StoredModel:
 
 def _save(fitted: Fit, manifest: Manifest, *, overwrite: bool) -> StoredModel:
     context, model = fitted.context, fitted.model
+    own_name = model.config.family.own_name
     return save_model(
         manifest,
-        tensors={n: p.detach().cpu().contiguous() for n, p in model.named_parameters()},
+        tensors={own_name(n): p.detach().cpu().contiguous() for n, p in model.named_parameters()},
         # The classifier is new, whether it trains or not, and holds the calibration.
-        trained={n for n, p in model.named_parameters() if p.requires_grad or n.startswith("classifier.")},
+        trained={own_name(n) for n, p in model.named_parameters() if p.requires_grad or n.startswith("classifier.")},
         config=context.base.classifier_config(manifest.labels),
         tokenizer_json=context.tokenizer.to_json(),
         tokenizer_config=context.base.tokenizer_config(manifest.truncation.max_length),

@@ -1,3 +1,3 @@
 """BERT on packed batches: all that the other packages know about its architecture and its checkpoints."""
 
-__all__ = ["building", "checkpoint", "config", "layer", "model", "numpy_model", "prefix"]
+__all__ = ["building", "checkpoint", "config", "families", "layer", "model", "numpy_model", "prefix"]

@@ -19,13 +19,13 @@ def add_head(tensors: dict[str, Tensor], config: EncoderConfig, num_labels: int,
     """Add a new classifier to the tensors of a base model, and a new pooler if there is none.
 
     Args:
-        tensors: The tensors by their names in transformers' ``BertForSequenceClassification``; changed in place.
+        tensors: The tensors by BERT's names; changed in place.
         config: The base model's sizes.
         num_labels: Number of classes.
         seed: Seed of the new weights.
 
     Returns:
-        Whether the pooler is new.
+        Whether the pooler is new, and not trained unless that is asked for.
     """
     generator = torch.Generator().manual_seed(seed)
     has_pooler = f"{_POOLER}.weight" in tensors
@@ -35,7 +35,7 @@ def add_head(tensors: dict[str, Tensor], config: EncoderConfig, num_labels: int,
         weight = torch.empty(outputs, config.hidden_size)
         tensors[f"{name}.weight"] = nn.init.normal_(weight, std=config.initializer_range, generator=generator)
         tensors[f"{name}.bias"] = torch.zeros(outputs)
-    return not has_pooler
+    return not has_pooler and config.family.has_own_pooler
 
 
 def build_model(config: EncoderConfig, num_labels: int, tensors: Mapping[str, Tensor], source: Path) -> PackedBert:
@@ -44,7 +44,7 @@ def build_model(config: EncoderConfig, num_labels: int, tensors: Mapping[str, Te
     Args:
         config: Its sizes.
         num_labels: Number of classes.
-        tensors: The tensors by their names in transformers' ``BertForSequenceClassification``; others are ignored.
+        tensors: The tensors by BERT's names; others are ignored.
         source: Directory or file that errors name.
 
     Raises:

@@ -1,8 +1,7 @@
-"""How BERT's checkpoints name things; without torch."""
+"""The tensors of a checkpoint, by BERT's names; without torch."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,32 +9,21 @@ from typing import Any
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.errors import ModelError
 
-ARCHITECTURE = "BertForSequenceClassification"
-TOKENIZER_CLASS = "BertTokenizer"
-
-
-def canonical_name(name: str) -> str | None:
-    """Return the name of a tensor in ``ARCHITECTURE``; ``None`` if it belongs to the head of another task.
-
-    Translates the names of encoders without a head (``encoder.layer...``) and of TensorFlow (``LayerNorm.gamma``).
-    """
-    if name.startswith("cls.") or name.endswith("position_ids"):
-        return None
-    name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
-    name = re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
-    return name if name.startswith(("bert.", "classifier.")) else f"bert.{name}"
-
 
 def tensor_shapes(config: EncoderConfig, num_labels: int) -> dict[str, tuple[int, ...]]:
     """Return the shapes of all tensors of a classifier, by name."""
     width, inner = config.hidden_size, config.intermediate_size
+    embedded = config.embedding_size or width
     shapes: dict[str, tuple[int, ...]] = {
-        "bert.embeddings.word_embeddings.weight": (config.vocab_size, width),
-        "bert.embeddings.position_embeddings.weight": (config.max_position_embeddings, width),
-        "bert.embeddings.token_type_embeddings.weight": (config.type_vocab_size, width),
+        "bert.embeddings.word_embeddings.weight": (config.vocab_size, embedded),
+        "bert.embeddings.position_embeddings.weight": (config.max_position_embeddings, embedded),
     }
+    if config.type_vocab_size:
+        shapes["bert.embeddings.token_type_embeddings.weight"] = (config.type_vocab_size, embedded)
     linear = {"bert.pooler.dense": (width, width), "classifier": (num_labels, width)}
-    norms = ["bert.embeddings.LayerNorm"]
+    if config.embedding_size is not None:
+        linear["bert.embeddings.project"] = (width, embedded)
+    norms = []
     for number in range(config.num_hidden_layers):
         layer = f"bert.encoder.layer.{number}"
         linear |= {f"{layer}.attention.self.{part}": (width, width) for part in ("query", "key", "value")}
@@ -44,7 +32,8 @@ def tensor_shapes(config: EncoderConfig, num_labels: int) -> dict[str, tuple[int
         norms += [f"{layer}.attention.output.LayerNorm", f"{layer}.output.LayerNorm"]
     for name, shape in linear.items():
         shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
-    return shapes | {f"{name}.{part}": (width,) for name in norms for part in ("weight", "bias")}
+    shapes |= {f"{name}.{part}": (width,) for name in norms for part in ("weight", "bias")}
+    return shapes | {f"bert.embeddings.LayerNorm.{part}": (embedded,) for part in ("weight", "bias")}
 
 
 def check_shapes(tensors: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], source: Path) -> None:

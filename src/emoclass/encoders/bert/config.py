@@ -1,4 +1,4 @@
-"""The sizes of a BERT."""
+"""The sizes of a BERT, or of an encoder that is shaped like it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from emoclass.encoders.bert.families import FAMILIES, Family
 from emoclass.errors import ModelError
 
 HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish")
@@ -23,7 +24,13 @@ _SIZE_LIMITS = {
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """The sizes of a BERT, named as in transformers' ``config.json``."""
+    """The sizes of an encoder, named as in BERT's ``config.json``.
+
+    Attributes:
+        model_type: Its family.
+        embedding_size: Width of the embeddings, where it is not ``hidden_size``.
+        first_position: Position of the first token.
+    """
 
     vocab_size: int = 30_522
     hidden_size: int = 768
@@ -38,6 +45,9 @@ class EncoderConfig:
     type_vocab_size: int = 2
     initializer_range: float = 0.02
     layer_norm_eps: float = 1e-12
+    model_type: str = "bert"
+    embedding_size: int | None = None
+    first_position: int = 0
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderConfig:
@@ -47,12 +57,19 @@ class EncoderConfig:
             ModelError: It is not a BERT that emoclass can run.
         """
         model_type = values.get("model_type")
-        if model_type != "bert":
+        family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+        if family is None:
             raise ModelError(
-                f"a model of type {model_type!r} is not supported; emoclass runs models of type 'bert', "
-                "such as bert-base-uncased, bert-large-cased or minilm"
+                f"a model of type {model_type!r} is not supported; emoclass runs {', '.join(FAMILIES)}: "
+                "bert-base-uncased, roberta-base, distilbert-base-uncased, minilm and others of these types"
             )
-        config = cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
+        own = {name: family.fields.get(name, name) for name in cls.__dataclass_fields__}
+        sizes = {**family.defaults, **{name: values[key] for name, key in own.items() if key in values}}
+        padding = values.get("pad_token_id", 1)
+        sizes["first_position"] = padding + 1 if family.skips_padding and isinstance(padding, int) else 0
+        if "embedding_size" not in family.defaults or sizes["embedding_size"] == sizes.get("hidden_size"):
+            sizes["embedding_size"] = None
+        config = cls(**sizes)
         for problem in config._problems(values):
             raise ModelError(f"config.json: {problem}")
         return config
@@ -61,8 +78,9 @@ class EncoderConfig:
         problems = []
         for name, limit in _SIZE_LIMITS.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
-                problems.append(f"{name} is {value!r}; a whole number from 1 to {limit} is needed")
+            least = int(name not in self.family.defaults)
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= limit:
+                problems.append(f"{name} is {value!r}; a whole number from {least} to {limit} is needed")
         if not problems and self.hidden_size % self.num_attention_heads:
             problems.append(f"hidden_size {self.hidden_size} is not a multiple of the attention heads")
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
@@ -83,6 +101,16 @@ class EncoderConfig:
     def with_dropout(self, share: float) -> EncoderConfig:
         """Return the same config with this share of dropout everywhere."""
         return replace(self, hidden_dropout_prob=share, attention_probs_dropout_prob=share, classifier_dropout=share)
+
+    @property
+    def family(self) -> Family:
+        """Its family."""
+        return FAMILIES[self.model_type]
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of the longest text."""
+        return self.max_position_embeddings - self.first_position
 
     @property
     def head_size(self) -> int:

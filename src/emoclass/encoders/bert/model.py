@@ -6,7 +6,7 @@ see tokens only; only attention uses the lengths. It is fastest when texts are s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,13 @@ def pad_rows(hidden: Tensor) -> Tensor:
     return functional.pad(hidden, (0, 0, 0, -len(hidden) % multiple))
 
 
+_POOLER_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": functional.relu,
+    "gelu": functional.gelu,
+}
+
+
 class _Embedding(nn.Embedding):
     def reset_parameters(self) -> None:
         pass
@@ -46,22 +53,28 @@ class Embeddings(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.dropout = config.hidden_dropout_prob
-        self.word_embeddings = _Embedding(config.vocab_size, config.hidden_size)
-        self.position_embeddings = _Embedding(config.max_position_embeddings, config.hidden_size)
-        self.token_type_embeddings = _Embedding(config.type_vocab_size, config.hidden_size)
-        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout, self.first_position = config.hidden_dropout_prob, config.first_position
+        width = config.embedding_size or config.hidden_size
+        self.word_embeddings = _Embedding(config.vocab_size, width)
+        self.position_embeddings = _Embedding(config.max_position_embeddings, width)
+        if config.type_vocab_size:
+            self.token_type_embeddings = _Embedding(config.type_vocab_size, width)
+        self.LayerNorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        if config.embedding_size is not None:
+            self.project = UninitializedLinear(width, config.hidden_size)
 
     def forward(self, input_ids: Tensor, lengths: Sequence[int]) -> Tensor:
         """Return ``[tokens, hidden_size]`` from ``int64[tokens]``."""
         ends = to_device(torch.tensor(lengths), input_ids.device)
         starts = (ends.cumsum(0) - ends).repeat_interleave(ends, output_size=len(input_ids))
-        positions = torch.arange(len(input_ids), device=input_ids.device) - starts
+        positions = torch.arange(self.first_position, len(input_ids) + self.first_position, device=input_ids.device)
         # A sparse gradient has only the rows that were read, not the whole vocabulary.
         words = functional.embedding(input_ids, self.word_embeddings.weight, sparse=input_ids.device.type != "mps")
-        embedded = words + self.token_type_embeddings.weight[0]
-        hidden: Tensor = self.LayerNorm(embedded + self.position_embeddings(positions))
-        return dropout(hidden, self.dropout, self.training)
+        if hasattr(self, "token_type_embeddings"):
+            words = words + self.token_type_embeddings.weight[0]
+        hidden: Tensor = self.LayerNorm(words + self.position_embeddings(positions - starts))
+        hidden = dropout(hidden, self.dropout, self.training)
+        return self.project(hidden) if hasattr(self, "project") else hidden
 
 
 class _Encoder(nn.Module):
@@ -162,8 +175,11 @@ class PackedBert(nn.Module):
 
     def classify(self, cls_hidden: Tensor) -> Tensor:
         """Return the logits, ``float32[texts, classes]``, from [CLS] after the last layer."""
-        pooled = torch.tanh(self.pooler.dense(cls_hidden))
+        family = self.config.family
         share = self.config.classifier_dropout
         share = self.config.hidden_dropout_prob if share is None else share
+        if family.drops_cls:
+            cls_hidden = dropout(cls_hidden, share, self.training)
+        pooled = _POOLER_ACTIVATIONS[family.pooler_activation](self.pooler.dense(cls_hidden))
         logits: Tensor = self.classifier(dropout(pooled, share, self.training))
         return logits

@@ -54,13 +54,16 @@ class NumpyBert:
             hidden = self._layer(number, hidden, hidden, lengths)
         # The classifier reads [CLS] only: of the last layer, nothing else is needed.
         cls = self._layer(self._config.num_hidden_layers - 1, hidden, hidden[starts], lengths)
-        return self._linear("classifier", np.tanh(self._linear("bert.pooler.dense", cls)))
+        pooled = _POOLER_ACTIVATIONS[self._config.family.pooler_activation](self._linear("bert.pooler.dense", cls))
+        return self._linear("classifier", pooled)
 
     def _embeddings(self, input_ids: npt.NDArray[np.int32], places: npt.NDArray[np.int64]) -> Array:
-        words, positions, types = (
-            self._tensors[f"bert.embeddings.{kind}_embeddings.weight"] for kind in ("word", "position", "token_type")
-        )
-        return self._norm("bert.embeddings.LayerNorm", words[input_ids] + types[0] + positions[places])
+        embedded: Array = self._tensors["bert.embeddings.word_embeddings.weight"][input_ids]
+        embedded += self._tensors["bert.embeddings.position_embeddings.weight"][places + self._config.first_position]
+        if self._config.type_vocab_size:
+            embedded += self._tensors["bert.embeddings.token_type_embeddings.weight"][0]
+        hidden = self._norm("bert.embeddings.LayerNorm", embedded)
+        return hidden if self._config.embedding_size is None else self._linear("bert.embeddings.project", hidden)
 
     def _layer(self, number: int, hidden: Array, asking: Array, lengths: Sequence[int]) -> Array:
         """Run a layer.
@@ -163,3 +166,4 @@ _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "silu": _silu,
     "swish": _silu,
 }
+_POOLER_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"tanh": np.tanh, **_ACTIVATIONS}
