@@ -125,7 +125,7 @@ def test_unknown_values_of_reading_options_are_wrong_usage(
 def test_another_kind_of_model_is_named(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
     (tmp_path / "gpt2").mkdir()
     (tmp_path / "gpt2" / "config.json").write_text(json.dumps({**HUB_CONFIG, "model_type": "gpt2"}))
-    assert "'gpt2' is not supported" in message_of(cli("train", emotions_csv, "--base-model", tmp_path / "gpt2"))
+    assert "'gpt2' is a decoder" in message_of(cli("train", emotions_csv, "--base-model", tmp_path / "gpt2"))
 
 
 def test_a_base_model_that_cannot_be_had(cli: Run, emotions_csv: Path) -> None:

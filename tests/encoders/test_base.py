@@ -90,9 +90,7 @@ def test_a_vocabulary_alone_is_enough_of_a_tokenizer(copy: Path, tiny_base: Path
 
 def test_a_model_of_another_type_is_named(copy: Path) -> None:
     (copy / "config.json").write_text(json.dumps({**HUB_CONFIG, "model_type": "gpt2"}))
-    with pytest.raises(
-        ModelError, match=r"copy': a model of type 'gpt2' is not supported; emoclass runs bert, roberta"
-    ):
+    with pytest.raises(ModelError, match=r"copy': a model of type 'gpt2' is a decoder"):
         resolve_base(str(copy))
 
 

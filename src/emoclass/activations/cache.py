@@ -24,7 +24,7 @@ from emoclass.activations.sources import (
     TokenIds,
 )
 from emoclass.encoders.batching import chunk_tokens, token_chunks
-from emoclass.encoders.bert.prefix import FrozenPrefix
+from emoclass.encoders.interface import Prefix
 from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.runtime import available_memory, cache_dir, free_disk
 
@@ -106,7 +106,7 @@ class ActivationCache:
 
     def __init__(
         self,
-        prefix: FrozenPrefix,
+        prefix: Prefix,
         device: torch.device,
         budget: CacheBudget,
         *,

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from emoclass._version import __version__
 from emoclass.activations.directory import SUFFIX, activations_dir
-from emoclass.encoders.bert.prefix import FrozenPrefix
+from emoclass.encoders.interface import Prefix
 from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.files import errors_named, whole_file
 from emoclass.fingerprint import tensor_bytes
@@ -29,7 +29,7 @@ from emoclass.fingerprint import tensor_bytes
 _FORMAT = b"emoclass activations 1"
 
 
-def cache_path(prefix: FrozenPrefix, tokenized: TokenizedTexts) -> Path:
+def cache_path(prefix: Prefix, tokenized: TokenizedTexts) -> Path:
     """Return the path of the activations of these texts by this prefix, which need not exist."""
     key = hashlib.sha256(_FORMAT + repr((__version__, torch.__version__)).encode() + prefix.sha256)
     key.update(np.ascontiguousarray(tokenized.offsets).data)

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from emoclass.activations.sources import ActivationSource
 from emoclass.encoders.batching import chunk_tokens, longest_first
-from emoclass.encoders.bert.model import PackedBert
+from emoclass.encoders.interface import Model
 
 
 @torch.no_grad()
-def compute_logits(model: PackedBert, source: ActivationSource) -> Tensor:
+def compute_logits(model: Model, source: ActivationSource) -> Tensor:
     """Logits of all texts of a source, ``float32[texts, classes]`` on the CPU, in the source's order.
 
     The model is expected in evaluation mode.

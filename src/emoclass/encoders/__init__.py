@@ -1,3 +1,3 @@
 """Texts to token ids to logits."""
 
-__all__ = ["base", "batching", "bert", "freezing", "tokenization", "weights"]
+__all__ = ["base", "batching", "bert", "freezing", "interface", "tokenization", "weights"]

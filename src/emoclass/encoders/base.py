@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from emoclass.config import TruncationConfig
-from emoclass.encoders.bert.config import EncoderConfig
+from emoclass.encoders.generic.config import GenericConfig
 from emoclass.encoders.tokenization import HeadTailTokenizer
-from emoclass.encoders.weights import map_tensors, read_json, weight_files
+from emoclass.encoders.weights import AnyConfig, config_of, map_tensors, read_json, weight_files
 from emoclass.errors import ModelError
 from emoclass.fingerprint import file_sha256
 from emoclass.runtime import expanded
@@ -24,7 +24,7 @@ from emoclass.verified import has_sha256
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from emoclass.encoders.bert.model import PackedBert
+    from emoclass.encoders.interface import Model
 
 MINILM = "minilm"
 _MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
@@ -51,7 +51,7 @@ class BaseModel:
     name: str
     source: str
     directory: Path
-    config: EncoderConfig
+    config: AnyConfig
 
     def sha256(self) -> str:
         """Return a hash of the files that its results depend on, tokenizer settings included."""
@@ -60,12 +60,12 @@ class BaseModel:
         return hashlib.sha256(digests.encode()).hexdigest()
 
     def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Return its weights by name, mapped from its files.
+        """Return its weights by name, mapped from its files; none where transformers reads them.
 
         Raises:
             ModelError: A file is missing or damaged.
         """
-        return map_tensors(self.directory, self.config.family)
+        return {} if isinstance(self.config, GenericConfig) else map_tensors(self.directory, self.config.family)
 
     def seen_hashes(self) -> npt.NDArray[np.int64]:
         """Return the hashes of the texts that it is known to have been trained on, ``int64[hashes]``."""
@@ -100,17 +100,26 @@ class BaseModel:
         dropped = ("_name_or_path", "transformers_version", "torch_dtype", "num_labels")
         return {
             **{name: value for name, value in own.items() if name not in dropped},
-            "architectures": [self.config.family.architecture],
+            "architectures": [self._architecture()],
             "problem_type": "single_label_classification",
             "dtype": "float32",
             "id2label": {str(number): label for number, label in enumerate(labels)},
             "label2id": {label: number for number, label in enumerate(labels)},
         }
 
+    def _architecture(self) -> str:
+        if not isinstance(self.config, GenericConfig):
+            return self.config.family.architecture
+        from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as NAMES
+
+        return str(NAMES[self.config.model_type])
+
     def tokenizer_config(self, max_length: int) -> dict[str, Any]:
         """Return the content of ``tokenizer_config.json``, as transformers reads it."""
         path = self.directory / "tokenizer_config.json"
-        own = read_json(path) if path.is_file() else {"tokenizer_class": self.config.family.tokenizer_class}
+        generic = "PreTrainedTokenizerFast"
+        kind = generic if isinstance(self.config, GenericConfig) else self.config.family.tokenizer_class
+        own = read_json(path) if path.is_file() else {"tokenizer_class": kind}
         kept = {name: value for name, value in own.items() if name not in ("name_or_path", "auto_map")}
         return {**kept, "model_max_length": max_length}
 
@@ -121,7 +130,7 @@ class BaseModel:
         seed: int,
         dropout: float | None = None,
         tensors: Mapping[str, Tensor] | None = None,
-    ) -> tuple[PackedBert, tuple[str, ...]]:
+    ) -> tuple[Model, tuple[str, ...]]:
         """Return the model with a new classifier, and notes on other new weights.
 
         Args:
@@ -136,13 +145,17 @@ class BaseModel:
         import torch
 
         from emoclass.encoders.bert.building import add_head, build_model
+        from emoclass.encoders.generic.model import load_generic
+
+        config = self.config if dropout is None else self.config.with_dropout(dropout)
+        if isinstance(config, GenericConfig):
+            return load_generic(self.directory, config, num_labels, seed=seed), ()
 
         if tensors is None:
             tensors = {name: torch.from_numpy(array) for name, array in self.arrays().items()}
         tensors = dict(tensors)
-        has_new_pooler = add_head(tensors, self.config, num_labels, seed)
+        has_new_pooler = add_head(tensors, config, num_labels, seed)
         note = f"{self.name} has no pooler; a new one is used: train it with --train-pooler"
-        config = self.config if dropout is None else self.config.with_dropout(dropout)
         return build_model(config, num_labels, tensors, self.directory), (note,) if has_new_pooler else ()
 
 
@@ -200,7 +213,7 @@ def _find(name: str, *, with_weights: bool) -> BaseModel:
 
 def _checked(name: str, source: str, directory: Path) -> BaseModel:
     try:
-        config = EncoderConfig.from_dict(read_json(directory / "config.json"))
+        config = config_of(read_json(directory / "config.json"))
     except ModelError as error:
         raise ModelError(f"base model {name!r}: {error}") from None
     return BaseModel(name, source, directory, config)

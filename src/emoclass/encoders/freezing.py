@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from emoclass.config import Unfreeze
-from emoclass.encoders.bert.model import PackedBert
+from emoclass.encoders.generic.model import GenericModel
+from emoclass.encoders.interface import Model
 from emoclass.errors import ConfigError
 
 
@@ -21,13 +22,13 @@ class ParameterCounts(NamedTuple):
         return self.trainable / self.total
 
 
-def freeze(model: PackedBert, unfreeze: Unfreeze, *, train_pooler: bool = False) -> None:
+def freeze(model: Model, unfreeze: Unfreeze, *, train_pooler: bool = False) -> None:
     """Make the last ``unfreeze`` encoder layers and the classifier trainable, and freeze everything else.
 
     Args:
         model: The model, changed in place.
         unfreeze: Number of layers; ``"encoder"`` for all of them, ``"all"`` for embeddings and pooler as well.
-        train_pooler: Whether the pooler trains too.
+        train_pooler: Whether what stands between the encoder and the classifier trains, too; what is new always does.
 
     Raises:
         ConfigError: The model has fewer layers.
@@ -43,22 +44,32 @@ def freeze(model: PackedBert, unfreeze: Unfreeze, *, train_pooler: bool = False)
         raise ConfigError(f"--unfreeze {count}: the base model has {len(layers)} layers; use at most that or 'all'")
     for layer in layers[len(layers) - count :]:
         layer.requires_grad_(True)
+    if isinstance(model, GenericModel):
+        inside = {id(p) for p in model.model.base_model.parameters()}
+        for name, parameter in model.model.named_parameters():
+            if name in model.new or (train_pooler and id(parameter) not in inside):
+                parameter.requires_grad_(True)
+        model.classifier.requires_grad_(True)
+        return
     # Where base models have no such layer, it is as new as the classifier.
     model.pooler.requires_grad_(train_pooler or not model.config.family.has_own_pooler)
     model.classifier.requires_grad_(True)
 
 
-def frozen_depth(model: PackedBert) -> int | None:
-    """Return the number of frozen layers, counted from the first; ``None`` if the embeddings train."""
+def frozen_depth(model: Model) -> int | None:
+    """Return the number of frozen layers, counted from the first; ``None`` if the whole model must run each time."""
+    if isinstance(model, GenericModel) and not model.is_cut:
+        return None
     if any(p.requires_grad for p in model.embeddings.parameters()):
         return None
     for depth, layer in enumerate(model.layers):
         if any(p.requires_grad for p in layer.parameters()):
             return depth
-    return len(model.layers)
+    # A generic model begins at a layer: its last one always runs.
+    return len(model.layers) - isinstance(model, GenericModel)
 
 
-def count_parameters(model: PackedBert) -> ParameterCounts:
+def count_parameters(model: Model) -> ParameterCounts:
     """Count trainable and all parameters."""
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return ParameterCounts(sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes))

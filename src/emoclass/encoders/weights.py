@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from emoclass import lfs
 from emoclass.encoders.bert.config import EncoderConfig
-from emoclass.encoders.bert.families import BERT, Family
+from emoclass.encoders.bert.families import BERT, FAMILIES, Family
+from emoclass.encoders.generic.config import GenericConfig
 from emoclass.errors import ModelError, one_line
 
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -34,7 +36,10 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_config(directory: Path) -> EncoderConfig:
+AnyConfig: TypeAlias = EncoderConfig | GenericConfig
+
+
+def read_config(directory: Path) -> AnyConfig:
     """Read the ``config.json`` of a model directory.
 
     Raises:
@@ -42,9 +47,18 @@ def read_config(directory: Path) -> EncoderConfig:
     """
     values = read_json(directory / "config.json")
     try:
-        return EncoderConfig.from_dict(values)
+        return config_of(values)
     except ModelError as error:
         raise ModelError(f"{directory}: {error}") from None
+
+
+def config_of(values: Mapping[str, Any]) -> AnyConfig:
+    """Return the sizes that the content of a ``config.json`` gives: of an encoder shaped like BERT, or of any other.
+
+    Raises:
+        ModelError: It is no encoder of texts.
+    """
+    return (EncoderConfig if values.get("model_type") in FAMILIES else GenericConfig).from_dict(values)
 
 
 def weight_files(directory: Path) -> list[Path]:

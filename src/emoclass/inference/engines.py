@@ -21,7 +21,7 @@ from emoclass.runtime import ENGINES, TORCH_LOADER
 if TYPE_CHECKING:
     import torch
 
-    from emoclass.encoders.bert.model import PackedBert
+    from emoclass.encoders.interface import Model
 
 Array = npt.NDArray[np.float32]
 
@@ -81,14 +81,19 @@ class TorchEngine:
         dtype: The dtype of all encoder layers but the last.
     """
 
-    def __init__(self, model: PackedBert, *, device: torch.device, dtype: torch.dtype) -> None:
-        from emoclass.encoders.bert.prefix import FrozenPrefix
+    def __init__(self, model: Model, *, device: torch.device, dtype: torch.dtype) -> None:
+        from emoclass.encoders.generic.model import GenericModel
+        from emoclass.encoders.interface import frozen_prefix
         from emoclass.runtime import limit_kernel_cache
 
         limit_kernel_cache()
-        self._model, self._device = model.to(device).eval(), device
-        # Prepare the weights now rather than for the first text.
-        self._prefix = FrozenPrefix(model, model.config.num_hidden_layers - 1, dtype)
+        self._model, self._device, self._dtype = model.to(device).eval(), device, dtype
+        # Prepare the weights now rather than for the first text. A generic model has nothing to prepare.
+        self._prefix = None
+        if isinstance(model, GenericModel):
+            model.dtype = dtype
+        else:
+            self._prefix = frozen_prefix(model, model.config.num_hidden_layers - 1, dtype)
 
     @classmethod
     def of(
@@ -111,7 +116,7 @@ class TorchEngine:
         return cls(model, device=place, dtype=dtype)
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self._model, self._device, self._prefix.dtype
+        return self._model, self._device, self._dtype
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         model, device, dtype = state
@@ -124,9 +129,11 @@ class TorchEngine:
     def logits(self, texts: TokenizedTexts, waiting: int = 0) -> Array:
         """Return the logits, ``float32[texts, classes]``."""
         from emoclass.activations.logits import compute_logits
-        from emoclass.activations.sources import ComputedActivations, TokenIds
+        from emoclass.activations.sources import ActivationSource, ComputedActivations, TokenIds
 
-        source = ComputedActivations(self._prefix, self._prefix.depth, TokenIds(texts, self._device))
+        source: ActivationSource = TokenIds(texts, self._device)
+        if self._prefix is not None:
+            source = ComputedActivations(self._prefix, self._prefix.depth, source)
         return compute_logits(self._model, source).numpy()
 
 
@@ -194,15 +201,23 @@ class _Loader:
             self._error = caught
 
 
-def chosen_engine(engine: str, device: str, precision: str) -> str:
+def chosen_engine(engine: str, device: str, precision: str, *, is_packed: bool = True) -> str:
     """Return the engine that ``auto`` stands for: torch where only torch can do what is asked for.
+
+    Args:
+        engine: One of ``ENGINES``.
+        device: The requested device.
+        precision: The requested precision.
+        is_packed: Whether emoclass has a forward pass of its own for the encoder.
 
     Raises:
         ConfigError: The engine is unknown or not installed, or cannot compute on this device or in this precision.
     """
     if engine not in ENGINES:
         raise ConfigError(f"engine {engine!r} is not known; use {', '.join(ENGINES)}")
-    fits = device in ("auto", "cpu") and precision in ("auto", "fp32")
+    if engine == "numpy" and not is_packed:
+        raise ConfigError("this model's encoder runs through transformers, which needs torch")
+    fits = is_packed and device in ("auto", "cpu") and precision in ("auto", "fp32")
     if engine == "numpy" and not fits:
         raise ConfigError("numpy computes on the CPU in fp32: leave out the device and the precision, or use torch")
     has_torch = find_spec("torch") is not None

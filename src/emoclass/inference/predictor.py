@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -16,7 +16,7 @@ from emoclass.encoders.bert.checkpoint import check_shapes, tensor_shapes
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.numpy_model import softmax
 from emoclass.encoders.tokenization import HeadTailTokenizer, TokenizedTexts
-from emoclass.encoders.weights import map_tensors, read_config
+from emoclass.encoders.weights import AnyConfig, map_tensors, read_config
 from emoclass.errors import ConfigError, ModelError
 from emoclass.inference.engines import Engine, GrowingEngine, NumpyEngine, TorchEngine, chosen_engine
 from emoclass.store import layout
@@ -177,32 +177,37 @@ def load_model(
     verify: bool = False,
 ) -> Classifier:
     """Load the classifier of a stored model; see ``load``."""
-    make = partial(_make_engine, chosen_engine(engine, device, precision), device, precision)
 
     def read(current: StoredModel) -> Classifier:
         verify_model(current, again=verify)
-        return _read_classifier(current, make)
+        return _read_classifier(current, engine, device, precision)
 
     return read_model(stored, read)
 
 
-_MakeEngine = Callable[[EncoderConfig, Mapping[str, npt.NDArray[np.float32]]], Engine]
-
-
-def _read_classifier(stored: StoredModel, make_engine: _MakeEngine) -> Classifier:
-    labels = stored.manifest.labels
-    config = read_config(stored.directory)
-    tensors = with_frozen(map_tensors(stored.directory, config.family), stored.directory, stored.manifest)
-    check_shapes(tensors, tensor_shapes(config, len(labels)), stored.directory)
+def _read_classifier(stored: StoredModel, engine: str, device: str, precision: str) -> Classifier:
+    config, length = read_config(stored.directory), stored.manifest.truncation.max_length
     tokenizer = HeadTailTokenizer.from_file(stored.directory / layout.TOKENIZER, stored.manifest.truncation)
-    if tokenizer.vocab_size > config.vocab_size or stored.manifest.truncation.max_length > config.max_tokens:
+    if tokenizer.vocab_size > config.vocab_size or length > config.max_tokens:
         raise ModelError(f"{stored.directory}: tokenizer, length limit and model do not fit together")
-    return Classifier(make_engine(config, tensors), tokenizer, labels)
+    made = _make_engine(stored, config, engine, device, precision)
+    return Classifier(made, tokenizer, stored.manifest.labels)
 
 
-def _make_engine(
-    engine: str, device: str, precision: str, config: EncoderConfig, tensors: Mapping[str, npt.NDArray[np.float32]]
-) -> Engine:
+def _make_engine(stored: StoredModel, config: AnyConfig, engine: str, device: str, precision: str) -> Engine:
+    labels = len(stored.manifest.labels)
+    engine = chosen_engine(engine, device, precision, is_packed=isinstance(config, EncoderConfig))
+    if not isinstance(config, EncoderConfig):
+        from emoclass.encoders.generic.model import load_generic
+        from emoclass.runtime import resolve_device, resolve_precision
+
+        model = load_generic(stored.directory, config, labels)
+        if model.new:
+            raise ModelError(f"{stored.directory}: {len(model.new)} tensors are missing from the weights")
+        place = resolve_device(device)
+        return TorchEngine(model, device=place, dtype=resolve_precision(precision, place))
+    tensors = with_frozen(map_tensors(stored.directory, config.family), stored.directory, stored.manifest)
+    check_shapes(tensors, tensor_shapes(config, labels), stored.directory)
     load_torch = partial(TorchEngine.of, config, tensors, device=device, precision=precision)
     if engine == "torch":
         return load_torch()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emoclass.encoders.base import BaseModel, resolve_base
+from emoclass.encoders.generic.config import GenericConfig
 from emoclass.encoders.weights import map_tensors, read_config
 from emoclass.runtime import expanded, models_dir
 from emoclass.store import layout, starter
@@ -35,12 +36,14 @@ class TrainedBase(BaseModel):
 
     def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
         """Return its weights by name."""
+        if isinstance(self.config, GenericConfig):
+            verify_model(self.model)
+            return {}
+        family = self.config.family
 
         def read(model: StoredModel) -> dict[str, npt.NDArray[np.float32]]:
             verify_model(model)
-            return starter.with_frozen(
-                map_tensors(model.directory, self.config.family), model.directory, model.manifest
-            )
+            return starter.with_frozen(map_tensors(model.directory, family), model.directory, model.manifest)
 
         return read_model(self.model, read)
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from emoclass.encoders.generic.config import GenericConfig
 from emoclass.encoders.weights import map_tensors, read_config
 from emoclass.errors import ConfigError, EmoclassError, ModelError, NameTakenError
 from emoclass.files import replacing, whole_directory
@@ -171,11 +172,12 @@ def export_model(name: str | Path | None, directory: str | Path, *, overwrite: b
 
 def _with_frozen(directory: Path, manifest: Manifest) -> Manifest:
     """Write the frozen weights of a model whose directory lacks them; return its manifest with their checksum."""
-    family = read_config(directory).family
+    config = read_config(directory)
+    if (directory / layout.FROZEN).exists() or manifest.frozen_sha256 is None or isinstance(config, GenericConfig):
+        return manifest
+    family = config.family
     own = map_tensors(directory, family)
     arrays = starter.with_frozen(own, directory, manifest)
-    if len(arrays) == len(own):
-        return manifest
     import torch
 
     # Copies: a file that arrays are mapped from is written anew.

@@ -18,15 +18,18 @@ from emoclass.config import TrainConfig, Unfreeze
 from emoclass.data.preparation import TrainingData
 from emoclass.data.similarity.folding import training_hashes
 from emoclass.encoders.base import BaseModel
-from emoclass.encoders.bert.model import PackedBert
-from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.encoders.freezing import freeze, frozen_depth
+from emoclass.encoders.generic.model import GenericModel
+from emoclass.encoders.interface import Model, Prefix, frozen_prefix
 from emoclass.encoders.tokenization import HeadTailTokenizer, TokenizedTexts
 from emoclass.errors import DeviceError, StoppedError
 from emoclass.evaluation.baseline import Baseline, fit_baseline
 from emoclass.training.events import PrefixDone, RunEvent, TextsEncoded
 from emoclass.training.ranks import Ranks
 from emoclass.training.stopping import StopSignal
+
+# On which both parts of a generic model are compared with the whole.
+_CHECKED_TEXTS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,7 @@ class Context:
         # By depth: activations of the training and the validation set; and the memory that they take.
         self._activations: dict[int, dict[str, ActivationSource]] = {}
         self._memory_taken = 0
-        self._prefixes: dict[int, FrozenPrefix] = {}
+        self._prefixes: dict[int, Prefix] = {}
 
     def with_data(self, data: TrainingData) -> Context:
         """Return a context of the same base model for other data, without events, time limit and activation files."""
@@ -94,7 +97,7 @@ class Context:
             return [1]
         return [*(k for k in (1, 2, 4) if k < self.base.config.num_hidden_layers), "encoder"]
 
-    def new_model(self, config: TrainConfig) -> tuple[PackedBert, tuple[str, ...]]:
+    def new_model(self, config: TrainConfig) -> tuple[Model, tuple[str, ...]]:
         """Return the base model with a new classifier, frozen by the recipe, and notes on other new weights.
 
         Frozen parameters share the memory of the base weights; trainable ones are copies.
@@ -107,6 +110,9 @@ class Context:
         classes = len(self.data.labels)
         model, notes = self.base.load(classes, seed=config.seed, dropout=config.dropout, tensors=self.weights)
         freeze(model, config.unfreeze, train_pooler=config.train_pooler)
+        if isinstance(model, GenericModel):
+            model.dtype = self.hardware.dtype
+            notes += self._check_cut(model)
         depth = frozen_depth(model)
         is_fp16 = self.hardware.dtype == torch.float16
         if is_fp16 and (depth is None or depth < model.config.num_hidden_layers - 1):
@@ -115,6 +121,17 @@ class Context:
             if parameter.requires_grad:
                 parameter.data = parameter.data.clone()
         return model.to(self.hardware.device), notes
+
+    def _check_cut(self, model: GenericModel) -> tuple[str, ...]:
+        """Compare a model with its two parts on a few texts; return a note if it must run as a whole."""
+        depth = frozen_depth(model)
+        if depth:
+            few = self.tokenized["train"].take(np.arange(min(_CHECKED_TEXTS, len(self.tokenized["train"]))))
+            model.check_cut(torch.from_numpy(few.input_ids).long(), few.lengths.tolist(), depth)
+        if model.is_cut or all(p.requires_grad for p in model.layers[0].parameters()):
+            return ()
+        kind = self.base.config.model_type
+        return (f"models of type {kind} cannot be cut between layers, so the frozen layers run again in each epoch",)
 
     def encode(self, depth: int | None, *, stop: StopSignal | None = None) -> Mapping[str, ActivationSource]:
         """Run the frozen layers once over the training and the validation set and return their output.
@@ -148,7 +165,7 @@ class Context:
             self.on_event(PrefixDone(cache.use))
         return self._activations[depth]
 
-    def source(self, model: PackedBert, split: str) -> ActivationSource:
+    def source(self, model: Model, split: str) -> ActivationSource:
         """Return the input of a model's first trainable layer for ``train`` or ``val``.
 
         It is what ``encode`` keeps, or else computed in each epoch.
@@ -156,12 +173,14 @@ class Context:
         kept = self._activations.get(frozen_depth(model) or 0, {})
         return kept[split] if split in kept else self.source_of(model, self.tokenized[split])
 
-    def source_of(self, model: PackedBert, texts: TokenizedTexts) -> ActivationSource:
+    def source_of(self, model: Model, texts: TokenizedTexts) -> ActivationSource:
         """Return the input of a model's first trainable layer for any texts."""
         depth = frozen_depth(model)
         if depth:
             return self._cache(depth, 0).add(texts)
         token_ids = TokenIds(texts, self.hardware.device)
+        if isinstance(model, GenericModel) and depth is None:
+            return token_ids
         if depth == 0:
             return ComputedActivations(self._prefix(0), 0, token_ids)
 
@@ -190,16 +209,16 @@ class Context:
         return fit_baseline(train.texts, encode(train.labels), val.texts, encode(val.labels), len(data.labels))
 
     @cached_property
-    def _encoder(self) -> PackedBert:
+    def _encoder(self) -> Model:
         """The base model, all frozen, in the memory of the base weights."""
         return self.base.load(2, seed=0, tensors=self.weights)[0].to(self.hardware.device)
 
-    def _prefix(self, depth: int, start: int = 0) -> FrozenPrefix:
+    def _prefix(self, depth: int, start: int = 0) -> Prefix:
         """Return the frozen layers from ``start`` to ``depth``; those from the embeddings on are prepared once."""
         if start:
-            return FrozenPrefix(self._encoder, depth, self.hardware.dtype, start=start)
+            return frozen_prefix(self._encoder, depth, self.hardware.dtype, start=start)
         if depth not in self._prefixes:
-            self._prefixes[depth] = FrozenPrefix(self._encoder, depth, self.hardware.dtype)
+            self._prefixes[depth] = frozen_prefix(self._encoder, depth, self.hardware.dtype)
         return self._prefixes[depth]
 
     def _cache(self, depth: int, start: int, on_texts: Callable[[int], None] = lambda texts: None) -> ActivationCache:

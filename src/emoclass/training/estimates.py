@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional
 
 from emoclass.config import TrainConfig
-from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.freezing import count_parameters, frozen_depth
+from emoclass.encoders.interface import Model
 from emoclass.training.context import Context
 
 # Of the rate of large matrix products: what layers reach, with attention, activations and dropout (docs/benchmarks.md).
@@ -20,7 +20,7 @@ _CPU_SECONDS, _GPU_SECONDS = (0.0015, 1e-9), (0.004, 1e-11)
 _ROWS, _REPEATS = 1024, 3
 
 
-def estimated_seconds(context: Context, config: TrainConfig, model: PackedBert) -> float:
+def estimated_seconds(context: Context, config: TrainConfig, model: Model) -> float:
     """Return about how many seconds the frozen layers and all epochs take.
 
     Args:
@@ -44,9 +44,10 @@ def estimated_seconds(context: Context, config: TrainConfig, model: PackedBert) 
     return (frozen + config.seeds * config.epochs * (forward_backward + overhead + scoring)) / hardware.ranks.size
 
 
-def _rate(context: Context, model: PackedBert) -> float:
+def _rate(context: Context, model: Model) -> float:
     """Return the operations per second of one matrix product in the shape and precision of the layers."""
-    hardware, weight = context.hardware, model.layers[-1].intermediate.dense.weight
+    hardware = context.hardware
+    weight = max((p for p in model.layers[-1].parameters() if p.dim() == 2), key=lambda p: p.numel())
     right = torch.zeros(weight.shape, dtype=hardware.dtype, device=hardware.device)
     rows = torch.zeros(_ROWS, weight.shape[1], dtype=hardware.dtype, device=hardware.device)
     return 2 * _ROWS * weight.numel() / min(_timed(rows, right) for _ in range(_REPEATS))

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from emoclass._version import __version__
 from emoclass.activations.logits import compute_logits
-from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.freezing import count_parameters
+from emoclass.encoders.interface import Model
 from emoclass.errors import ModelError, NameTakenError
 from emoclass.evaluation import report
 from emoclass.evaluation.calibration import fit_temperature
@@ -81,12 +81,12 @@ def save(fitted: Fit, manifest: Manifest, *, overwrite: bool) -> StoredModel:
 
 def _save(fitted: Fit, manifest: Manifest, *, overwrite: bool) -> StoredModel:
     context, model = fitted.context, fitted.model
-    own_name = model.config.family.own_name
+    own_name, head = model.own_name, {id(p) for p in model.classifier.parameters()}
     return save_model(
         manifest,
         tensors={own_name(n): p.detach().cpu().contiguous() for n, p in model.named_parameters()},
         # The classifier is new, whether it trains or not, and holds the calibration.
-        trained={own_name(n) for n, p in model.named_parameters() if p.requires_grad or n.startswith("classifier.")},
+        trained={own_name(n) for n, p in model.named_parameters() if p.requires_grad or id(p) in head},
         config=context.base.classifier_config(manifest.labels),
         tokenizer_json=context.tokenizer.to_json(),
         tokenizer_config=context.base.tokenizer_config(manifest.truncation.max_length),
@@ -143,7 +143,7 @@ def make_manifest(
     )
 
 
-def require_space(model: PackedBert) -> None:
+def require_space(model: Model) -> None:
     """Check that there is room for what a training writes to disk.
 
     Raises:

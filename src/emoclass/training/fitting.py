@@ -14,7 +14,7 @@ from torch.nn import functional
 from emoclass.activations.logits import compute_logits
 from emoclass.activations.sources import ActivationSource
 from emoclass.config import TrainConfig
-from emoclass.encoders.bert.model import PackedBert
+from emoclass.encoders.interface import Model
 from emoclass.errors import LossError, StoppedError
 from emoclass.evaluation.metrics import compute_metrics, confusion_matrix, standard_error
 from emoclass.store.runs import RunStates, SavedState, parse_state
@@ -73,7 +73,7 @@ class Fit:
         saved_model: Name and time of the model in which an earlier run saved the best epoch so far.
     """
 
-    def __init__(self, context: Context, model: PackedBert, config: TrainConfig) -> None:
+    def __init__(self, context: Context, model: Model, config: TrainConfig) -> None:
         self.context, self.model, self.config = context, model, config
         self.history: list[EpochDone] = []
         self.kept_tensors: dict[str, Tensor] = {}

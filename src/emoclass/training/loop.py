@@ -15,8 +15,9 @@ from torch import Tensor
 
 from emoclass.activations.sources import ActivationSource
 from emoclass.config import TrainConfig
-from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.freezing import frozen_depth
+from emoclass.encoders.generic.model import GenericModel
+from emoclass.encoders.interface import Model
 from emoclass.errors import LossError
 from emoclass.training.events import EpochDone, StepDone, TrainEvent
 from emoclass.training.objective import Objective, class_weights
@@ -54,7 +55,7 @@ class LoopState:
 
     def __init__(
         self,
-        model: PackedBert,
+        model: Model,
         texts: int,
         config: TrainConfig,
         dtype: torch.dtype = torch.float32,
@@ -62,13 +63,19 @@ class LoopState:
     ) -> None:
         self.model, self.ranks, self._seed = model, ranks or Ranks(), config.seed
         depth = frozen_depth(model)
-        self.working = WorkingLayers(model.layers[depth or 0 :], dtype)
+        is_generic = isinstance(model, GenericModel)
+        # A generic model computes in other precisions by itself.
+        self.working = WorkingLayers(model.layers[depth or 0 :], torch.float32 if is_generic else dtype)
         self.steps = math.ceil(texts / config.batch_size)
         self.optimizer = Optimizer(model, self.working, config, self.steps * config.epochs, self.ranks)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.epoch, self.step = 1, 0
         self.device = next(model.parameters()).device
-        self.fixed_shapes = depth is not None and is_usable(self.device, len(self.working.layers), config, self.ranks)
+        self.fixed_shapes = (
+            depth is not None
+            and not is_generic
+            and is_usable(self.device, len(self.working.layers), config, self.ranks)
+        )
         # Loss and correct predictions of the epoch, of this rank, on the device: reading them waits for it.
         self.sums = torch.zeros(2, device=self.device)
         self.order_state = self.generator.get_state()
@@ -137,7 +144,7 @@ def _restore_random_states(device: torch.device, states: Mapping[str, Tensor]) -
 
 
 def training_loop(
-    model: PackedBert,
+    model: Model,
     source: ActivationSource,
     labels: npt.NDArray[np.int64],
     config: TrainConfig,

@@ -15,7 +15,7 @@ from emoclass.activations.sources import ActivationSource
 from emoclass.config import TrainConfig
 from emoclass.encoders.batching import micro_batch_tokens, token_chunks
 from emoclass.encoders.bert.layer import BertLayer
-from emoclass.encoders.bert.model import PackedBert
+from emoclass.encoders.interface import Model
 from emoclass.runtime import to_device
 
 
@@ -33,7 +33,7 @@ class Objective:
         config: The recipe.
     """
 
-    model: PackedBert
+    model: Model
     layers: Sequence[BertLayer]
     sums: Tensor
     source: ActivationSource

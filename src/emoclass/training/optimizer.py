@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from emoclass.config import TrainConfig
-from emoclass.encoders.bert.layer import BertLayer
-from emoclass.encoders.bert.model import PackedBert
+from emoclass.encoders.interface import Model
 from emoclass.training.ranks import Ranks
 
 
@@ -35,7 +34,7 @@ class WorkingLayers:
         layers: The copies, in training mode.
     """
 
-    def __init__(self, layers: Sequence[BertLayer], dtype: torch.dtype) -> None:
+    def __init__(self, layers: Sequence[Any], dtype: torch.dtype) -> None:
         self.layers = list(layers)
         self._pairs: list[tuple[Tensor, Tensor]] = []
         if dtype != torch.float32:
@@ -76,7 +75,7 @@ class Optimizer:
     """
 
     def __init__(
-        self, model: PackedBert, working: WorkingLayers, config: TrainConfig, total_steps: int, ranks: Ranks
+        self, model: Model, working: WorkingLayers, config: TrainConfig, total_steps: int, ranks: Ranks
     ) -> None:
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._working, self._ranks = working, ranks
@@ -172,7 +171,7 @@ class Optimizer:
         self._working.refresh()
 
 
-def _by_rate(model: PackedBert, layer_decay: float) -> list[dict[str, Any]]:
+def _by_rate(model: Model, layer_decay: float) -> list[dict[str, Any]]:
     """Return AdamW's groups of trainable parameters by their factor on the learning rate: 1 from the last layer on."""
     factors: dict[Tensor, float] = {}
     for distance, module in enumerate([*reversed(model.layers), model.embeddings]):

@@ -122,6 +122,10 @@ class PackedBert(nn.Module):
         """The encoder layers, first to last."""
         return list(self.bert.encoder.layer)  # type: ignore[arg-type]
 
+    def own_name(self, name: str) -> str:
+        """Return the name of a parameter in its family's checkpoints."""
+        return self.config.family.own_name(name)
+
     def train(self, mode: bool = True) -> PackedBert:
         """Set the mode as in torch, but keep frozen embeddings and layers in evaluation mode: without dropout."""
         super().train(mode)
