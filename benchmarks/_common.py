@@ -43,6 +43,9 @@ def base_directory(name: str, home: Path) -> Path:
     minilm = resolve_base("minilm").directory
     if name == "minilm":
         return minilm
+    directory = home / f"{name}-random"
+    if name in _GENERIC:
+        return _generic_base(name, directory, minilm)
     sizes: dict[str, Any] = {
         "bert-base": {},
         "bert-6": {"num_hidden_layers": 6},
@@ -51,7 +54,6 @@ def base_directory(name: str, home: Path) -> Path:
         },
         "tiny": {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2},
     }[name]  # fmt: skip
-    directory = home / f"{name}-random"
     if not directory.exists():
         directory.mkdir(parents=True)
         model = PackedBert(EncoderConfig(**sizes), 2)
@@ -71,6 +73,34 @@ def base_directory(name: str, home: Path) -> Path:
         (directory / "config.json").write_text(json.dumps(config))
         for file in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
             (directory / file).write_bytes((minilm / file).read_bytes())
+    return directory
+
+
+# Run through transformers; with MiniLM's vocabulary.
+_GENERIC = {
+    "modernbert": ("ModernBertConfig", {"pad_token_id": 0}),
+    "deberta-v3": (
+        "DebertaV2Config",
+        {
+            "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072,
+            "relative_attention": True, "position_buckets": 256, "norm_rel_ebd": "layer_norm", "share_att_key": True,
+            "pos_att_type": ["p2c", "c2p"], "position_biased_input": False, "type_vocab_size": 0,
+        },
+    ),
+}  # fmt: skip
+
+
+def _generic_base(name: str, directory: Path, tokenizer: Path) -> Path:
+    import torch
+    import transformers
+
+    if not directory.exists():
+        kind, settings = _GENERIC[name]
+        torch.manual_seed(0)
+        config = getattr(transformers, kind)(**settings, vocab_size=30522)
+        transformers.AutoModel.from_config(config).save_pretrained(directory)
+        for file in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+            (directory / file).write_bytes((tokenizer / file).read_bytes())
     return directory
 
 

@@ -144,6 +144,7 @@ def test_a_training_is_saved_as_transformers_reads_it(kind: str, tmp_path: Path,
             expected = model(**padded(ids, lengths, model.config.pad_token_id or 0)).logits.softmax(-1)
         np.testing.assert_allclose(classifier.predict_proba(texts), expected, atol=1e-5)
     assert model.config.id2label == dict(enumerate(classifier.labels))
+    assert f"{kind}, on packed batches" in " ".join(cli("models", "show", directory.name).stdout.split())
 
 
 def test_the_longest_text_has_a_position(saved: tuple[Any, Path]) -> None:

@@ -130,6 +130,7 @@ def test_a_training_is_saved_as_transformers_reads_it(kind: str, tmp_path: Path,
     lines = cli("predict", "--precision", "fp32", *texts[:3]).stdout.splitlines()
     assert [line.split("\t")[0] for line in lines] == [p.label for p in classifier.predict(texts[:3])]
     assert json.loads(cli("eval", data, "--json", "--precision", "fp32").stdout)["accuracy"] > 0
+    assert json.loads(cli("models", "show", "x", "--json").stdout)["runs_on"] == "transformers"
     with pytest.raises(ConfigError, match="runs through transformers"):
         emoclass.load(directory, engine="numpy")
 

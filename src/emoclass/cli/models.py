@@ -55,16 +55,21 @@ def list_(json_: options.Json = False) -> None:
 def show(name: Name, json_: options.Json = False) -> None:
     """Show how a model was trained, and its accuracy."""
     from emoclass.cli import _console as console
+    from emoclass.encoders.bert.families import FAMILIES
     from emoclass.store.checkpoints import find_model
 
     model = find_model(name)
+    kind = model.model_type
+    is_packed = kind in FAMILIES
     if json_:
-        console.print_json({"path": str(model.directory), **model.manifest.to_dict()})
+        more = {"path": str(model.directory), "model_type": kind, "runs_on": "packed" if is_packed else "transformers"}
+        console.print_json({**more, **model.manifest.to_dict()})
         return
     manifest = model.manifest
     summary = _summary(model)
     details = {
         **{key.replace("_", " "): value for key, value in summary.items() if key != "test_accuracy"},
+        "encoder": f"{kind}, {'on packed batches' if is_packed else 'through transformers'}",
         "labels": ", ".join(manifest.labels),
         **{key.replace("_", " "): value for key, value in manifest.recipe.to_dict().items() if key != "truncation"},
         "length limit": f"{manifest.truncation.max_length} tokens, {manifest.truncation.head_tokens} of them head",

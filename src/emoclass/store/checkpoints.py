@@ -42,6 +42,19 @@ class StoredModel:
         return self.directory == starter.DIRECTORY
 
     @property
+    def model_type(self) -> str:
+        """The type of its encoder.
+
+        Raises:
+            ModelError: ``config.json`` is missing or damaged.
+        """
+        path = self.directory / layout.CONFIG
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["model_type"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ModelError(lfs.explain(path, f"cannot be read: {one_line(error)}")) from None
+
+    @property
     def size(self) -> int:
         """Bytes of all its files."""
         return sum(stat.st_size for stat in self._stats())

@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from emoclass.activations.sources import ActivationSource
 from emoclass.config import TrainConfig
-from emoclass.encoders.batching import micro_batch_tokens, token_chunks
+from emoclass.encoders.batching import micro_batch_tokens, padded_chunks, token_chunks
 from emoclass.encoders.bert.layer import BertLayer
+from emoclass.encoders.generic.model import GenericModel
 from emoclass.encoders.interface import Model
 from emoclass.runtime import to_device
 
@@ -68,6 +69,8 @@ class Objective:
         """Cut a batch so that what each part keeps until its backward pass fits into memory."""
         if not self.layers:
             return [slice(len(own))]
+        if isinstance(self.model, GenericModel):
+            return padded_chunks(self.source.lengths[own].tolist(), self.weights.device)
         budget = micro_batch_tokens(self.weights.device, len(self.layers))
         return token_chunks(self.source.lengths[own].tolist(), budget)
 
