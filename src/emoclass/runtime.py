@@ -6,6 +6,7 @@ import math
 import os
 import re
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
@@ -27,22 +28,40 @@ TORCH_LOADER = "emoclass-torch"
 
 def models_dir() -> Path:
     """Return the directory of trained models: ``$EMOCLASS_HOME/models``, or ``models`` in the user data directory."""
-    return _home("models", user_data_path("emoclass", appauthor=False) / "models")
+    return _home("models", lambda: user_data_path("emoclass", appauthor=False) / "models")
 
 
 def cache_dir() -> Path:
     """Return the directory of activation files: ``$EMOCLASS_HOME/cache``, or the user cache directory."""
-    return _home("cache", user_cache_path("emoclass", appauthor=False))
+    return _home("cache", lambda: user_cache_path("emoclass", appauthor=False))
 
 
 def runs_dir() -> Path:
     """Return the directory of checkpoints: ``$EMOCLASS_HOME/runs``, or ``runs`` in the user data directory."""
-    return _home("runs", user_data_path("emoclass", appauthor=False) / "runs")
+    return _home("runs", lambda: user_data_path("emoclass", appauthor=False) / "runs")
 
 
-def _home(name: str, default: Path) -> Path:
+def _home(name: str, default: Callable[[], Path]) -> Path:
+    """Return a directory of the user.
+
+    Raises:
+        ConfigError: The user has no home directory, and ``EMOCLASS_HOME`` is not set.
+    """
     home = os.environ.get("EMOCLASS_HOME")
-    return expanded(home) / name if home else default
+    if home:
+        return expanded(home) / name
+    path = _or_none(default)
+    # Without a home directory the path begins with "~", or is at the root, where only root may write.
+    is_root = expanded("~") == Path("/") and not os.access("/", os.W_OK)
+    if path is None or not path.is_absolute() or is_root:
+        raise ConfigError("this user has no home directory: set EMOCLASS_HOME to a directory for models and caches")
+    return path
+
+
+def _or_none(function: Callable[[], Path]) -> Path | None:
+    with suppress(RuntimeError, KeyError, OSError):
+        return function()
+    return None
 
 
 def expanded(path: str | Path) -> Path:

@@ -530,3 +530,24 @@ def test_json_writes_json_lines(cli: Run) -> None:
     refused = cli("predict", "--json", "--output-format", "csv", "a happy day")
     assert refused.exit_code == 2
     assert "leave out one" in refused.stderr
+
+
+@pytest.mark.usefixtures("trained_model")
+@pytest.mark.parametrize("text", ["-oh no", "-oh", "-im so sad", "-happy", "-very sad", "-5 stars"])
+def test_a_text_with_a_dash_is_no_option(cli: Run, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "h no").write_text("precious")
+    refused = cli("predict", text)
+    assert refused.exit_code == 2
+    assert "if it is a text, put -- before it" in " ".join(refused.stderr.split())
+    assert (tmp_path / "h no").read_text() == "precious"
+    answered = cli("predict", "--", text)
+    assert answered.exit_code == 0
+    assert answered.stdout.count("\n") == 1
+
+
+@pytest.mark.usefixtures("trained_model")
+def test_short_options_may_be_joined(cli: Run) -> None:
+    assert cli("predict", "-k2", "-q", "happy").stdout.count("\t") == 3
+    assert cli("predict", "--min-confidence", "-1", "happy").exit_code in (0, 2)
+    assert "Usage" in cli("predict", "-h").stdout

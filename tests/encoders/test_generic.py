@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn import functional
 
 import emoclass
@@ -159,6 +160,43 @@ def test_a_second_training_finds_the_activations_of_the_first(tmp_path: Path, cl
     first, second = (json.loads(cli("train", data, *options).stdout) for _ in range(2))
     assert first["test"]["accuracy"] == second["test"]["accuracy"]
     assert list((tmp_path / "home" / "cache" / "activations").iterdir())
+
+
+@pytest.fixture
+def modern(tmp_path: Path) -> tuple[str, str]:
+    """A base model that runs through transformers, and a table."""
+    base = tmp_path / "base"
+    theirs("modernbert").base_model.save_pretrained(base)
+    tiny_tokenizer().save(str(base / "tokenizer.json"))
+    return str(base), str(table(tmp_path / "data.csv"))
+
+
+def test_a_stopped_training_goes_on_bit_by_bit(modern: tuple[str, str]) -> None:
+    base, data = modern
+    settings: dict[str, Any] = {"base_model": base, "epochs": 3, "max_length": 20, "recipe": "fast", "cache_disk": 0}
+    whole = emoclass.train(data, name="whole", **settings)
+    steps: list[object] = []
+
+    def stop() -> bool:
+        steps.append(None)
+        return len(steps) > 5
+
+    emoclass.train(data, name="parts", should_stop=stop, **settings)
+    resumed = emoclass.train(data, name="parts", resume=True, **settings)
+    assert len(resumed.history) == 3
+    before, after = (load_file(each.model.directory / "trained.safetensors") for each in (whole, resumed))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    "options", [["--seeds", "2"], ["--unfreeze", "auto", "--max-minutes", "5"], ["--dropout", "0.2"], ["--r-drop", "1"]]
+)
+def test_options_of_a_training_work_as_for_bert(modern: tuple[str, str], cli: Run, options: list[str]) -> None:
+    base, data = modern
+    common = ("--epochs", "1", "--max-length", "20", "--recipe", "fast", "--base-model", base)
+    result = cli("train", data, *common, *options)
+    assert result.exit_code == 0, result.output
+    assert cli("predict", "we are happy").exit_code == 0
 
 
 @pytest.mark.parametrize(

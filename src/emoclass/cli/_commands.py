@@ -34,14 +34,34 @@ class Command(TyperCommand):
         """Parse the arguments.
 
         Raises:
-            ConfigError: An option with one value, or a flag and its opposite, is given twice.
+            ConfigError: An option with one value, or a flag and its opposite, is given twice; or what may be a text
+                would be taken for an option.
         """
+        if not ctx.resilient_parsing:
+            self._reject_texts(ctx, args)
         # Completion asks for a line that is not finished.
         order = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(list(args))[2]
         for parameter, times in Counter(order).items():
             if times > 1 and _takes_one(parameter, args):
                 raise ConfigError(_message(parameter, times))
         return super().parse_args(ctx, args)
+
+    def _reject_texts(self, ctx: Any, args: list[str]) -> None:
+        """Reject what begins with a dash and may be a text: "-oh no" must not replace a file called "h no"."""
+        options = {name: each for each in self.get_params(ctx) for name in each.opts if name.startswith("-")}
+        is_value = False
+        for word in args:
+            own = options.get(word if word.startswith("--") else word[:2])
+            if is_value or not word.startswith("-") or word == "-":
+                is_value = False
+            elif word == "--":
+                return
+            elif word.startswith("--") or len(word) == 2:
+                is_value = own is not None and not getattr(own, "is_flag", False) and "=" not in word
+            elif word[1] == "o" and own is not None:
+                raise ConfigError(f"{word!r}: put a space after -o; if it is a text, put -- before it")
+            elif own is None or any(c.isspace() for c in word) or not _may_be_joined(word, own, options):
+                raise ConfigError(f"{word!r} begins with a dash and is no option; if it is a text, put -- before it")
 
 
 class App(typer.Typer):
@@ -57,6 +77,13 @@ class App(typer.Typer):
             return function
 
         return add
+
+
+def _may_be_joined(word: str, own: Any, options: dict[str, Any]) -> bool:
+    """Return whether a word may be an option with its value, or several flags."""
+    if not getattr(own, "is_flag", False):
+        return True
+    return all(getattr(options.get(f"-{letter}"), "is_flag", False) and letter != "h" for letter in word[1:])
 
 
 def _takes_one(parameter: Any, args: list[str]) -> bool:
