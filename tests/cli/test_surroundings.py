@@ -40,3 +40,55 @@ def test_a_home_at_the_root_that_cannot_be_written(cli: Run, monkeypatch: pytest
     monkeypatch.setenv("HOME", "/")
     monkeypatch.setattr(runtime.os, "access", lambda path, mode: str(path) != "/")
     assert "set EMOCLASS_HOME" in " ".join(cli("models").stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "help_"),
+    [
+        ("https://example.com/a/t.csv?x=1", "curl -sL 'https://example.com/a/t.csv?x=1' -o t.csv) and pass t.csv"),
+        ("https://example.com/raw", "curl -sL https://example.com/raw -o data.csv) and pass data.csv"),
+        ("file:///tmp/my%20table.csv", "pass the path '/tmp/my table.csv'"),
+        (
+            "hf://datasets/dair-ai/emotion/data.csv",
+            "hf download --repo-type dataset dair-ai/emotion --local-dir emotion",
+        ),
+        ("dair-ai/emotion", "hf download --repo-type dataset dair-ai/emotion --local-dir emotion) and pass emotion"),
+        ("s3://bucket/t.parquet", "aws s3 cp s3://bucket/t.parquet t.parquet) and pass t.parquet"),
+        ("t*.csv", "as a pattern it means t1.csv and 1 more"),
+        ("~/t1.csv", "t1.csv"),
+        ("nothing.csv", "no such file: check the path"),
+        ("no/such.csv", "no such file: check the path"),
+    ],
+)
+def test_what_is_no_path_gets_a_command_that_works(
+    cli: Run, name: str, help_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for each in ("t1.csv", "t2.csv"):
+        (tmp_path / each).write_text("text,label\na,b\n")
+    for command in (["train", name], ["inspect-data", name], ["predict", "--input", name]):
+        result = cli(*command)
+        assert result.exit_code == 1
+        lines = [line for line in result.stderr.splitlines() if not line.startswith("note:")]
+        assert len(lines) == 1
+        assert help_ in lines[0]
+
+
+@pytest.mark.usefixtures("trained_model")
+@pytest.mark.parametrize("name", ["a.xlsx", "a.json", "a.feather", "a.csv.bz2", "a.zip", "a.parquet.gz", "a.json.gz"])
+def test_no_table_is_written_under_a_name_that_promises_something_else(
+    cli: Run, name: str, emotions_csv: Path, tmp_path: Path
+) -> None:
+    for command in (["predict", "-i", emotions_csv, "-o"], ["eval", emotions_csv, "-o"]):
+        result = cli(*command, tmp_path / name)
+        assert result.exit_code == 2
+        assert ": use .csv, .tsv or .jsonl" in result.stderr or "leave out .gz" in result.stderr
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.usefixtures("trained_model")
+def test_a_dash_is_standard_output(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli("predict", "happy", "-o", "-").stdout.count("\n") == 1
+    assert not list(tmp_path.glob("-*"))

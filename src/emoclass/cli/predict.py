@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emoclass.cli import _options as options
-from emoclass.data.tables.formats import FORMATS, LINES
+from emoclass.data.tables.formats import FORMATS, LINES, STDIN, check_output_name
 from emoclass.errors import ConfigError
 from emoclass.runtime import ENGINES
 
@@ -102,6 +102,9 @@ def predict(
     if json_ and output_format not in (None, "jsonl"):
         raise ConfigError(f"--json and --output-format {output_format} contradict each other: leave out one")
     output_format = "jsonl" if json_ else output_format
+    output = None if output == STDIN else output
+    if output is not None:
+        check_output_name("--output", output)
     inputs = Inputs(texts or [], input_ or [], reading)
     inputs.check()
     written = OutputOptions(

@@ -14,7 +14,7 @@ import numpy as np
 
 from emoclass.data.cleaning.stream import LabelledReader
 from emoclass.data.options import DataOptions
-from emoclass.data.tables.formats import format_of
+from emoclass.data.tables.formats import check_output_name, format_of
 from emoclass.data.tables.split_directories import split_paths
 from emoclass.data.tables.writing import record_writer
 from emoclass.errors import ConfigError
@@ -116,6 +116,7 @@ def _history(stored: StoredModel) -> list[dict[str, Any]]:
 @contextmanager
 def _prediction_writer(path: str | Path, labels: Sequence[str]) -> Iterator[Callable[[Sequence[str], Rows], None]]:
     """Write row, text, label, prediction, confidence and loss of each scored row, in the format of the file name."""
+    check_output_name("--predictions", str(path))
     format_ = format_of(str(path))[0]
     if format_ is None:
         raise ConfigError(f"{path}: the file name does not tell the format; use .csv, .tsv, .jsonl or .parquet")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from emoclass.errors import ConfigError
+
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 # What is read and written.
@@ -35,6 +37,29 @@ def format_of(name: str, *, reading: bool = False) -> tuple[str | None, bool]:
     compressed = path.suffix == ".gz"
     suffixes = _READ_SUFFIXES if reading else SUFFIXES
     return suffixes.get(path.with_suffix("").suffix if compressed else path.suffix), compressed
+
+
+# Names of files that are not written; with one of these, a table would be taken for something else.
+_NOT_WRITTEN = {
+    ".bz2", ".xz", ".zst", ".zip", ".7z", ".json", ".xlsx", ".xls", ".xlsm", ".ods", ".feather", ".arrow", ".orc",
+    ".pkl", ".pickle", ".html", ".db", ".sqlite",
+}  # fmt: skip
+
+
+def check_output_name(option: str, name: str) -> None:
+    """Check that the name of an output does not promise what is not written.
+
+    Raises:
+        ConfigError: It does.
+    """
+    format, compressed = format_of(name)
+    if compressed and format == "parquet":
+        raise ConfigError(f"{option} {name}: Parquet is compressed by itself: leave out .gz")
+    suffix = Path(name.lower().removesuffix(".gz")).suffix
+    if suffix in _NOT_WRITTEN:
+        raise ConfigError(
+            f"{option} {name}: {suffix} is not written: use .csv, .tsv or .jsonl, also with .gz, or .parquet"
+        )
 
 
 def written_format(format: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from emoclass.data.tables.formats import STDIN
+from emoclass.data.tables.missing import advice
 from emoclass.errors import DataError
 
 _CHUNK_BYTES = 1 << 16
@@ -170,7 +171,7 @@ def _open_file(name: str) -> BinaryIO:
     try:
         return Path(name).open("rb")
     except FileNotFoundError as error:
-        raise DataError(f"{name}: no such file: check the path") from error
+        raise DataError(f"{name}: {advice(name)}") from error
     except IsADirectoryError as error:
         raise DataError(f"{name}: is a directory: pass one table file") from error
     except PermissionError as error:
