@@ -22,7 +22,7 @@ only where standard error is a terminal. `--json` prints one JSON document inste
 | 0 | done |
 | 1 | an error; one line on standard error says what is wrong and what to do |
 | 2 | wrong usage |
-| 130 | stopped by Ctrl-C or SIGTERM; `train` has saved the best epoch so far, if there was one |
+| 130 | stopped by Ctrl-C, SIGTERM or SIGHUP; `train` has saved the best epoch so far, if there was one |
 
 | environment variable | meaning |
 |---|---|

@@ -94,11 +94,14 @@ def stalled_predict(tmp_path: Path, source: str) -> Iterator[tuple[subprocess.Po
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes and signals")
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("source", ["lines", "gzip", "named pipe"])
-def test_a_signal_ends_the_command_if_its_input_stalls(trained_model: Path, tmp_path: Path, source: str) -> None:
+def test_a_signal_ends_the_command_if_its_input_stalls(
+    trained_model: Path, tmp_path: Path, source: str, number: str
+) -> None:
     with stalled_predict(tmp_path, source) as (process, write):
         assert process.stdout is not None
         write(b"a happy day\n")
         assert process.stdout.readline()
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(getattr(signal, number))
         assert process.wait(timeout=30) == 130

@@ -27,6 +27,7 @@ from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.errors import ConfigError, EmoclassError, LossError, StoppedError
 from emoclass.inference.predictor import load
 from emoclass.runtime import runs_dir
+from emoclass.store.checkpoints import find_model
 from emoclass.store.runs import RunStates
 from emoclass.training import finishing, loop, stopping
 from emoclass.training.events import Resumed, StateNotSaved, StepDone
@@ -245,7 +246,7 @@ def test_what_a_script_starts_in_the_background_does_not_hear_ctrl_c(tiny_train:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals there")
 @pytest.mark.usefixtures("looks_take_a_second")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM), signal.SIGKILL])
 def test_a_killed_training_goes_on(
     emotions_csv: Path, tiny_base: Path, cli: Callable[..., Any], number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -266,7 +267,7 @@ def test_a_killed_training_goes_on(
         process.send_signal(number)
         rest = process.stderr.read()
         code = process.wait(timeout=120)
-    if number == signal.SIGTERM:
+    if number != signal.SIGKILL:
         assert code == 130
         assert "--resume continues" in rest
     short = cli(*command, "--max-minutes", "1", "--json")
@@ -275,6 +276,23 @@ def test_a_killed_training_goes_on(
     history = json.loads(short.stdout)["history"]
     assert [epoch["epoch"] for epoch in history] == list(range(1, len(history) + 1))
     assert 5 <= len(history) < 400
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no such terminals there")
+def test_a_training_whose_terminal_is_closed_saves_its_model(emotions_csv: Path, tiny_base: Path) -> None:
+    recipe = ["--learning-rate", "0.001", "--epochs", "4000", "--batch-size", "8", "--max-length", "40"]
+    command = ["train", str(emotions_csv), "--base-model", str(tiny_base), *recipe, "--name", "long"]
+    terminal, inside = os.openpty()
+    with subprocess.Popen([sys.executable, "-m", "emoclass", *command], stderr=inside, stdout=inside) as process:
+        os.close(inside)
+        seen = b""
+        while b"epoch 3/" not in seen and b"3/4000" not in seen:
+            seen += os.read(terminal, 4096)
+        os.close(terminal)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(timeout=60) == 130
+    assert find_model("long").manifest.metrics["best_epoch"] >= 1
 
 
 def test_a_training_does_not_go_on_with_another_base_of_the_same_name(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import io
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from emoclass.cli import cache, env, inspect_data, models, predict, split, train
 from emoclass.cli import eval as eval_command
 from emoclass.cli._commands import App
 from emoclass.cli._shared import verbosity
-from emoclass.cli._signals import INTERRUPTED, silence
+from emoclass.cli._signals import INTERRUPTED, end_at_signals, silence
 from emoclass.errors import ConfigError, EmoclassError, StoppedError
 from emoclass.files import NamedFile
 from emoclass.runtime import TORCH_LOADER
@@ -115,10 +114,6 @@ app.add_typer(cache.app, name="cache")
 app.command("env")(env.env)
 
 
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
-
-
 def _name_errors_of_stdout() -> None:
     """Have errors of writing to standard output name it, so that they are distinguished from all others."""
     buffer = getattr(sys.stdout, "buffer", None)
@@ -141,8 +136,7 @@ def main() -> None:
     _name_errors_of_stdout()
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # clean up as after Ctrl-C
-        signal.signal(signal.SIGTERM, _interrupt)
+    end_at_signals()
     # Objects from torch's import live until the end. Looking for garbage among them takes a quarter of a second.
     gc.set_threshold(50_000)
     try:

@@ -1,9 +1,10 @@
-"""How commands end: Ctrl-C, SIGTERM, and streams that stall or that nobody reads."""
+"""How commands end: Ctrl-C, SIGTERM, a closed terminal, and streams that stall or that nobody reads."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,9 @@ from typing import Any, TextIO
 
 # The exit code of Ctrl-C in a shell.
 INTERRUPTED = 128 + signal.SIGINT
+# What a closed terminal sends; Windows has no such signal.
+_HANGUP = getattr(signal, "SIGHUP", None)
+_ENDING = [number for number in (signal.SIGINT, signal.SIGTERM, _HANGUP) if number is not None]
 # Nobody waits longer for a reader. What is left of a file takes longer on a slow disk, but no disk stalls for good.
 _STREAM_SECONDS, _FILE_SECONDS = 1.5, 15.0
 
@@ -25,7 +29,7 @@ def cleanup_seconds(output: str | None) -> float:
 
 @contextmanager
 def prompt_exit(seconds: float) -> Iterator[None]:
-    """End the process at the first SIGINT or SIGTERM, even if a thread hangs in a stream.
+    """End the process at the first SIGINT, SIGTERM or SIGHUP, even if a thread hangs in a stream.
 
     A thread that waits for a stalled reader or writer holds the lock of its stream. To close the stream, and to leave
     Python, takes the same lock. So the signal raises ``KeyboardInterrupt`` as usual, which cleans up, and then the
@@ -33,7 +37,7 @@ def prompt_exit(seconds: float) -> Iterator[None]:
 
     Nothing changes in a program that does not handle SIGTERM the way the ``emoclass`` command does.
     """
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in _ENDING}
     if not callable(before[signal.SIGTERM]) or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -66,6 +70,34 @@ def prompt_exit(seconds: float) -> Iterator[None]:
         signaled.set()
 
 
+def end_at_signals() -> None:
+    """Let SIGTERM and SIGHUP, where nobody handles or ignores them, clean up as Ctrl-C does."""
+    for number in _ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    leave_terminal(number)
+    raise KeyboardInterrupt
+
+
+def leave_terminal(number: int) -> None:
+    """Discard what would be written to a terminal that is gone, if this is the signal that says so."""
+    for stream in (sys.stdout, sys.stderr) if number == _HANGUP else ():
+        with suppress(OSError, ValueError):
+            if os.isatty(stream.fileno()) or not _is_open(stream.fileno()):
+                silence(stream)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.write(descriptor, b"")
+    except OSError:
+        return False
+    return True
+
+
 def silence(stream: TextIO) -> None:
     """Discard all further output to a stream whose reader has closed the pipe, also at exit."""
     with suppress(OSError, ValueError):
@@ -73,7 +105,7 @@ def silence(stream: TextIO) -> None:
 
 
 class Interrupts:
-    """Ctrl-C and SIGTERM: they end a command at once, and a training after its current step.
+    """Ctrl-C, SIGTERM and SIGHUP: they end a command at once, and a training after its current step.
 
     A second one always ends the command at once. Signals that the shell ignores stay ignored.
 
@@ -85,7 +117,7 @@ class Interrupts:
         self.requested, self._deferred = threading.Event(), False
 
     def __enter__(self) -> Interrupts:
-        handled = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+        handled = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
         self._previous = {number: signal.signal(number, self._handle) for number in handled}
         return self
 
@@ -98,6 +130,7 @@ class Interrupts:
         self._deferred = True
 
     def _handle(self, number: int, frame: Any) -> None:
+        leave_terminal(number)
         if not self._deferred or self.requested.is_set():
             raise KeyboardInterrupt
         self.requested.set()

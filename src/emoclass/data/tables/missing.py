@@ -24,9 +24,7 @@ def advice(name: str) -> str:
         return f"no such file: ~ in quotes is not your home directory: pass {shlex.quote(str(expanded(name)))}"
     if glob.has_magic(name) and (found := sorted(glob.glob(name))):  # noqa: PTH207 (as the shell does)
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        return (
-            f"no such file: as a pattern it means {found[0]}{more}: name one, or a directory of splits"
-        )
+        return f"no such file: as a pattern it means {found[0]}{more}: name one, or a directory of splits"
     if _HUB_ID.fullmatch(name) and format_of(name, reading=True)[0] is None and not Path(name).parent.exists():
         own = name.split("/")[1]
         return (
