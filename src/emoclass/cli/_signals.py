@@ -16,6 +16,7 @@ from typing import Any, TextIO
 INTERRUPTED = 128 + signal.SIGINT
 # What a closed terminal sends; Windows has no such signal.
 _HANGUP = getattr(signal, "SIGHUP", None)
+_terminals: list[TextIO] = []
 _ENDING = [number for number in (signal.SIGINT, signal.SIGTERM, _HANGUP) if number is not None]
 # Nobody waits longer for a reader. What is left of a file takes longer on a slow disk, but no disk stalls for good.
 _STREAM_SECONDS, _FILE_SECONDS = 1.5, 15.0
@@ -72,6 +73,8 @@ def prompt_exit(seconds: float) -> Iterator[None]:
 
 def end_at_signals() -> None:
     """Let SIGTERM and SIGHUP, where nobody handles or ignores them, clean up as Ctrl-C does."""
+    # Asked now: of a terminal that is gone, nobody can tell any more that it was one.
+    _terminals[:] = [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
     for number in _ENDING:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _interrupt)
@@ -84,18 +87,8 @@ def _interrupt(number: int, frame: Any) -> None:
 
 def leave_terminal(number: int) -> None:
     """Discard what would be written to a terminal that is gone, if this is the signal that says so."""
-    for stream in (sys.stdout, sys.stderr) if number == _HANGUP else ():
-        with suppress(OSError, ValueError):
-            if os.isatty(stream.fileno()) or not _is_open(stream.fileno()):
-                silence(stream)
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.write(descriptor, b"")
-    except OSError:
-        return False
-    return True
+    for stream in _terminals if number == _HANGUP else ():
+        silence(stream)
 
 
 def silence(stream: TextIO) -> None:
