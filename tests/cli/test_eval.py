@@ -74,7 +74,7 @@ def test_predictions_are_written_row_by_row(run: Run, odd_csv: Path, tmp_path: P
     assert [row["row"] for row in rows] == [str(number) for number in range(1, 21)]
     assert rows[18]["text"] == EVIL + " happy"
     assert set(rows[0]) == {"row", "text", "label", "prediction", "confidence", "loss"}
-    assert "does not tell the format" in run(odd_csv, "--predictions", tmp_path / "rows.xls", code=2).stderr
+    assert "does not tell the format" in run(odd_csv, "--predictions", tmp_path / "rows.odd", code=2).stderr
 
 
 @pytest.mark.parametrize("suffix", ["tsv", "jsonl", "parquet", "csv.gz"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -28,7 +27,6 @@ from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.errors import ConfigError, EmoclassError, LossError, StoppedError
 from emoclass.inference.predictor import load
 from emoclass.runtime import runs_dir
-from emoclass.store.checkpoints import find_model
 from emoclass.store.runs import RunStates
 from emoclass.training import finishing, loop, stopping
 from emoclass.training.events import Resumed, StateNotSaved, StepDone
@@ -277,26 +275,6 @@ def test_a_killed_training_goes_on(
     history = json.loads(short.stdout)["history"]
     assert [epoch["epoch"] for epoch in history] == list(range(1, len(history) + 1))
     assert 5 <= len(history) < 400
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="no such terminals there")
-def test_a_training_whose_terminal_is_closed_saves_its_model(emotions_csv: Path, tiny_base: Path) -> None:
-    recipe = ["--learning-rate", "0.001", "--epochs", "4000", "--batch-size", "8", "--max-length", "40"]
-    command = ["train", str(emotions_csv), "--base-model", str(tiny_base), *recipe, "--name", "long"]
-    terminal, inside = os.openpty()
-    with subprocess.Popen([sys.executable, "-m", "emoclass", *command], stderr=inside, stdout=inside) as process:
-        os.close(inside)
-        seen = b""
-        while not re.search(rb"[1-9]/4000", seen):
-            seen += os.read(terminal, 4096)
-        os.close(terminal)
-        process.send_signal(signal.SIGHUP)
-        try:
-            assert process.wait(timeout=60) == 130
-        finally:
-            process.kill()
-    assert find_model("long").manifest.metrics["best_epoch"] >= 1
 
 
 def test_a_training_does_not_go_on_with_another_base_of_the_same_name(
