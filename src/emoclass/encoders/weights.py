@@ -58,7 +58,8 @@ def config_of(values: Mapping[str, Any]) -> AnyConfig:
     Raises:
         ModelError: It is no encoder of texts.
     """
-    return (EncoderConfig if values.get("model_type") in FAMILIES else GenericConfig).from_dict(values)
+    kind = values.get("model_type")
+    return (EncoderConfig if isinstance(kind, str) and kind in FAMILIES else GenericConfig).from_dict(values)
 
 
 def weight_files(directory: Path) -> list[Path]:

@@ -66,7 +66,8 @@ class EncoderConfig:
         own = {name: family.fields.get(name, name) for name in cls.__dataclass_fields__}
         sizes = {**family.defaults, **{name: values[key] for name, key in own.items() if key in values}}
         padding = values.get("pad_token_id", 1)
-        sizes["first_position"] = padding + 1 if family.skips_padding and isinstance(padding, int) else 0
+        is_counted = family.skips_padding and isinstance(padding, int) and padding >= 0
+        sizes["first_position"] = padding + 1 if is_counted else 0
         if "embedding_size" not in family.defaults or sizes["embedding_size"] == sizes.get("hidden_size"):
             sizes["embedding_size"] = None
         config = cls(**sizes)

@@ -60,7 +60,8 @@ class GenericConfig:
             )
         positions = values.get("max_position_embeddings", values.get("n_positions", 512))
         # RoBERTa's relatives count positions from the padding token's id on.
-        skipped = int(values.get("pad_token_id") or 0) + 1 if kind in ("mpnet", "longformer") else 0
+        padding = values.get("pad_token_id")
+        skipped = (padding if isinstance(padding, int) else 0) + 1 if kind in ("mpnet", "longformer") else 0
         config = cls(
             kind,
             values.get("vocab_size", 0),

@@ -291,7 +291,7 @@ def load_generic(directory: Path, config: GenericConfig, num_labels: int, *, see
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
             )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
+    except Exception as error:  # what a model's own code raises
         raise ModelError(f"{directory}: transformers cannot load it as a classifier: {one_line(error)}") from None
     finally:
         talk.set_verbosity(level)
