@@ -50,18 +50,15 @@ def _home(name: str, default: Callable[[], Path]) -> Path:
     home = os.environ.get("EMOCLASS_HOME")
     if home:
         return expanded(home) / name
-    path = _or_none(default)
+    try:
+        path = default()
+    except (RuntimeError, KeyError, OSError):
+        path = None
     # Without a home directory the path begins with "~", or is at the root, where only root may write.
     is_root = expanded("~") == Path("/") and not os.access("/", os.W_OK)
     if path is None or not path.is_absolute() or is_root:
         raise ConfigError("this user has no home directory: set EMOCLASS_HOME to a directory for models and caches")
     return path
-
-
-def _or_none(function: Callable[[], Path]) -> Path | None:
-    with suppress(RuntimeError, KeyError, OSError):
-        return function()
-    return None
 
 
 def expanded(path: str | Path) -> Path:

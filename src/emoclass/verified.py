@@ -20,18 +20,13 @@ _ENTRIES = 500  # the latest are kept
 _SETTLED_SECONDS = 2.0
 
 
-def has_sha256(path: Path, checksum: str, *, again: bool = False) -> bool:
+def has_sha256(path: Path, checksum: str) -> bool:
     """Return whether a file has this SHA-256, without reading it if it had and has not changed since.
-
-    Args:
-        path: The file.
-        checksum: The hash, in hexadecimal.
-        again: Whether to read it in any case.
 
     Raises:
         OSError: The file cannot be read.
     """
-    return holds(f"sha256 {checksum}", [path], lambda: file_sha256(path) == checksum, again=again)
+    return holds(f"sha256 {checksum}", [path], lambda: file_sha256(path) == checksum)
 
 
 def holds(claim: str, files: list[Path], check: Callable[[], bool], *, again: bool = False) -> bool:
@@ -59,11 +54,6 @@ def holds(claim: str, files: list[Path], check: Callable[[], bool], *, again: bo
     if before == [_state(path) for path in files] and newest < time.time_ns() - _SETTLED_SECONDS * 1e9:
         _remember(key, before)
     return True
-
-
-def forget() -> None:
-    """Forget all, so that every file is verified again."""
-    _file().unlink(missing_ok=True)
 
 
 def _file() -> Path:

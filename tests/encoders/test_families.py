@@ -39,18 +39,11 @@ CONFIGS = {
 }
 
 
-def without_dropout(config: Any) -> Any:
-    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
-        if hasattr(config, name):
+def random_classifier(config: Any, labels: int = 5) -> Any:
+    """A classifier of transformers with random weights and without dropout."""
+    for name in vars(config):
+        if "dropout" in name or name.endswith("_drop"):
             setattr(config, name, 0.0)
-    for name in ("seq_classif_dropout", "classifier_dropout"):
-        if hasattr(config, name):
-            setattr(config, name, 0.0)
-    return config
-
-
-def theirs(kind: str, labels: int = 5) -> Any:
-    config = without_dropout(CONFIGS[kind]())
     config.num_labels = labels
     model = transformers.AutoModelForSequenceClassification.from_config(config)
     generator = torch.Generator().manual_seed(4)
@@ -58,6 +51,10 @@ def theirs(kind: str, labels: int = 5) -> Any:
         for parameter in model.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.4)
     return model.eval()
+
+
+def theirs(kind: str) -> Any:
+    return random_classifier(CONFIGS[kind]())
 
 
 @pytest.fixture(params=sorted(FAMILIES))

@@ -22,7 +22,7 @@ from emoclass.encoders.generic.model import GenericModel, load_generic
 from emoclass.errors import ConfigError, ModelError
 from emoclass.runtime import models_dir
 from tests.conftest import WORDS, tiny_tokenizer
-from tests.encoders.test_families import LENGTHS, packed_ids, padded, table, without_dropout
+from tests.encoders.test_families import LENGTHS, packed_ids, padded, random_classifier, table
 
 transformers = pytest.importorskip("transformers")
 Run = Callable[..., Any]
@@ -42,18 +42,8 @@ CONFIGS = {
 CUT = ("deberta-v2", "modernbert", "mpnet")
 
 
-def theirs(kind: str, labels: int = 5) -> Any:
-    config = CONFIGS[kind]()
-    for name in vars(config):
-        if "dropout" in name or name.endswith("_drop"):
-            setattr(config, name, 0.0)
-    config.num_labels = labels
-    model = transformers.AutoModelForSequenceClassification.from_config(without_dropout(config))
-    generator = torch.Generator().manual_seed(4)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.4)
-    return model.eval()
+def theirs(kind: str) -> Any:
+    return random_classifier(CONFIGS[kind]())
 
 
 @pytest.fixture(params=sorted(CONFIGS))

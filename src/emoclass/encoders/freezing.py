@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from emoclass.config import Unfreeze
-from emoclass.encoders.generic.model import GenericModel
 from emoclass.encoders.interface import Model
 from emoclass.errors import ConfigError
 
@@ -44,29 +43,17 @@ def freeze(model: Model, unfreeze: Unfreeze, *, train_pooler: bool = False) -> N
         raise ConfigError(f"--unfreeze {count}: the base model has {len(layers)} layers; use at most that or 'all'")
     for layer in layers[len(layers) - count :]:
         layer.requires_grad_(True)
-    if isinstance(model, GenericModel):
-        inside = {id(p) for p in model.model.base_model.parameters()}
-        for name, parameter in model.model.named_parameters():
-            if name in model.new or (train_pooler and id(parameter) not in inside):
-                parameter.requires_grad_(True)
-        model.classifier.requires_grad_(True)
-        return
-    # Where base models have no such layer, it is as new as the classifier.
-    model.pooler.requires_grad_(train_pooler or not model.config.family.has_own_pooler)
-    model.classifier.requires_grad_(True)
+    model.unfreeze_head(pooler=train_pooler)
 
 
 def frozen_depth(model: Model) -> int | None:
     """Return the number of frozen layers, counted from the first; ``None`` if the whole model must run each time."""
-    if isinstance(model, GenericModel) and not model.is_cut:
-        return None
-    if any(p.requires_grad for p in model.embeddings.parameters()):
+    if model.deepest_cut is None or any(p.requires_grad for p in model.embeddings.parameters()):
         return None
     for depth, layer in enumerate(model.layers):
         if any(p.requires_grad for p in layer.parameters()):
             return depth
-    # A generic model begins at a layer: its last one always runs.
-    return len(model.layers) - isinstance(model, GenericModel)
+    return model.deepest_cut
 
 
 def count_parameters(model: Model) -> ParameterCounts:

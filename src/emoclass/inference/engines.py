@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -96,24 +95,18 @@ class TorchEngine:
             self._prefix = frozen_prefix(model, model.config.num_hidden_layers - 1, dtype)
 
     @classmethod
-    def of(
-        cls, config: EncoderConfig, tensors: Mapping[str, Array], *, device: str = "auto", precision: str = "auto"
-    ) -> TorchEngine:
-        """Return an engine with these weights, whose memory it shares on the CPU.
+    def of(cls, build: Callable[[], Model], *, device: str = "auto", precision: str = "auto") -> TorchEngine:
+        """Return an engine of the model that ``build`` returns, on a device and in a precision by their names.
 
         Raises:
             DeviceError: The device or the precision is not available.
+            ModelError: The model cannot be built.
         """
-        import torch
-
-        from emoclass.encoders.bert.building import build_model
         from emoclass.runtime import resolve_device, resolve_precision
 
         place = resolve_device(device)
         dtype = resolve_precision(precision, place)
-        weights = {name: torch.from_numpy(array) for name, array in tensors.items()}
-        model = build_model(config, len(tensors["classifier.bias"]), weights, Path())
-        return cls(model, device=place, dtype=dtype)
+        return cls(build(), device=place, dtype=dtype)
 
     def __getstate__(self) -> tuple[Any, ...]:
         return self._model, self._device, self._dtype

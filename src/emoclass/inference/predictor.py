@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -25,6 +25,10 @@ from emoclass.store.starter import with_frozen
 
 if TYPE_CHECKING:
     import torch
+
+    from emoclass.encoders.bert.model import PackedBert
+    from emoclass.encoders.generic.config import GenericConfig
+    from emoclass.encoders.generic.model import GenericModel
 
 # Texts that are sorted by length and computed together: enough for batches of similar lengths.
 WINDOW = 1024
@@ -198,18 +202,33 @@ def _make_engine(stored: StoredModel, config: AnyConfig, engine: str, device: st
     labels = len(stored.manifest.labels)
     engine = chosen_engine(engine, device, precision, is_packed=isinstance(config, EncoderConfig))
     if not isinstance(config, EncoderConfig):
-        from emoclass.encoders.generic.model import load_generic
-        from emoclass.runtime import resolve_device, resolve_precision
-
-        model = load_generic(stored.directory, config, labels)
-        if model.new:
-            raise ModelError(f"{stored.directory}: {len(model.new)} tensors are missing from the weights")
-        place = resolve_device(device)
-        return TorchEngine(model, device=place, dtype=resolve_precision(precision, place))
+        build = partial(_load_generic, stored.directory, config, labels)
+        return TorchEngine.of(build, device=device, precision=precision)
     tensors = with_frozen(map_tensors(stored.directory, config.family), stored.directory, stored.manifest)
     check_shapes(tensors, tensor_shapes(config, labels), stored.directory)
-    load_torch = partial(TorchEngine.of, config, tensors, device=device, precision=precision)
+    build_packed = partial(_build_packed, stored.directory, config, labels, tensors)
+    load_torch = partial(TorchEngine.of, build_packed, device=device, precision=precision)
     if engine == "torch":
         return load_torch()
     numpy = NumpyEngine(config, tensors)
     return numpy if engine == "numpy" else GrowingEngine(numpy, load_torch)
+
+
+def _build_packed(
+    directory: Path, config: EncoderConfig, labels: int, tensors: Mapping[str, npt.NDArray[np.float32]]
+) -> PackedBert:
+    """Build a model with these weights, whose memory it shares on the CPU."""
+    import torch
+
+    from emoclass.encoders.bert.building import build_model
+
+    return build_model(config, labels, {name: torch.from_numpy(array) for name, array in tensors.items()}, directory)
+
+
+def _load_generic(directory: Path, config: GenericConfig, labels: int) -> GenericModel:
+    from emoclass.encoders.generic.model import load_generic
+
+    model = load_generic(directory, config, labels)
+    if model.new:
+        raise ModelError(f"{directory}: {len(model.new)} tensors are missing from the weights")
+    return model

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emoclass.encoders.generic.config import GenericConfig
-from emoclass.encoders.weights import map_tensors, read_config
+from emoclass.encoders.weights import map_tensors
 from emoclass.errors import ConfigError, EmoclassError, ModelError, NameTakenError
 from emoclass.files import replacing, whole_directory
 from emoclass.fingerprint import file_sha256
@@ -172,17 +171,15 @@ def export_model(name: str | Path | None, directory: str | Path, *, overwrite: b
 
 def _with_frozen(directory: Path, manifest: Manifest) -> Manifest:
     """Write the frozen weights of a model whose directory lacks them; return its manifest with their checksum."""
-    config = read_config(directory)
-    if (directory / layout.FROZEN).exists() or manifest.frozen_sha256 is None or isinstance(config, GenericConfig):
+    if not starter.lacks_frozen(directory, manifest):
         return manifest
-    family = config.family
-    own = map_tensors(directory, family)
-    arrays = starter.with_frozen(own, directory, manifest)
     import torch
 
+    own = map_tensors(directory)
     # Copies: a file that arrays are mapped from is written anew.
-    tensors = {family.own_name(name): torch.from_numpy(array.copy()) for name, array in arrays.items()}
-    write_shards(directory, tensors, {family.own_name(name) for name in own}, {})
+    whole = starter.with_frozen(own, directory, manifest)
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in whole.items()}
+    write_shards(directory, tensors, own.keys(), {})
     names = (*manifest.checksums, layout.FROZEN)
     manifest = replace(manifest, checksums={name: file_sha256(directory / name) for name in sorted(names)})
     write_json(directory / layout.MANIFEST, manifest.to_dict())

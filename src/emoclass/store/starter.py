@@ -25,6 +25,11 @@ NAME = "starter"
 DIRECTORY = Path(__file__).resolve().parents[1] / "starter"
 
 
+def lacks_frozen(directory: Path, manifest: Manifest) -> bool:
+    """Return whether the frozen weights of a model are not in its directory, but those of its base model."""
+    return manifest.frozen_sha256 is not None and not (directory / layout.FROZEN).exists()
+
+
 def with_frozen(tensors: Mapping[str, Array], directory: Path, manifest: Manifest) -> dict[str, Array]:
     """Return all weights of a model: its own, and the frozen ones of its base model if they are not in the directory.
 
@@ -36,8 +41,7 @@ def with_frozen(tensors: Mapping[str, Array], directory: Path, manifest: Manifes
     Raises:
         ModelError: The base model is not available, or is another one.
     """
-    expected = manifest.frozen_sha256
-    if expected is None or (directory / layout.FROZEN).exists():
+    if not lacks_frozen(directory, manifest):
         return dict(tensors)
     # Only here: they import numpy, and completion needs the name alone.
     from emoclass.encoders.base import resolve_base
@@ -46,6 +50,7 @@ def with_frozen(tensors: Mapping[str, Array], directory: Path, manifest: Manifes
     name = manifest.base_model["name"]
     base = resolve_base(name)
     frozen = {key: array for key, array in base.arrays().items() if key not in tensors}
+    expected = manifest.frozen_sha256
     claim = f"without {sorted(tensors)} the tensors have {expected}"
     if not holds(claim, weight_files(base.directory), lambda: tensors_sha256(frozen) == expected):
         raise ModelError(

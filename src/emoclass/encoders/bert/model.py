@@ -122,6 +122,16 @@ class PackedBert(nn.Module):
         """The encoder layers, first to last."""
         return list(self.bert.encoder.layer)  # type: ignore[arg-type]
 
+    @property
+    def deepest_cut(self) -> int:
+        """The deepest layer whose input can be kept; behind the last layer it is [CLS] alone."""
+        return self.config.num_hidden_layers
+
+    def unfreeze_head(self, *, pooler: bool) -> None:
+        """Make the classifier trainable, and the pooler if that is asked for or base models have none."""
+        self.pooler.requires_grad_(pooler or not self.config.family.has_own_pooler)
+        self.classifier.requires_grad_(True)
+
     def own_name(self, name: str) -> str:
         """Return the name of a parameter in its family's checkpoints."""
         return self.config.family.own_name(name)

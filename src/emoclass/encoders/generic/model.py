@@ -77,6 +77,19 @@ class GenericModel(nn.Module):
         """The linear layer from which the logits come."""
         return self._classifier[0]
 
+    @property
+    def deepest_cut(self) -> int | None:
+        """The deepest layer whose input can be kept, from which the model goes on; ``None`` if it runs as a whole."""
+        return len(self.layers) - 1 if self.is_cut else None
+
+    def unfreeze_head(self, *, pooler: bool) -> None:
+        """Make the classifier and all that is new trainable, and all else outside the encoder if ``pooler`` is set."""
+        inside = {id(p) for p in self.model.base_model.parameters()}
+        for name, parameter in self.model.named_parameters():
+            if name in self.new or (pooler and id(parameter) not in inside):
+                parameter.requires_grad_(True)
+        self.classifier.requires_grad_(True)
+
     @staticmethod
     def own_name(name: str) -> str:
         """Return the name of a parameter in transformers' checkpoints."""
