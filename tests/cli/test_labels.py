@@ -43,7 +43,7 @@ def test_several_labels_in_a_cell_are_named_and_the_command_that_leaves_them_out
     cli: Run, tiny_base: Path, several: Path, command: str
 ) -> None:
     options = {"train": ["--base-model", tiny_base], "split": ["-o", "parts"]}[command]
-    message = message_of(cli(command, several, *options))
+    message = message_of(cli(command, several, "--task", "single", *options))
     assert "some data.csv: row 1 (line 2) has the labels 'joy', 'fear'; 9.1% of the rows have several" in message
     assert not Path("parts").exists()
     assert not models_dir().exists()
@@ -59,7 +59,7 @@ def test_several_labels_in_a_cell_are_named_and_the_command_that_leaves_them_out
 
 
 def test_several_labels_need_a_decision(cli: Run, several: Path) -> None:
-    result = cli("inspect-data", several, "--strict", "--base-model", "none")
+    result = cli("inspect-data", several, "--strict", "--base-model", "none", "--task", "single")
     assert result.exit_code == 1
     fact = "9.1% of the rows have several labels separated by '|', the first 'joy|fear' in row 1 (line 2)"
     assert f"all: several_labels: {fact}" in result.stderr
@@ -67,7 +67,9 @@ def test_several_labels_need_a_decision(cli: Run, several: Path) -> None:
 
 def test_fix_does_not_write_an_empty_table(cli: Run) -> None:
     path = write("all.csv", [(f"t{n}", "[1, 2]" if n % 2 else "[2, 3]") for n in range(20)])
-    assert "would remove all rows" in message_of(cli("inspect-data", path, "--fix", "x.csv", "--base-model", "none"))
+    assert "would remove all rows" in message_of(
+        cli("inspect-data", path, "--fix", "x.csv", "--base-model", "none", "--task", "single")
+    )
     assert not Path("x.csv").exists()
 
 

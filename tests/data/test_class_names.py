@@ -8,7 +8,7 @@ import pytest
 
 from emoclass.data.cleaning.cleaning import clean
 from emoclass.data.cleaning.stream import LabelledReader
-from emoclass.data.columns.choosing import choose_columns
+from emoclass.data.columns.choosing import Wanted, choose_columns
 from emoclass.data.columns.class_names import note_of
 from emoclass.data.options import DataOptions
 from emoclass.data.preparation import prepare_training_data
@@ -106,7 +106,7 @@ def test_a_table_of_two_columns_is_not_sampled():
     def sample(column):
         raise AssertionError(column)
 
-    assert choose_columns("data.csv", ["text", "label"], sample).label == "label"
+    assert choose_columns("data.csv", ["text", "label"], sample, Wanted(task="single")).label == "label"
 
 
 def test_ids_without_a_name_in_a_whole_part_are_an_error_not_hidden_labels(tmp_path, error_of):

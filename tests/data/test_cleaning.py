@@ -7,6 +7,7 @@ import pytest
 
 from emoclass.data.cleaning.cleaning import Conflict, clean
 from emoclass.data.columns.cells import cell_label, cell_text, labels_in
+from emoclass.data.columns.choosing import Wanted
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.tables.table import Table
 from tests.data.conftest import read_table
@@ -199,7 +200,7 @@ def test_a_text_that_is_no_list_of_labels_is_a_name(cell):
 def test_lists_of_json_lines_are_read_like_those_in_text(cleaned):
     cells = [["joy"], [2.0], {"choices": ["joy"]}, [], {"choices": []}, [None], ["joy", "sad"], "['joy']"]
     lines = [json.dumps({"text": f"t{n}", "label": cell}) + "\n" for n, cell in enumerate(cells)]
-    data = cleaned("".join(lines), "d.jsonl")
+    data = cleaned("".join(lines), "d.jsonl", task="single")
     assert data.labels == ["joy", "2", "joy", '["joy", "sad"]', "joy"]
     assert data.removed == {"empty_label_list": (4, 5, 6)}
     assert data.notes == ("d.jsonl: 4 labels are lists of one, such as [\"joy\"] in row 1 (line 1): read as 'joy'",)
@@ -209,7 +210,7 @@ def test_lists_of_parquet_are_read_like_those_in_text(tmp_path):
     frame = pd.DataFrame({"text": ["a", "b", "c", "d"], "label": [["joy"], [], None, ["joy", "sad"]]})
     frame.to_parquet(tmp_path / "d.parquet")
     table = read_table(tmp_path / "d.parquet")
-    data = clean(table, table.choose_columns())
+    data = clean(table, table.choose_columns(Wanted(task="single")))
     assert data.labels == ["joy", '["joy", "sad"]']
     assert data.removed == {"null_label": (3,), "empty_label_list": (2,)}
 
@@ -238,7 +239,7 @@ def test_texts_of_other_types_become_strings():
 
 def test_a_table_without_remaining_rows_says_why(error_of, write):
     table = read_table(write("text,label\n ,joy\nb,\nc,\n"))
-    message = error_of(clean, table, Columns(("text",), "label"))
+    message = error_of(clean, table, Columns(("text",), ("label",)))
     assert "1 blank text" in message
     assert "2 blank label" in message
     assert "'text'" in message
@@ -246,7 +247,9 @@ def test_a_table_without_remaining_rows_says_why(error_of, write):
 
 def test_binary_cells_are_rejected_with_their_row(error_of):
     frame = pd.DataFrame({"text": ["a", b"\xff\xd8"], "label": ["joy", "sad"]}, dtype=object)
-    message = error_of(clean, Table("x.parquet", frame, np.zeros(2, np.int64), "parquet"), Columns(("text",), "label"))
+    message = error_of(
+        clean, Table("x.parquet", frame, np.zeros(2, np.int64), "parquet"), Columns(("text",), ("label",))
+    )
     assert message.startswith("x.parquet: row 2: column 'text': a value is binary")
 
 

@@ -321,10 +321,10 @@ def test_joined_columns_must_differ_and_a_separator_needs_several(choose_error, 
 
 
 def test_names_that_a_model_was_trained_with_come_before_known_names():
-    trained = Wanted(trained=Columns(("said",), "feels"), labels="none")
+    trained = Wanted(trained=Columns(("said",), ("feels",)), labels="none")
     sample = {"text": ["an ordinary text"], "Said": ["another text"], "feels": ["joy"]}
     assert choose_columns("x", list(sample), sample.__getitem__, trained).text == "Said"
-    both = replace(trained, trained=Columns(("said", "text"), "feels", " / "), labels="required")
+    both = replace(trained, trained=Columns(("said", "text"), ("feels",), " / "), labels="required")
     columns = choose_columns("x", list(sample), sample.__getitem__, both)
     assert (columns.texts, columns.label, columns.separator) == (("Said", "text"), "feels", " / ")
     columns = choose_columns("x", ["text", "label"], sample.__getitem__, both)

@@ -9,7 +9,7 @@ import pytest
 from emoclass.data.cleaning.label_checks import rare_classes, require_classes
 from emoclass.data.columns.label_kinds import unusual_kind
 from emoclass.data.columns.labels import LabelSet, meant
-from emoclass.data.columns.spread import spread_labels
+from emoclass.data.columns.spread import find_spread
 
 CLASSES = {"joy": 40, "anger": 40, "fear": 30}
 IDS = {"2": 40, "3": 30, "7": 20, "10": 20}
@@ -81,12 +81,14 @@ def rows_of(counts):
 
 
 def test_several_labels_are_an_error_with_row_share_and_remedy(cleaned, error_of):
-    message = error_of(require_classes, cleaned(rows_of({"2": 10, "3": 10, "2,3": 5})))
-    assert message.startswith("data.csv: row 21 (line 22) has the labels '2', '3'; 20.0% of the rows have several")
+    message = error_of(require_classes, cleaned(rows_of({"2": 500, "3": 500, "2,3": 5})))
+    assert message.startswith("data.csv: row 1001 (line 1002) has the labels '2', '3'; 0.5% of the rows have several")
+    assert "learn any number of them with --task multi, or choose one for each" in message
     assert message.endswith(
-        "emoclass inspect-data data.csv --text-column text --label-column label --fix one-label.csv"
+        "emoclass inspect-data data.csv --text-column text --label-column label --task single --fix one-label.csv"
     )
-    everywhere = error_of(require_classes, cleaned(rows_of({"[2, 3]": 10, "[3, 4]": 10})))
+    everywhere = cleaned(rows_of({"[2, 3]": 10, "[3, 4]": 10}), task="single")
+    everywhere = error_of(require_classes, everywhere)
     assert everywhere.endswith("choose one for each")
 
 
@@ -148,15 +150,16 @@ def spread(one, *, cells=("0", "1"), **others):
     return pd.DataFrame(rows, columns=["text", *others, *EMOTIONS]).to_csv(index=False)
 
 
-def test_columns_of_zeros_and_ones_are_not_chosen_from(cleaned, error_of):
+def test_columns_of_zeros_and_ones_are_labels_of_which_rows_have_any_number(cleaned):
     one = lambda n: [EMOTIONS[n % 6], *["calm"] * (n % 3 == 0)] if n % 5 else []  # noqa: E731
     others = {"forum": ["cats", "dogs"] * 20, "rater": [1, 2, 3, 4] * 10, "unclear": [True, False] * 20}
-    message = error_of(cleaned, spread(one, **others))
-    assert (
-        "seem to be spread over 6 columns of 0 and 1 ('joy', 'anger', 'fear', 'sadness', …): name one of them"
-        in message
+    data = cleaned(spread(one, **others))
+    assert data.columns.labels == EMOTIONS
+    assert data.labels[:4] == [(), ("anger",), ("fear",), ("calm", "sadness")]
+    assert data.notes[0] == (
+        "data.csv: 6 columns of 0 and 1 ('joy', 'anger', 'fear', 'sadness', …) taken as the labels, any number in a"
+        " row; --label-column names others"
     )
-    assert len(message) < 400
     assert set(cleaned(spread(one, **others), label_column="joy").labels) == {"0", "1"}
 
 
@@ -170,14 +173,18 @@ def test_columns_of_zeros_and_ones_are_not_chosen_from(cleaned, error_of):
         (("", "1"), "0 and 1"),
     ],
 )
-def test_one_column_for_each_class_is_recognized_however_it_is_written(cleaned, error_of, cells, what):
-    message = error_of(cleaned, spread(lambda n: [EMOTIONS[n % 6]], cells=cells))
-    assert f"6 columns of {what}" in message
-    assert ("one 1 in each row" in message) == (what == "0 and 1")
+def test_one_column_for_each_class_is_recognized_however_it_is_written(cleaned, cells, what):
+    data = cleaned(spread(lambda n: [EMOTIONS[n % 6]], cells=cells))
+    assert f"6 columns of {what}" in data.notes[0]
+    assert data.labels[:7] == [*EMOTIONS, "joy"]
+    data = cleaned(spread(lambda n: [EMOTIONS[n % 6]], cells=cells), task="multi")
+    assert data.labels[:2] == [("joy",), ("anger",)]
 
 
-def test_one_column_for_each_class_is_recognized_if_most_rows_have_none(cleaned, error_of):
-    assert "6 columns of 0 and 1" in error_of(cleaned, spread(lambda n: EMOTIONS[:1] if n == 20 else []))
+def test_one_column_for_each_class_is_recognized_if_most_rows_have_none(cleaned):
+    data = cleaned(spread(lambda n: EMOTIONS[:1] if n == 20 else []))
+    assert "6 columns of 0 and 1" in data.notes[0]
+    assert [n for n, label in enumerate(data.labels) if label] == [20]
 
 
 def test_columns_of_scores_are_recognized(cleaned, error_of):
@@ -215,6 +222,7 @@ def test_names_of_several_words_are_classes(name):
 def test_marks_and_percentages_side_by_side_are_labels_spread_over_columns(cells, what):
     columns = ["joy", "sadness", "anger"]
     table = {name: [cells[(row + number) % 3] for row in range(30)] for number, name in enumerate(columns)}
-    message = spread_labels(columns, table.__getitem__)
-    assert message is not None
-    assert f"3 columns of {what}" in message
+    spread = find_spread(columns, table.__getitem__)
+    assert spread is not None
+    assert f"3 columns of {what}" in spread.fact
+    assert spread.is_flags == (what == "marks")

@@ -163,7 +163,7 @@ def test_ids_in_lists_have_names(feature):
     path = write_features({"labels": feature}, {"text": TEXTS, "labels": [[0, 2], [1], [], None]})
     table = read_table(path)
     columns = table.choose_columns(DataOptions(label_column="labels").wanted)
-    assert table.labels(columns) == [["sadness", "love"], ["joy"], [], None]
+    assert table.label_cells(columns) == [(["sadness", "love"],), (["joy"],), ([],), (None,)]
 
 
 @pytest.mark.parametrize(

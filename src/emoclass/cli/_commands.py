@@ -13,9 +13,6 @@ from emoclass.cli._panels import epilog_of, panel_of
 from emoclass.cli._shared import with_shared_options
 from emoclass.errors import ConfigError
 
-# Why the name of an option cannot be repeated, where one might expect that it can.
-_REASONS = {"label_column": "one label column is learned"}
-
 
 class Command(TyperCommand):
     """A command; of an option with one value the last would otherwise win silently."""
@@ -96,5 +93,4 @@ def _takes_one(parameter: Any, args: list[str]) -> bool:
 
 def _message(parameter: Any, times: int) -> str:
     names = "/".join([max(parameter.opts, key=len), *parameter.secondary_opts])
-    reason = _REASONS.get(parameter.name, "it has one value")
-    return f"{names} is given {'twice' if times == 2 else f'{times} times'}, but {reason}: give it once"
+    return f"{names} is given {'twice' if times == 2 else f'{times} times'}, but it has one value: give it once"

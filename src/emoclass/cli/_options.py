@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from emoclass.cli._shared import Options, with_options
+from emoclass.data.columns.labels import TASKS
 from emoclass.data.tables.formats import LINES, QUOTINGS, READ_FORMATS
 from emoclass.errors import ConfigError
 
@@ -49,7 +50,22 @@ _TextSeparator = Annotated[
     typer.Option(metavar="TEXT", help="Separator of joined text columns.", show_default="a space"),
 ]
 _LabelColumn = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Column with the labels.", show_default="detected")
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Column with the labels; repeat it, or give a pattern such as 'is_*', for a column of 0 and 1 each.",
+        show_default="detected",
+    ),
+]
+_LabelSeparator = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Separator of several labels in a cell.", show_default="detected"),
+]
+_Task = Annotated[
+    str | None,
+    typer.Option(
+        **one_of(TASKS), help="One label for each text (single), or any number (multi).", show_default="detected"
+    ),
 ]
 _FORMAT_HELP = "csv, tsv, jsonl, parquet, fasttext or xlsx; overrides name and content."
 _Format = Annotated[
@@ -119,6 +135,8 @@ _READING: Options = {
     "text_column": (_TextColumn, None),
     "text_separator": (_TextSeparator, None),
     "label_column": (_LabelColumn, None),
+    "label_separator": (_LabelSeparator, None),
+    "task": (_Task, None),
     "format_": (_Format, None),
     "encoding": (_Encoding, None),
     "delimiter": (_Delimiter, None),
@@ -135,7 +153,7 @@ def reads_tables(command: Callable[..., None]) -> Callable[..., None]:
 
 def reads_inputs(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of reading tables without labels or plain text; see ``reads_tables``."""
-    own = {name: option for name, option in _READING.items() if name != "label_column"}
+    own = {name: option for name, option in _READING.items() if name not in ("label_column", "label_separator", "task")}
     return _reading(command, {**own, "format_": (_InputFormat, None)})
 
 
@@ -148,16 +166,35 @@ def _reading(command: Callable[..., None], options: Options) -> Callable[..., No
 
 
 def _data_options(
-    *, text_column: list[str] | None, text_separator: str | None, format_: str | None, on_error: str, **others: Any
+    *,
+    text_column: list[str] | None,
+    text_separator: str | None,
+    format_: str | None,
+    on_error: str,
+    label_column: list[str] | None = None,
+    label_separator: str | None = None,
+    task: str | None = None,
+    **others: Any,
 ) -> Any:
     from emoclass.data.options import DataOptions
 
     if on_error not in ("stop", "skip"):
         raise ConfigError(f"--on-error {on_error} is not known; use stop or skip")
+    if task is not None and task not in TASKS:
+        raise ConfigError(f"--task {task} is not known; use {' or '.join(TASKS)}")
+    if label_separator == "":
+        raise ConfigError("--label-separator is empty: pass what stands between the labels of a cell")
     return DataOptions(
         text_column=text_column or None,
-        text_separator=None if text_separator is None else text_separator.replace(r"\n", "\n").replace(r"\t", "\t"),
+        text_separator=_unescaped(text_separator),
+        label_column=label_column or None,
+        label_separator=_unescaped(label_separator),
+        task=task,
         format=format_,
         skip_errors=on_error == "skip",
         **others,
     )
+
+
+def _unescaped(text: str | None) -> str | None:
+    return None if text is None else text.replace(r"\n", "\n").replace(r"\t", "\t")

@@ -10,6 +10,7 @@ from typing import Any
 
 from emoclass.data.columns.choosing import Wanted
 from emoclass.data.columns.chosen import Columns
+from emoclass.data.columns.labels import Task
 from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.options import ReadOptions
 from emoclass.data.tables.records import RecordReader, open_records
@@ -26,7 +27,10 @@ class DataOptions(ReadOptions):
         text_column: Name of the text column, or several, whose cells are joined in this order; chosen by name or
             content if ``None``.
         text_separator: What stands between the cells of several text columns; a space if ``None``.
-        label_column: Name of the label column; chosen by name or content if ``None``.
+        label_column: Name of the label column, or names or patterns of several with a label each; chosen by name or
+            content if ``None``.
+        label_separator: What stands between several labels in a cell; found in the cells if ``None``.
+        task: Whether each text has one label or any number; decided by the labels if ``None``.
         skip_errors: Whether rows that cannot be read are left out, with a note; else they are an error.
         trained: The columns that a model was trained with: where none is named, they are used if a table has them.
         on_rows: Called with the number of rows just read.
@@ -34,7 +38,9 @@ class DataOptions(ReadOptions):
 
     text_column: str | Sequence[str] | None = None
     text_separator: str | None = None
-    label_column: str | None = None
+    label_column: str | Sequence[str] | None = None
+    label_separator: str | None = None
+    task: Task | None = None
     skip_errors: bool = False
     trained: Columns | None = None
     on_rows: Callable[[int], None] = lambda rows: None
@@ -42,11 +48,12 @@ class DataOptions(ReadOptions):
     @property
     def wanted(self) -> Wanted:
         """What these options say about the columns."""
-        names = self.text_column or ()
         return Wanted(
-            texts=(names,) if isinstance(names, str) else tuple(names),
+            texts=_names(self.text_column),
             separator=self.text_separator,
-            label=self.label_column,
+            label_columns=_names(self.label_column),
+            label_separator=self.label_separator,
+            task=self.task,
             trained=self.trained,
         )
 
@@ -91,3 +98,7 @@ class DataOptions(ReadOptions):
     def choose_columns(self, table: Table) -> Columns:
         """Choose the text and the label columns of a table."""
         return table.choose_columns(self.wanted)
+
+
+def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given or ())

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from emoclass.data.columns.cells import cell_label
 from emoclass.data.columns.chosen import Columns
+from emoclass.data.columns.labels import names_of
 from emoclass.data.columns.naming import brief, quoted
 from emoclass.errors import DataError
 
@@ -54,7 +54,9 @@ def choose_together(
         options.wanted,
         texts=columns.texts,
         separator=columns.separator,
-        label=columns.label or options.label_column,
+        label_columns=columns.labels or options.wanted.label_columns,
+        task=columns.task,
+        trained=columns,  # what separates labels there, unless the cells say otherwise
         labels="optional",
         like=tables[first].name,
     )
@@ -67,8 +69,8 @@ def choose_together(
 
 def _without_hidden_labels(table: Table, columns: Columns, *, like: tuple[Table, Columns] | None = None) -> PartColumns:
     """Drop a label column that holds no labels: nothing, or one value that stands for them in all rows."""
-    if not columns.label:
-        if like is not None and like[1].label:
+    if not columns.labels:
+        if like is not None and like[1].labels:
             return PartColumns(columns, columns.notes[-1])
         reason = f"{table.name}: no column looks like labels; --label-column names one"
         return PartColumns(replace(columns, notes=(*columns.notes, reason)), reason)
@@ -83,7 +85,7 @@ def _without_hidden_labels(table: Table, columns: Columns, *, like: tuple[Table,
         reason = f"{column} is {quoted(brief(*labels))} in all rows, which is not a class of {like[0].name}"
     else:
         return PartColumns(columns)
-    return PartColumns(replace(columns, label="", notes=(*columns.notes, f"{reason}: read without labels")), reason)
+    return PartColumns(replace(columns, labels=(), notes=(*columns.notes, f"{reason}: read without labels")), reason)
 
 
 def _stand_for_none(labels: set[str], classes: set[str], *, rows: int) -> bool:
@@ -91,5 +93,5 @@ def _stand_for_none(labels: set[str], classes: set[str], *, rows: int) -> bool:
 
 
 def _labels(table: Table, columns: Columns) -> set[str]:
-    cells = table.labels(columns) if columns.label else []
-    return {label for cell in cells if (label := cell_label(cell))}
+    rows = map(columns.read_label, table.label_cells(columns) if columns.labels else ())
+    return {name for label in rows if label for name in names_of(label)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from emoclass.data.cleaning.cleaning import CleanData, clean
 from emoclass.data.cleaning.label_checks import places_of, rare_classes, require_classes
-from emoclass.data.columns.labels import LabelSet
+from emoclass.data.columns.labels import LabelSet, names_of
 from emoclass.data.columns.naming import located
 from emoclass.data.options import DataOptions
 from emoclass.data.parts import PartColumns, choose_together
@@ -105,7 +105,7 @@ def prepare_training_data(
         splits = {**splits, **_split(splits["train"], shares, seed)}
     if "val" not in splits:
         raise ConfigError("--ratios leaves no validation set, which chooses the best epoch: give it a share")
-    labels = LabelSet.from_labels(splits["train"].labels, where=f"{splits['train'].name}: ")
+    labels = label_set(splits["train"])
     for split in splits.keys() - {"train"}:
         _require_known(splits[split], labels)
     hashes = {split: bare_hashes(data.texts) for split, data in splits.items()}
@@ -166,8 +166,17 @@ def select(data: CleanData, indices: Sequence[int] | npt.NDArray[np.int64]) -> C
     )
 
 
+def label_set(data: CleanData) -> LabelSet:
+    """Return the classes of cleaned rows.
+
+    Raises:
+        DataError: There are fewer than two.
+    """
+    return LabelSet.from_labels(data.labels, task=data.columns.task, where=f"{data.name}: ")
+
+
 def _split(data: CleanData, ratios: tuple[float, float, float], seed: int) -> dict[str, CleanData]:
-    LabelSet.from_labels(data.labels, where=f"{data.name}: ")
+    label_set(data)
     indices = split_rows(data, ratios=ratios, seed=seed)
     return {split: select(data, chosen) for split, chosen in indices.items() if len(chosen)}
 
@@ -176,7 +185,8 @@ def _require_known(data: CleanData, labels: LabelSet) -> None:
     try:
         labels.encode(data.labels)
     except DataError as error:
-        first = next(position for position, label in enumerate(data.labels) if label not in labels.label2id)
+        known = labels.label2id.keys()
+        first = next(position for position, label in enumerate(data.labels) if not known >= set(names_of(label)))
         raise DataError(f"{data.name}: {error}; the first is in {located(*data.origin(first), data.files)}") from None
 
 

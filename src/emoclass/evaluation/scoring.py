@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -185,14 +185,15 @@ class Scoring:
 
     def prepare(self, block: Block) -> PreparedBlock:
         """Do the part of the work that does not need the model; may run in another thread, ahead of ``add``."""
-        known = [i for i, label in enumerate(block.labels) if label in self._ids]
-        if len(known) < len(block.labels):
-            self.unknown_labels.update(label for label in block.labels if label not in self._ids)
+        labels = cast("list[str]", block.labels)
+        known = [i for i, label in enumerate(labels) if label in self._ids]
+        if len(known) < len(labels):
+            self.unknown_labels.update(label for label in labels if label not in self._ids)
         texts = [block.texts[i] for i in known]
         return PreparedBlock(
             texts=texts,
             numbers=block.rows[known],
-            true=np.array([self._ids[block.labels[i]] for i in known], dtype=np.int32),
+            true=np.array([self._ids[labels[i]] for i in known], dtype=np.int32),
             tokenized=self.classifier.tokenizer(texts),
             baseline=self.baseline.predict(texts) if self.baseline and texts else np.zeros(0, np.int64),
             # Models of earlier versions hold the hashes of folded texts only.

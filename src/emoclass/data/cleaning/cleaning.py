@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from emoclass.data.cleaning import rows
 from emoclass.data.columns.chosen import Columns
+from emoclass.data.columns.labels import Label
 from emoclass.data.columns.naming import FileRows, quoted
 from emoclass.errors import DataError
 
@@ -33,7 +34,7 @@ class Conflict:
     """
 
     text: str
-    labels: tuple[str, ...]
+    labels: tuple[Label, ...]
     rows: tuple[int, ...]
     lines: tuple[int, ...]
 
@@ -44,13 +45,13 @@ class Block:
 
     Attributes:
         texts: Texts, unchanged.
-        labels: Class names.
+        labels: Class names, or tuples of them.
         rows: 1-based data row of each text, ``int64[texts]``.
         read: Data rows since the previous block, including removed ones.
     """
 
     texts: list[str]
-    labels: list[str]
+    labels: list[Label]
     rows: "NDArray[np.int64]"
     read: int
 
@@ -63,7 +64,7 @@ class CleanData:
         name: What messages call the input.
         columns: Columns of the texts and labels.
         texts: Texts, unchanged.
-        labels: Class names.
+        labels: Class names, or tuples of them.
         rows: 1-based data row of each text, ``int64[texts]``.
         lines: 1-based line where the row of each text starts, ``int64[texts]``; 0 for Parquet.
         total_rows: Data rows before cleaning.
@@ -76,7 +77,7 @@ class CleanData:
     name: str
     columns: Columns
     texts: list[str]
-    labels: list[str]
+    labels: list[Label]
     rows: "NDArray[np.int64]"
     lines: "NDArray[np.int64]"
     total_rows: int
@@ -128,9 +129,8 @@ def clean(table: "Table", columns: Columns, *, keep_duplicates: bool = False) ->
     cells = rows.RowCells(table.name, columns, table.files)
     sieve = _Sieve(cells, keep_duplicates=keep_duplicates)
     frame = table.frame
-    labels = table.labels(columns) if columns.label else [None] * len(frame)
     texts = zip(*(frame[name].tolist() for name in columns.texts), strict=True)
-    sieve.run(texts, labels, table.lines.tolist())
+    sieve.run(texts, table.label_cells(columns), table.lines.tolist())
     if not sieve.rows:
         counts = {reason: len(removed) for reason, removed in sieve.removed.items()}
         raise DataError(nothing_left(table.name, columns, counts))
@@ -157,23 +157,23 @@ class _Sieve:
         self._cells = cells
         self._keep_duplicates = keep_duplicates
         self.texts: list[str] = []
-        self.labels: list[str] = []
+        self.labels: list[Label] = []
         self.rows: list[int] = []
         self.removed: defaultdict[str, list[int]] = defaultdict(list)
         self._first: dict[str, int] = {}
         # Texts with several labels only: positions of the first row of each label among the kept rows.
         self._again: dict[str, list[int]] = {}
 
-    def run(self, texts: Iterable[Sequence[object]], labels: Iterable[object], lines: Iterable[int]) -> None:
+    def run(self, texts: Iterable[Sequence[object]], labels: Iterable[Sequence[object]], lines: Iterable[int]) -> None:
         read = self._cells.read
-        for row, (text_cells, label_cell, line) in enumerate(zip(texts, labels, lines, strict=True), start=1):
-            text, label, reason = read(text_cells, label_cell, row, line)
+        for row, (text_cells, label_cells, line) in enumerate(zip(texts, labels, lines, strict=True), start=1):
+            text, label, reason = read(text_cells, label_cells, row, line)
             if reason:
                 self.removed[reason].append(row)
             else:
                 self._keep(text, label, row)
 
-    def _keep(self, text: str, label: str, row: int) -> None:
+    def _keep(self, text: str, label: Label, row: int) -> None:
         position = len(self.texts)
         first = self._first.setdefault(text, position)
         if first != position:
@@ -201,5 +201,5 @@ def nothing_left(name: str, columns: Columns, removed: Mapping[str, int]) -> str
     """Return the message for a table without remaining rows."""
     counts = ", ".join(f"{rows} {reason.replace('_', ' ')}" for reason, rows in removed.items())
     text = f"a text in column {quoted(columns.text)}"
-    both = f"both {text} and a label in column {quoted(columns.label)}" if columns.label else text
+    both = f"both {text} and a label in column {quoted(columns.label)}" if columns.labels else text
     return f"{name}: no row has {both} ({counts}): check that these are the right columns"

@@ -12,6 +12,7 @@ from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.cleaning.traits import is_damaged, is_placeholder
 from emoclass.data.columns.cells import cell_text
 from emoclass.data.columns.label_kinds import unusual_kind
+from emoclass.data.columns.labels import Label, each_name
 from emoclass.data.columns.naming import place_in
 from emoclass.data.similarity.folding import fold_text
 from emoclass.data.similarity.near import NearTexts, duplicate_groups
@@ -117,7 +118,7 @@ def _changes(table: Table, data: CleanData) -> Iterator[Change]:
     for reason, rows in data.removed.items():
         for row in rows:
             yield Change(row, "removed", reason, columns.text_of(cells[row - 1]) or "")
-    kind = unusual_kind(Counter(data.labels))
+    kind = unusual_kind(Counter(each_name(data.labels))) if columns.task == "single" else None
     several = kind.names if kind is not None and kind.code == "several_labels" else {}
     repaired = [
         text if not is_damaged(text) else columns.text_of([_repaired_cell(cell) for cell in cells[row - 1]]) or text
@@ -125,7 +126,7 @@ def _changes(table: Table, data: CleanData) -> Iterator[Change]:
     ]
     groups = duplicate_groups(repaired).tolist()
     # In a chain of near texts the last may be far from the first: compare with kept texts, not with the group.
-    kept: dict[tuple[int, str], NearTexts] = defaultdict(NearTexts)
+    kept: dict[tuple[int, Label], NearTexts] = defaultdict(NearTexts)
     for position, (row, text) in enumerate(zip(data.rows.tolist(), data.texts, strict=True)):
         same = kept[groups[position], data.labels[position]]
         folded = fold_text(repaired[position])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.columns.label_kinds import unusual_kind
+from emoclass.data.columns.labels import each_name, names_of
 from emoclass.data.columns.naming import FileRows, all_located, listed_labels, located, shortened
 from emoclass.data.tables.formats import format_of
 from emoclass.errors import DataError
@@ -60,12 +61,13 @@ class RareClass:
 
 def find_label_problem(data: CleanData) -> LabelProblem | None:
     """Return what makes the labels no classes, ``None`` if they seem to be classes."""
-    kind = unusual_kind(Counter(data.labels))
+    kind = unusual_kind(Counter(each_name(data.labels)))
     if kind is None:
         return None
-    positions = [position for position, label in enumerate(data.labels) if label in kind.names]
+    positions = [n for n, label in enumerate(data.labels) if not kind.names.keys().isdisjoint(names_of(label))]
     row, line = data.origin(positions[0])
-    example, share = data.labels[positions[0]], len(positions) / len(data)
+    example = next(name for name in names_of(data.labels[positions[0]]) if name in kind.names)
+    share = len(positions) / len(data)
     where = located(row, line, data.files)
     message = f"{share:.1%} of the rows {kind.fact}, the first {shortened(example)} in {where}: {kind.remedy}"
     labels = kind.names[example]
@@ -96,10 +98,12 @@ def _several(data: CleanData, problem: LabelProblem, options: Sequence[str]) -> 
     where = located(problem.first_row, problem.first_line, data.files)
     labels = listed_labels(problem.labels, most=5)
     fact = f"{where} has the labels {labels}; {problem.share:.1%} of the rows have several"
-    reason = "but one label per text is learned"
+    if data.columns.task == "multi":
+        return f"{fact} in one label: pass what stands between them as --label-separator"
+    remedy = f"{fact}, but one label per text is learned: learn any number of them with --task multi, or choose one"
     if problem.rows == len(data) or data.files or data.name == "standard input":
-        return f"{fact}, {reason}: choose one for each"
-    return f"{fact}, {reason}: choose one for each, or leave these rows out with: {_fix_command(data, options)}"
+        return f"{remedy} for each"
+    return f"{remedy} for each, or leave these rows out with: {_fix_command(data, options)}"
 
 
 def _fix_command(data: CleanData, options: Sequence[str]) -> str:
@@ -107,21 +111,31 @@ def _fix_command(data: CleanData, options: Sequence[str]) -> str:
     format_, compressed = format_of(data.name)
     suffix = Path(data.name).suffix if format_ and not compressed else ".csv"
     texts = [word for name in data.columns.texts for word in ("--text-column", name)]
-    columns = [*texts, "--label-column", data.columns.label]
-    words = ["emoclass", "inspect-data", data.name, *columns, *options, "--fix", f"one-label{suffix}"]
+    columns = [*texts, *(word for name in data.columns.labels for word in ("--label-column", name))]
+    words = [
+        "emoclass",
+        "inspect-data",
+        data.name,
+        *columns,
+        "--task",
+        "single",
+        *options,
+        "--fix",
+        f"one-label{suffix}",
+    ]
     return shlex.join(words)
 
 
 def rare_classes(data: CleanData) -> tuple[RareClass, ...]:
     """Return the classes with one or two rows, if others have more; they may be stray headers or typing errors."""
-    counts = Counter(data.labels)
+    counts = Counter(each_name(data.labels))
     rare = {name for name, count in counts.items() if count <= RARE}
     if len(rare) == len(counts):
         return ()
     positions: defaultdict[str, list[int]] = defaultdict(list)
     for position, label in enumerate(data.labels):
-        if label in rare:
-            positions[label].append(position)
+        for name in rare.intersection(names_of(label)):
+            positions[name].append(position)
     found = []
     for name, places in positions.items():
         rows, lines = zip(*map(data.origin, places), strict=True)

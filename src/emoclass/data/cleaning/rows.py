@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from emoclass.data.columns.cells import cell_label, cell_text
+from emoclass.data.columns.cells import cell_text
 from emoclass.data.columns.chosen import Columns
+from emoclass.data.columns.labels import Label
 from emoclass.data.columns.naming import FileRows, all_located, located, shortened
 from emoclass.errors import DataError
 
@@ -24,20 +25,21 @@ class RowCells:
     def __init__(self, name: str, columns: Columns, files: Sequence[FileRows] = ()) -> None:
         self._name, self._columns, self._files = name, columns, files
         header = columns.text_of(columns.texts) or ""
-        self._header = (_folded(header), _folded(columns.label))
+        self._header = (_folded(header), *map(_folded, columns.labels))
         self._longest = len(header) + 100
         self._unwrapped = 0
         self._example = ""
         self._headers: list[tuple[int, int | None]] = []
+        self._without = 0
 
     def read(
-        self, text_cells: Sequence[object], label_cell: object, row: int, line: int | None
-    ) -> tuple[str, str, str | None]:
+        self, text_cells: Sequence[object], label_cells: Sequence[object], row: int, line: int | None
+    ) -> tuple[str, Label, str | None]:
         """Return text, label and the reason to remove the row, ``None`` if it stays.
 
         Args:
             text_cells: Values of the text columns.
-            label_cell: Value of the label column; not looked at if there is none.
+            label_cells: Values of the label columns; not looked at if there are none.
             row: 1-based number of the data row.
             line: Line where it starts; 0 or ``None`` if the input has no lines.
 
@@ -46,18 +48,21 @@ class RowCells:
         """
         try:
             text = self._columns.text_of(text_cells)
-            label = cell_label(label_cell) if self._columns.label else ""
+            if text and len(text) < self._longest and self._repeats_header(text, label_cells, row, line):
+                return text, "", "repeated_header"
+            label = self._columns.read_label(label_cells) if self._columns.labels else ""
         except DataError as error:
             raise DataError(f"{self._name}: {located(row, line, self._files)}: {error}") from error
         if text is None or not text.strip():
             return "", label or "", "null_text" if text is None else "blank_text"
-        if not self._columns.label:
+        if not self._columns.labels:
             return text, "", None
-        if not label:
-            return text, "", "null_label" if label is None else _blank(label_cell)
-        if len(text) < self._longest and self._repeats_header(text, label, row, line):
-            return text, label, "repeated_header"
-        if label is not label_cell and _is_wrapped(label_cell, label):
+        if label is None or label == "":
+            return text, "", "null_label" if label is None else _blank(label_cells)
+        label_cell = label_cells[0]
+        if isinstance(label, tuple):
+            self._without += not label
+        elif len(label_cells) == 1 and label is not label_cell and _is_wrapped(label_cell, label):
             self._unwrapped += 1
             self._example = (
                 self._example
@@ -65,8 +70,10 @@ class RowCells:
             )
         return text, label, None
 
-    def _repeats_header(self, text: str, label: str, row: int, line: int | None) -> bool:
-        cells = (_folded(text), _folded(label))
+    def _repeats_header(self, text: str, labels: Sequence[object], row: int, line: int | None) -> bool:
+        if not self._columns.labels or not all(isinstance(label, str) for label in labels):
+            return False
+        cells = (_folded(text), *(_folded(str(label)) for label in labels))
         if cells == self._header:
             if len(self._headers) < _KEPT_PLACES:
                 self._headers.append((row, line))
@@ -88,6 +95,9 @@ class RowCells:
         if self._unwrapped:
             counted = f"{self._unwrapped:,} {'label is a list' if self._unwrapped == 1 else 'labels are lists'} of one"
             notes.append(f"{self._name}: {counted}, such as {self._example}")
+        if self._without:
+            counted = f"{self._without:,} {'row has' if self._without == 1 else 'rows have'} no label"
+            notes.append(f"{self._name}: {counted}: kept, as texts to which no label applies")
         return tuple(notes)
 
 
@@ -95,7 +105,10 @@ def _folded(text: str) -> str:
     return text.strip("\ufeff \t\r\n").casefold()
 
 
-def _blank(cell: object) -> str:
+def _blank(cells: Sequence[object]) -> str:
+    if len(cells) > 1:
+        return "blank_label"
+    (cell,) = cells
     return "blank_label" if isinstance(cell, bytes) or not str(cell).strip() else "empty_label_list"
 
 

@@ -19,6 +19,7 @@ from emoclass.data.cleaning.rows import RowCells
 from emoclass.data.columns.choosing import SAMPLE_ROWS, choose_columns
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.columns.class_names import are_integers, name_of
+from emoclass.data.columns.labels import Label, names_of
 from emoclass.data.columns.naming import brief, listed, located
 from emoclass.data.similarity.folding import HashSet, hashes_of
 from emoclass.data.tables.features import class_names
@@ -71,11 +72,11 @@ class LabelledReader:
         with ExitStack() as stack:
             stack.enter_context(self._reader)
             self._columns, names = self._choose_columns()
-            if not self._columns.label:
+            if not self._columns.labels:
                 shown = listed(map(brief, names), most=8)
                 raise DataError(f"{self.name}: no column looks like labels; the columns are {shown}: {self._advice}")
             self._texts = [names.index(text) for text in self._columns.texts]
-            self._label = names.index(self._columns.label)
+            self._labels = [names.index(label) for label in self._columns.labels]
             self._file_rows = self._reader.files if isinstance(self._reader, JoinedReader) else []
             self._cells = RowCells(self.name, self._columns, self._file_rows)
             self.notes = (*self._reader.notes, *self._columns.notes)
@@ -106,7 +107,7 @@ class LabelledReader:
 
     def blocks(self) -> Iterator[Block]:
         """Yield the kept rows in blocks, once."""
-        texts, labels, rows = list[str](), list[str](), list[int]()
+        texts, labels, rows = list[str](), list[Label](), list[int]()
         read = characters = total = kept = 0
         ahead, self._ahead = self._ahead, []
         for record in chain(ahead, self._reader):
@@ -145,7 +146,9 @@ class LabelledReader:
 
     def _without_duplicates(self, block: Block) -> Block:
         pairs = zip(block.texts, block.labels, strict=True)
-        is_new = self._known.add(hashes_of(f"{len(text)} {text}{label}" for text, label in pairs))
+        is_new = self._known.add(
+            hashes_of(f"{len(text)} {text}{chr(0).join(names_of(label))}" for text, label in pairs)
+        )
         self._options.on_rows(block.read)
         if is_new.all():
             return block
@@ -154,14 +157,14 @@ class LabelledReader:
         texts, labels = [block.texts[i] for i in chosen], [block.labels[i] for i in chosen]
         return Block(texts, labels, block.rows[is_new], block.read)
 
-    def _read(self, record: Record) -> tuple[str, str, str | None]:
+    def _read(self, record: Record) -> tuple[str, Label, str | None]:
         text_cells = [_value(record, position) for position in self._texts]
         try:
-            label_cell = name_of(_value(record, self._label), self._columns.class_names)
+            label_cells = [name_of(_value(record, each), self._columns.class_names) for each in self._labels]
         except DataError as error:
             where = located(record.number, record.line, self._file_rows)
             raise DataError(f"{self.name}: {where}: {error}") from error
-        return self._cells.read(text_cells, label_cell, record.number, record.line)
+        return self._cells.read(text_cells, label_cells, record.number, record.line)
 
     def _choose_columns(self) -> tuple[Columns, list[str]]:
         """Return the chosen columns and the names of all."""

@@ -3,6 +3,7 @@
 import json
 import math
 import numbers
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -64,13 +65,26 @@ def cell_label(value: object) -> str | None:
         return text if names is None else _single(names, text)
     if not isinstance(value, dict | list):
         return cell_name(value)
-    names = _names(value)
-    if names is None:
-        raise DataError(
-            f"the label is {_shortened(json_text(value))}: write the class itself into the label column, or choose"
-            " another column"
-        )
-    return _single(names, value)
+    return _single(_names_in(value), value)
+
+
+def cell_labels(value: object, divided: Callable[[str], Iterable[str]]) -> list[str] | None:
+    """Return the labels in a cell, in any notation that ``cell_label`` reads; ``None`` for null, none if it is empty.
+
+    Args:
+        value: The cell.
+        divided: Returns the labels in a text that is not a list.
+
+    Raises:
+        DataError: As ``cell_label``.
+    """
+    if isinstance(value, dict | list):
+        return _names_in(value)
+    text = cell_name(value)
+    if text is None:
+        return None
+    names = _names(parse_literal(text)) if text.startswith(_OPENING) else None
+    return list(filter(None, divided(text))) if names is None else names
 
 
 def labels_in(name: str) -> list[str]:
@@ -123,6 +137,16 @@ def _names(value: object) -> list[str] | None:
         if found is None:
             return None
         names += filter(None, found)
+    return names
+
+
+def _names_in(value: object) -> list[str]:
+    names = _names(value)
+    if names is None:
+        raise DataError(
+            f"the label is {_shortened(json_text(value))}: write the class itself into the label column, or choose"
+            " another column"
+        )
     return names
 
 

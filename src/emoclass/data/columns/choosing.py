@@ -4,15 +4,18 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from emoclass.data.columns.answers import rejected_note
 from emoclass.data.columns.chosen import SEPARATOR, Columns
 from emoclass.data.columns.class_names import names_beside, without_index
+from emoclass.data.columns.label_reading import are_clearly_several, kind_of_cells
+from emoclass.data.columns.labels import Task
 from emoclass.data.columns.naming import brief, listed, quoted
 from emoclass.data.columns.patterns import names_no_content
 from emoclass.data.columns.profiles import ColumnProfile
-from emoclass.data.columns.spread import spread_labels
+from emoclass.data.columns.spread import find_spread
 from emoclass.errors import ConfigError, DataError
 
 TEXT_NAMES = (
@@ -38,7 +41,10 @@ class Wanted:
     Attributes:
         texts: Names of the text columns; one is chosen if there are none.
         separator: What to put between several; that of ``trained``, or else a space, if ``None``.
-        label: Name of the label column; chosen if ``None``.
+        label_columns: Names of the label columns, or patterns of such names; chosen if there are none.
+        label_separator: What stands between several labels in a cell; found in the cells if ``None``.
+        task: Whether each row has one label or any number of them; that of ``trained``, or decided by the cells, if
+            ``None``.
         labels: Whether labels are ``required``, ``optional``, or not looked for (``none``).
         trained: The columns that a model was trained with, which are preferred to known names.
         like: Name of the table with which this one belongs, and where the columns have these names.
@@ -47,7 +53,9 @@ class Wanted:
 
     texts: tuple[str, ...] = ()
     separator: str | None = None
-    label: str | None = None
+    label_columns: tuple[str, ...] = ()
+    label_separator: str | None = None
+    task: Task | None = None
     labels: Literal["required", "optional", "none"] = "required"
     trained: Columns | None = None
     like: str = ""
@@ -74,19 +82,21 @@ def choose_columns(
     """
     wanted = wanted or Wanted()
     chooser = _Chooser(name, without_index(columns), sample, wanted)
-    texts, label = chooser.by_option()
-    texts = texts or chooser.trained_texts(taken=label) or chooser.by_name("text", TEXT_NAMES, taken=(label,))
-    is_open = label is None and wanted.labels != "none" and not (wanted.like and wanted.label)
+    texts, labels = chooser.by_option()
+    texts = texts or chooser.trained_texts(taken=labels) or chooser.by_name("text", TEXT_NAMES, taken=labels)
+    is_open = not labels and wanted.labels != "none" and not (wanted.like and wanted.label_columns)
     if is_open:
-        label = chooser.trained_label(taken=texts) or chooser.label_by_name(taken=texts)
+        labels = chooser.trained_labels(taken=texts) or chooser.label_by_name(taken=texts)
     if not texts:
-        texts = (chooser.text_by_content(taken=label),)
+        texts = (chooser.text_by_content(taken=labels),)
         chooser.notes.append(f"{name}: column {quoted(texts[0])} taken as the text; --text-column names another")
-    if is_open and not label and (label := chooser.label_by_content(texts)):
-        chooser.notes.append(f"{name}: column {quoted(label)} taken as the label; --label-column names another")
-    if label:
+    task = chooser.known_task
+    if is_open and not labels:
+        labels, task = chooser.labels_by_content(texts)
+    if labels:
         chooser.notes += rejected_note(name, columns, sample)
-    return Columns(texts, label or "", chooser.separator(texts), tuple(chooser.notes))
+    task, between = chooser.task(labels, task)
+    return Columns(texts, labels, chooser.separator(texts), tuple(chooser.notes), task=task, label_separator=between)
 
 
 def needs_no_sample(columns: Sequence[str], wanted: Wanted) -> bool:
@@ -105,6 +115,7 @@ class _Chooser:
 
     Attributes:
         notes: What was chosen by content, or left out.
+        known_task: Whether rows have one label or any number of them, as far as that is known before.
     """
 
     def __init__(
@@ -114,26 +125,27 @@ class _Chooser:
         self.notes: list[str] = []
         self._sample = sample
         self._profiles: dict[str, ColumnProfile] = {}
+        self.known_task = wanted.task or (wanted.trained.task if wanted.trained else None)
 
-    def by_option(self) -> tuple[tuple[str, ...], str | None]:
-        """Return the requested text columns and label column, which must exist and differ."""
+    def by_option(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the requested text and label columns, which must exist and differ."""
         texts = tuple(self._requested("text", given) for given in self.wanted.texts)
-        label = None
-        if self.wanted.label is not None and self.wanted.labels != "none":
-            label = self._requested_label(self.wanted.label)
-        if label in texts:
+        labels: tuple[str, ...] = ()
+        if self.wanted.labels != "none":
+            labels = tuple(label for given in self.wanted.label_columns for label in self._requested_labels(given))
+        if both := next((label for label in labels if label in texts), None):
             raise DataError(
-                f"{self.name}: column {quoted(brief(str(label)))} is given as text and as label: pass two different"
-                " columns"
+                f"{self.name}: column {quoted(brief(both))} is given as text and as label: pass two different columns"
             )
-        if repeated := next((text for text in texts if texts.count(text) > 1), None):
-            raise DataError(f"{self.name}: column {quoted(brief(repeated))} is given twice as text: pass it once")
-        return texts, label
+        for role, names in (("text", texts), ("label", labels)):
+            if repeated := next((name for name in names if names.count(name) > 1), None):
+                raise DataError(f"{self.name}: column {quoted(brief(repeated))} is given twice as {role}: pass it once")
+        return texts, labels
 
-    def trained_texts(self, *, taken: str | None) -> tuple[str, ...]:
+    def trained_texts(self, *, taken: Sequence[str]) -> tuple[str, ...]:
         """Return the text columns that the model was trained with, if all of them are there."""
         names = () if self.wanted.trained is None else self.wanted.trained.texts
-        there = [matches[0] for name in names if len(matches := self._matches(name)) == 1 and matches[0] != taken]
+        there = [matches[0] for name in names if len(matches := self._matches(name)) == 1 and matches[0] not in taken]
         if there and len(there) == len(names):
             return tuple(there)
         if there:
@@ -141,13 +153,13 @@ class _Chooser:
             self.notes.append(f"{self.name}: lacks {_named(absent)}, a part of the texts that the model was trained on")
         return ()
 
-    def trained_label(self, *, taken: Sequence[str]) -> str:
-        """Return the label column that the model was trained with, if it is there."""
-        name = "" if self.wanted.trained is None else self.wanted.trained.label
-        matches = self._matches(name) if name else []
-        return matches[0] if len(matches) == 1 and matches[0] not in taken else ""
+    def trained_labels(self, *, taken: Sequence[str]) -> tuple[str, ...]:
+        """Return the label columns that the model was trained with, if all of them are there."""
+        names = () if self.wanted.trained is None else self.wanted.trained.labels
+        there = [matches[0] for name in names if len(matches := self._matches(name)) == 1 and matches[0] not in taken]
+        return tuple(there) if len(there) == len(names) else ()
 
-    def by_name(self, role: str, names: Sequence[str], *, taken: Sequence[str | None]) -> tuple[str, ...]:
+    def by_name(self, role: str, names: Sequence[str], *, taken: Sequence[str]) -> tuple[str, ...]:
         """Return the column whose name comes first among the known names, or none."""
         free = [column for column in self.columns if column not in taken]
         for name in names:
@@ -155,7 +167,7 @@ class _Chooser:
                 return (self._only(role, matches),)
         return ()
 
-    def label_by_name(self, *, taken: Sequence[str]) -> str:
+    def label_by_name(self, *, taken: Sequence[str]) -> tuple[str, ...]:
         """Return the column whose name comes first among those of labels, or the only one that names its numbers."""
         label = next(iter(self.by_name("label", LABEL_NAMES, taken=taken)), "")
         others = [column for column in self.columns if column not in (*taken, label)]
@@ -166,16 +178,16 @@ class _Chooser:
                 " --label-column"
             )
         if len(names) != 1:
-            return label
+            return (label,) if label else ()
         self.notes.append(
             f"{self.name}: column {quoted(names[0])} names the classes of {quoted(label)} and is taken as the label;"
             f" --label-column {shlex.quote(label)} takes the numbers"
         )
-        return names[0]
+        return names
 
-    def text_by_content(self, *, taken: str | None) -> str:
+    def text_by_content(self, *, taken: Sequence[str]) -> str:
         """Return the column with clearly the longest cells, or the first of two."""
-        free = [column for column in self._candidates() if column != taken]
+        free = [column for column in self._candidates() if column not in taken]
         texts = [column for column in free if self.profile(column).is_text]
         if not texts and len(self.columns) == 1 and self.profile(self.columns[0]).wordy:
             return self.columns[0]
@@ -194,28 +206,69 @@ class _Chooser:
             " more than once to join several"
         )
 
-    def label_by_content(self, texts: Sequence[str]) -> str:
-        """Return the only other column with short, repeated cells; nothing if none has and labels are optional."""
+    def labels_by_content(self, texts: Sequence[str]) -> tuple[tuple[str, ...], Task | None]:
+        """Return the only other column with short, repeated cells, or several of flags, and the task if these say so.
+
+        There is none if no column looks like labels and labels are optional.
+        """
         others = [column for column in self._candidates() if column not in texts]
         only = len(others) == 1
         labels = [column for column in others if self.profile(column).is_label(only_choice=only)]
         if only and self.wanted.first_rows and self.profile(others[0]).kind == "constant":
             labels = others
-        if spread := spread_labels(others, self._sample, fewest=_CLEARLY_SPREAD if len(labels) == 1 else _SPREAD):
-            raise DataError(f"{self.name}: {spread}")
+        spread = find_spread(others, self._sample, fewest=_CLEARLY_SPREAD if len(labels) == 1 else _SPREAD)
+        if spread is not None and not spread.is_flags:
+            raise DataError(
+                f"{self.name}: the labels seem to be spread over {spread.fact}: write the class of each row into a"
+                " column, and name it with --label-column"
+            )
+        if spread is not None:
+            task = self.known_task or ("single" if spread.one_each else "multi")
+            how = "one in each row" if task == "single" else "any number in a row"
+            self.notes.append(f"{self.name}: {spread.fact} taken as the labels, {how}; --label-column names others")
+            return spread.columns, task
         if len(labels) == 1:
-            return labels[0]
+            self.notes.append(
+                f"{self.name}: column {quoted(labels[0])} taken as the label; --label-column names another"
+            )
+            return (labels[0],), self.known_task
         if labels:
             raise DataError(
                 f"{self.name}: {_named(labels)} could all hold the labels ({self._examples(labels)}): pass"
                 " --label-column"
             )
         if self.wanted.labels == "optional":
-            return ""
+            return (), self.known_task
         if len(self.columns) == len(texts):
             raise DataError(f"{self.name}: has only column {_named(texts)}: add a label column")
         examples = self._examples([column for column in self.columns if column not in texts])
         raise DataError(f"{self.name}: no column looks like labels ({examples}): pass --label-column")
+
+    def task(self, labels: Sequence[str], task: Task | None) -> tuple[Task, str]:
+        """Return whether rows have one label or any number of them, and what stands between several in a cell."""
+        given = self.wanted.label_separator
+        if given is not None and (task == "single" or len(labels) > 1):
+            why = "--task single has one label in a cell" if task == "single" else "several label columns hold flags"
+            raise ConfigError(f"--label-separator divides the labels of a cell, but {why}: leave it out")
+        if len(labels) != 1:
+            return task or ("multi" if labels else "single"), ""
+        if task == "single" or given is not None:
+            return ("single", "") if given is None else ("multi", given)
+        kind, share = kind_of_cells(self._sample(labels[0]))
+        is_several = kind is not None and kind.code == "several_labels"
+        if task is None and not are_clearly_several(kind, share):
+            return "single", ""
+        if kind is not None and kind.code in ("vectors", "objects"):
+            column = quoted(brief(labels[0]))
+            raise DataError(f"{self.name}: {share:.1%} of the cells of column {column} {kind.fact}: {kind.remedy}")
+        if task is None and kind is not None:
+            self.notes.append(
+                f"{self.name}: {share:.1%} of the rows {kind.fact}: read as any number of labels a text; --task single"
+                " expects one"
+            )
+        if is_several and kind is not None:
+            return "multi", kind.separator
+        return "multi", "" if self.wanted.trained is None else self.wanted.trained.label_separator
 
     def separator(self, texts: Sequence[str]) -> str:
         """Return what stands between the cells of the text columns."""
@@ -258,14 +311,16 @@ class _Chooser:
         hint = f"did you mean {meant}?" if meant else "pass one of these"
         raise DataError(f"{self.name}: no column {shown}; the columns are {_named(self.columns)}: {hint}")
 
-    def _requested_label(self, given: str) -> str | None:
+    def _requested_labels(self, given: str) -> list[str]:
         if self.wanted.like and not self._matches(given):
             self.notes.append(
                 f"{self.name}: no column {quoted(brief(given))}, which holds the labels of {self.wanted.like}; the"
                 f" columns are {_named(self.columns)}"
             )
-            return None
-        return self._requested("label", given)
+            return []
+        if not self._matches(given) and (found := [name for name in self.columns if fnmatchcase(name, given)]):
+            return found
+        return [self._requested("label", given)]
 
     def _only(self, role: str, matches: list[str]) -> str:
         if len(matches) == 1:

@@ -6,6 +6,8 @@ from typing import Any
 
 from emoclass.data.columns.cells import cell_text, json_text
 from emoclass.data.columns.class_names import note_of
+from emoclass.data.columns.label_reading import read_label
+from emoclass.data.columns.labels import TASKS, Label, Task
 from emoclass.data.columns.naming import brief, quoted
 from emoclass.errors import DataError
 
@@ -20,26 +22,36 @@ class Columns:
 
     Attributes:
         texts: Names of the text columns, in the order in which their cells are joined.
-        label: Name of the label column; empty if there is none, or none was needed.
+        labels: Name of the label column, or of several columns with a label each, whose cells say which rows have it;
+            none if there is none, or none was needed.
         separator: What stands between the cells of several text columns.
         notes: What was chosen by content, and how to choose otherwise.
         class_names: Names of the ids in the label column; empty if it holds names.
+        task: Whether each row has one label, or any number of them.
+        label_separator: What stands between several labels in a cell; empty where cells hold lists or one label.
     """
 
     texts: tuple[str, ...]
-    label: str = ""
+    labels: tuple[str, ...] = ()
     separator: str = SEPARATOR
     notes: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
+    task: Task = "single"
+    label_separator: str = ""
 
     @property
     def text(self) -> str:
         """The text columns as one name, for messages and reports."""
         return " + ".join(self.texts)
 
+    @property
+    def label(self) -> str:
+        """The label columns as one name, for messages and reports; empty if there are none."""
+        return " + ".join(self.labels)
+
     def with_class_names(self, name: str, known: Mapping[str, tuple[str, ...]]) -> "Columns":
         """Return the columns of an input of that name whose metadata gives the class names of some columns."""
-        names = known.get(self.label, ())
+        names = known.get(self.labels[0], ()) if len(self.labels) == 1 else ()
         if not names:
             return self
         return replace(self, class_names=names, notes=(*self.notes, f"{name}: {note_of(names)}"))
@@ -63,11 +75,27 @@ class Columns:
             return self.separator.join(filled)
         return None if all(piece is None for piece in pieces) else ""
 
+    def read_label(self, cells: Sequence[object]) -> Label | None:
+        """Return the label of a row, ``None`` if its cell is null.
+
+        Args:
+            cells: One cell for each of ``labels``.
+
+        Raises:
+            DataError: A cell cannot be read as a label.
+        """
+        return read_label(self.labels, cells, self.task, self.label_separator)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the names as plain JSON values; several text columns are a list, with their separator."""
-        if len(self.texts) == 1:
-            return {"text": self.texts[0], "label": self.label}
-        return {"text": list(self.texts), "label": self.label, "separator": self.separator}
+        """Return the names as plain JSON values: lists of several columns, and separators where there are some."""
+        values: dict[str, Any] = {"text": self.text, "label": self.label}
+        if len(self.texts) > 1:
+            values |= {"text": list(self.texts), "separator": self.separator}
+        if len(self.labels) > 1:
+            values["label"] = list(self.labels)
+        if self.task == "multi":
+            values |= {"task": self.task, "label_separator": self.label_separator}
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Columns":
@@ -78,9 +106,13 @@ class Columns:
         """
         text, label, separator = values.get("text"), values.get("label"), values.get("separator", SEPARATOR)
         texts: list[Any] = text if isinstance(text, list) else [text]
-        if not texts or not all(isinstance(value, str) for value in (*texts, label, separator)):
+        labels: list[Any] = label if isinstance(label, list) else [label]
+        between, task = values.get("label_separator", ""), values.get("task", "single")
+        if not texts or not all(isinstance(value, str) for value in (*texts, *labels, separator, between)):
             raise ValueError("no names of columns")
-        return cls(tuple(texts), str(label), separator)
+        if task not in TASKS:
+            raise ValueError("no task")
+        return cls(tuple(texts), tuple(filter(None, labels)), separator, task=task, label_separator=between)
 
 
 def _piece(name: str, cell: object) -> str | None:

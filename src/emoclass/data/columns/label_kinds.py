@@ -36,6 +36,7 @@ class LabelKind:
     Attributes:
         code: Name of the kind.
         names: The labels concerned, each with the labels that it holds if these are several.
+        separator: What stands between several labels; empty where cells hold lists.
         fact: What they are, as the rest of a sentence about these rows.
         remedy: What to do.
         fatal: Whether training on them makes no sense.
@@ -46,6 +47,7 @@ class LabelKind:
     fact: str
     remedy: str
     fatal: bool = True
+    separator: str = ""
 
 
 _NAME_COLUMN = "and name it with --label-column"
@@ -56,7 +58,10 @@ _FEW_SCORES = (
 _COUNTS = f"ids or counts, not classes: put the class of each row into a column, {_NAME_COLUMN}"
 _VECTORS = f"one number for each class: write the class of each row into a column, {_NAME_COLUMN}"
 _OBJECTS = f"not classes: write the class of each row into a column, {_NAME_COLUMN}"
-_SEVERAL = "one label per text is learned: choose one for each, or let inspect-data --fix leave these rows out"
+_SEVERAL = (
+    "too few to be sure: learn any number of labels with --task multi, or choose one for each, or let inspect-data"
+    " --fix leave these rows out"
+)
 
 
 def unusual_kind(counts: Mapping[str, int]) -> LabelKind | None:
@@ -70,7 +75,9 @@ def unusual_kind(counts: Mapping[str, int]) -> LabelKind | None:
         length = len(next(iter(several.values())))
         return LabelKind("vectors", several, f"have lists of {length} numbers as labels", _VECTORS)
     if several:
-        return LabelKind("several_labels", several, f"have several labels{_separator(several)}", _SEVERAL)
+        separator = _separator(several)
+        shown = f"separated by {_SPOKEN.get(separator, repr(separator.strip()))}" if separator else "in a list"
+        return LabelKind("several_labels", several, f"have several labels {shown}", _SEVERAL, separator=separator)
     objects = [name for name in counts if name[:1] in ("[", "{") and parse_literal(name) is not None]
     rows = sum(counts.values())
     if sum(counts[name] for name in objects) * 2 > rows:
@@ -82,7 +89,7 @@ def _several(counts: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
     """Return the labels in each cell that has several."""
     found = {name: tuple(labels) for name in counts if (labels := labels_in(name))}
     for separator in _SEPARATORS:
-        divided = {name: _pieces(name, separator) for name in counts if separator in name and name not in found}
+        divided = {name: pieces_of(name, separator) for name in counts if separator in name and name not in found}
         pieces = {name: labels for name, labels in divided.items() if len(labels) > 1}
         if pieces and _are_labels(pieces, counts, separator):
             found |= pieces
@@ -95,7 +102,7 @@ def _are_labels(pieces: Mapping[str, tuple[str, ...]], counts: Mapping[str, int]
     may_be_fractions = are_ids and separator == "," and all(_NUMBER.fullmatch(name) for name in pieces)
     if are_ids and separator in _ID_SEPARATORS and not may_be_fractions:
         return True
-    alone = {piece.casefold() for name in counts if name not in pieces for piece in _pieces(name, separator)}
+    alone = {piece.casefold() for name in counts if name not in pieces for piece in pieces_of(name, separator)}
     every = [(piece.casefold() in alone, counts[name]) for name, labels in pieces.items() for piece in labels]
     share = 1.0 if separator in _INSIDE_NAMES and not are_ids else _NEARLY_ALL
     if sum(rows for known, rows in every if known) < share * sum(rows for _, rows in every):
@@ -104,19 +111,17 @@ def _are_labels(pieces: Mapping[str, tuple[str, ...]], counts: Mapping[str, int]
     return not are_halves
 
 
-def _pieces(name: str, separator: str) -> tuple[str, ...]:
+def pieces_of(name: str, separator: str) -> tuple[str, ...]:
+    """Return the labels in a cell: what stands between separators, without brackets, quotes and weights."""
     if _BRACKETS.get(name[:1]) == name[-1:] and len(name) > 1:
         name = name[1:-1]
     return tuple(piece for part in name.split(separator) if (piece := _WEIGHT.sub("", part).strip(" \"'")))
 
 
 def _separator(several: Mapping[str, tuple[str, ...]]) -> str:
-    """Return how the labels of the first cell are separated."""
+    """Return what separates the labels of the first cell; "" if it is a list."""
     name, labels = next(iter(several.items()))
-    if labels_in(name):
-        return " in a list"
-    separator = next(each for each in _SEPARATORS if _pieces(name, each) == labels)
-    return f" separated by {_SPOKEN.get(separator, repr(separator.strip()))}"
+    return "" if labels_in(name) else next(each for each in _SEPARATORS if pieces_of(name, each) == labels)
 
 
 def _are_vectors(cells: Sequence[tuple[str, ...]]) -> bool:

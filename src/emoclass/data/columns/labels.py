@@ -3,18 +3,23 @@
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from emoclass.data.columns.naming import listed_labels, shortened
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+
+# Whether each text has one label or any number of them.
+Task: TypeAlias = Literal["single", "multi"]
+TASKS: tuple[Task, ...] = ("single", "multi")
+# The label of a row: a name, or the sorted names where there may be any number of them.
+Label: TypeAlias = str | tuple[str, ...]
 
 # Only canonical integers: "1", "01" and "+1" are different names.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -28,12 +33,14 @@ class LabelSet:
 
     Attributes:
         names: Class names; ``names[i]`` is the class with id ``i``.
+        task: Whether each text has one of them, or any number.
 
     Raises:
         DataError: Names are repeated, or there are fewer than two.
     """
 
     names: tuple[str, ...]
+    task: Task = "single"
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
@@ -43,18 +50,19 @@ class LabelSet:
             raise DataError(f"at least two classes are needed, found {found}: add rows of another class")
 
     @classmethod
-    def from_labels(cls, labels: Iterable[str], *, where: str = "") -> "LabelSet":
+    def from_labels(cls, labels: Iterable[Label], *, task: Task = "single", where: str = "") -> "LabelSet":
         """Return the distinct labels in the order of ``sorted_names``.
 
         Args:
             labels: Label of each row.
+            task: Whether these are names, or tuples of names.
             where: Prefix of messages that names the source of the labels.
 
         Raises:
             DataError: There are fewer than two classes.
         """
         try:
-            return cls(tuple(sorted_names(labels)))
+            return cls(tuple(sorted_names(each_name(labels))), task)
         except DataError as error:
             raise DataError(f"{where}{error}") from None
 
@@ -71,8 +79,8 @@ class LabelSet:
     def __len__(self) -> int:
         return len(self.names)
 
-    def encode(self, labels: Sequence[str]) -> "NDArray[np.int64]":
-        """Return the class ids of labels, ``int64[labels]``.
+    def encode(self, labels: Sequence[Label]) -> "NDArray[Any]":
+        """Return the class ids of labels, ``int64[labels]``; or which classes each has, ``bool[labels, classes]``.
 
         Raises:
             DataError: A label is not one of the classes.
@@ -81,17 +89,38 @@ class LabelSet:
 
         label2id = self.label2id
         try:
-            return np.fromiter((label2id[label] for label in labels), dtype=np.int64, count=len(labels))
+            ids = np.array([label2id[name] for name in each_name(labels)], dtype=np.int64)
         except KeyError:
-            unknown = sorted(set(labels) - set(self.names))
+            unknown = sorted(set(each_name(labels)) - set(self.names))
             raise DataError(
                 f"unknown label{'s' * (len(unknown) > 1)} {listed_labels(unknown)}; the classes are"
                 f" {listed_labels(self.names)}{meant(unknown, self.names)}: correct the labels or remove these rows"
             ) from None
+        if self.task == "single":
+            return ids
+        has = np.zeros((len(labels), len(self)), dtype=np.bool_)
+        has[np.repeat(np.arange(len(labels)), [len(label) for label in labels]), ids] = True
+        return has
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Return the class names of class ids."""
         return [self.names[index] for index in ids]
+
+
+def names_of(label: Label) -> tuple[str, ...]:
+    """Return the names in a label."""
+    return (label,) if isinstance(label, str) else label
+
+
+def each_name(labels: Iterable[Label]) -> Iterator[str]:
+    """Yield the names in labels, row by row."""
+    for label in labels:
+        yield from names_of(label)
+
+
+def shown_label(label: Label) -> str:
+    """Return a label for a table or a file of what was read: its names, joined by commas."""
+    return ", ".join(names_of(label))
 
 
 def sorted_names(labels: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emoclass.data.cleaning.cleaning import CleanData
+from emoclass.data.columns.labels import Label, shown_label
 from emoclass.data.inspection.results import Duplicates, Leak, Repetition
 from emoclass.data.similarity.near import folded_and_near_groups
 
@@ -76,7 +77,7 @@ def _members(groups: npt.NDArray[np.int64]) -> list[list[int]]:
     return [members.tolist() for members in np.split(order, starts[1:]) if len(members) > 1]
 
 
-def _labels_first(labels: Sequence[str], members: Sequence[int]) -> list[int]:
+def _labels_first(labels: Sequence[Label], members: Sequence[int]) -> list[int]:
     """Return the first row of each label, then the other rows."""
     first = {labels[i]: i for i in reversed(members)}
     return sorted(members, key=lambda i: first[labels[i]] != i)
@@ -86,7 +87,7 @@ def _repetition(data: CleanData, members: Sequence[int]) -> Repetition:
     shown = members[:_SHOWN_ROWS]
     return Repetition(
         texts=tuple(data.texts[i] for i in shown),
-        labels=tuple(data.labels[i] for i in shown),
+        labels=tuple(shown_label(data.labels[i]) for i in shown),
         rows=tuple(int(data.rows[i]) for i in shown),
         lines=data.lines_of(shown),
         size=len(members),

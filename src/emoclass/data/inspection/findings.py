@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from emoclass.data.cleaning.label_checks import places_of
-from emoclass.data.columns.labels import folded_name
+from emoclass.data.columns.labels import folded_name, shown_label
 from emoclass.data.columns.naming import listed_labels, located, quoted, shortened
 from emoclass.data.inspection.results import Finding
 
@@ -218,7 +218,9 @@ def _similar(names: list[str]) -> Iterator[tuple[list[str], str]]:
 def _with_labels(rows: "Conflict | Repetition", part: "PartInspection", *, most: int | None = None) -> str:
     lines = rows.lines or [None] * len(rows.rows)
     places = (located(row, line, part.files) for row, line in zip(rows.rows, lines, strict=True))
-    return ", ".join(f"{place} {quoted(label)}" for place, label in islice(zip(places, rows.labels, strict=True), most))
+    return ", ".join(
+        f"{place} {quoted(shown_label(label))}" for place, label in islice(zip(places, rows.labels, strict=True), most)
+    )
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.cleaning.label_checks import find_label_problem, rare_classes
 from emoclass.data.cleaning.traits import find_traits
-from emoclass.data.columns.labels import sorted_names
+from emoclass.data.columns.labels import each_name, names_of, sorted_names
 from emoclass.data.inspection.duplicates import find_duplicates
 from emoclass.data.inspection.findings import find_across_parts, find_in_part
 from emoclass.data.inspection.lengths import length_stats, token_stats
@@ -88,9 +88,9 @@ def _count_tokens(
 
 
 def _inspect_part(part: str, data: CleanData, duplicates: Duplicates, tokens: TokenStats | None) -> PartInspection:
-    counts = Counter(data.labels if data.columns.label else ())
+    counts = Counter(each_name(data.labels if data.columns.labels else ()))
     names = sorted(sorted_names(counts), key=lambda name: -counts[name])
-    first = {label: position for position, label in reversed(list(enumerate(data.labels)))}
+    first = {name: n for n, label in reversed(list(enumerate(data.labels))) for name in names_of(label)}
     classes = [ClassCount(name, counts[name], counts[name] / len(data), *data.origin(first[name])) for name in names]
     return PartInspection(
         part=part,

@@ -26,6 +26,7 @@ class Groups:
         entry_label: Class id of each entry, ``int64[entries]``.
         entry_rows: Rows of the class in the group, ``int64[entries]``.
         classes: Number of classes.
+        with_singles: Whether groups of one row have one class.
     """
 
     sizes: npt.NDArray[np.int64]
@@ -34,30 +35,40 @@ class Groups:
     entry_label: npt.NDArray[np.int64]
     entry_rows: npt.NDArray[np.int64]
     classes: int
+    with_singles: bool = True
 
     @classmethod
     def build(
-        cls, texts: Iterable[str], label_ids: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], *, seed: int
+        cls,
+        texts: Iterable[str],
+        labels: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+        groups: npt.NDArray[np.int64],
+        *,
+        seed: int,
+        with_singles: bool = True,
     ) -> Groups:
         """Count the rows of each class in each group.
 
         Args:
             texts: One a row.
-            label_ids: Class id of each row, ``int64[rows]``.
+            labels: Rows, and the id of a class that each has, ``int64[labels]`` each.
             groups: Group of each row, ``int64[rows]``, numbered from 0 without gaps.
             seed: Seed of the ranks.
+            with_singles: Whether groups of one row have one class, so that they can fill up what is missing.
         """
         import numpy as np
 
+        of_rows, label_ids = labels
         classes = int(label_ids.max()) + 1
-        keys, rows = np.unique(groups * classes + label_ids, return_counts=True)
+        keys, rows = np.unique(groups[of_rows] * classes + label_ids, return_counts=True)
         sizes = np.bincount(groups)
-        return cls(sizes, _ranks(texts, groups, len(sizes), seed), *np.divmod(keys, classes), rows, classes)
+        ranks = _ranks(texts, groups, len(sizes), seed)
+        return cls(sizes, ranks, *np.divmod(keys, classes), rows, classes, with_singles)
 
     @cached_property
     def large(self) -> npt.NDArray[np.bool_]:
-        """Whether a group has several rows, ``bool[groups]``."""
-        return self.sizes > 1
+        """Whether a group is placed as such, ``bool[groups]``; single rows of one class fill up what is missing."""
+        return (self.sizes > 1) | (not self.with_singles)
 
     @cached_property
     def singles(self) -> npt.NDArray[np.int64]:

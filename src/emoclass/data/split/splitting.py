@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.cleaning.label_checks import named_rare
+from emoclass.data.columns.labels import Label, each_name
 from emoclass.data.columns.naming import shortened
 from emoclass.data.similarity.near import duplicate_groups
 from emoclass.data.split.balancing import balance
 from emoclass.data.split.groups import Groups, digest
+from emoclass.data.split.iterative import place_iteratively
 from emoclass.data.split.placing import SmallClassError, complete_splits, place_large
 from emoclass.data.tables.split_directories import SPLITS
 from emoclass.errors import ConfigError, DataError
@@ -39,7 +41,7 @@ def parse_ratios(text: str) -> Ratios:
 
 def split_indices(
     texts: Sequence[str],
-    labels: Sequence[str],
+    labels: Sequence[Label],
     *,
     ratios: Ratios = DEFAULT_RATIOS,
     seed: int,
@@ -52,6 +54,9 @@ def split_indices(
     (see ``balancing``); single rows fill up what is missing. The order of single rows is that of a hash of seed and
     text, so that few texts change their split when rows are added or reordered. All steps are bounded by counts: the
     result depends on nothing but seed, texts, labels and groups.
+
+    Rows with any number of labels do not fill up a class: all are placed by labels and pairs of labels (see
+    ``iterative``), and then improved.
 
     Args:
         texts: Text of each row.
@@ -70,9 +75,49 @@ def split_indices(
     import numpy as np
 
     shares = _shares(ratios)
-    names, label_ids = np.unique(np.array(labels, dtype=object), return_inverse=True)
     group_ids = np.unique(duplicate_groups(texts) if groups is None else groups, return_inverse=True)[1]
-    table = Groups.build(texts, label_ids, group_ids, seed=seed)
+    place = _place_any if isinstance(labels[0], tuple) else _place_one
+    split_of_row = place(texts, labels, group_ids, shares, seed, unit)[group_ids]
+    return {split: np.flatnonzero(split_of_row == number) for number, split in enumerate(shares)}
+
+
+def _place_any(
+    texts: Sequence[str],
+    labels: Sequence[Label],
+    group_ids: "NDArray[np.int64]",
+    shares: dict[str, float],
+    seed: int,
+    unit: str,
+) -> "NDArray[np.int64]":
+    """Return the split of each group of rows with any number of labels, ``int64[groups]``."""
+    import numpy as np
+
+    names, label_ids = np.unique(np.array(list(each_name(labels)), dtype=object), return_inverse=True)
+    every = np.arange(len(labels))
+    # All rows share one more label, so that the sizes of the splits count like the labels.
+    rows = np.concatenate([np.repeat(every, [len(label) for label in labels]), every])
+    ids = np.concatenate([label_ids, np.full(len(every), len(names))])
+    table = Groups.build(texts, (rows, ids), group_ids, seed=seed, with_singles=False)
+    all_names = [*names.tolist(), "any"]
+    _check_sizes(all_names, table, shares, unit)
+    split_of_group = place_iteratively(table, list(shares.values()))
+    complete_splits(split_of_group, table, all_names, list(shares), seed=seed)
+    return balance(split_of_group, table, np.outer(np.bincount(ids), list(shares.values())), seed=seed)
+
+
+def _place_one(
+    texts: Sequence[str],
+    labels: Sequence[Label],
+    group_ids: "NDArray[np.int64]",
+    shares: dict[str, float],
+    seed: int,
+    unit: str,
+) -> "NDArray[np.int64]":
+    """Return the split of each group of rows with one label each, ``int64[groups]``."""
+    import numpy as np
+
+    names, label_ids = np.unique(np.array(labels, dtype=object), return_inverse=True)
+    table = Groups.build(texts, (np.arange(len(labels)), label_ids), group_ids, seed=seed)
     _check_sizes(names.tolist(), table, shares, unit)
     ratio_of_split = list(shares.values())
     ties = [[digest(seed, f"{name}\n{split}") for split in shares] for name in names.tolist()]
@@ -83,8 +128,7 @@ def split_indices(
     complete_splits(split_of_group, table, names.tolist(), list(shares), seed=seed)
     split_of_group = balance(split_of_group, table, np.outer(totals, ratio_of_split), seed=seed)
     _fill_singles(split_of_group, table, quotas, ties)
-    split_of_row = split_of_group[group_ids]
-    return {split: np.flatnonzero(split_of_row == number) for number, split in enumerate(shares)}
+    return split_of_group
 
 
 def split_rows(
@@ -108,17 +152,17 @@ def split_rows(
 
 
 def largest_deviation(
-    labels: Sequence[str], splits: "dict[str, NDArray[np.int64]]", ratios: Ratios
+    labels: Sequence[Label], splits: "dict[str, NDArray[np.int64]]", ratios: Ratios
 ) -> tuple[float, str, str]:
     """Return the largest deviation of a class share from its ratio, with the class and the split.
 
     The share of a class in a split is the fraction of its rows that are in the split.
     """
-    totals = Counter(labels)
+    totals = Counter(each_name(labels))
     shares = _shares(ratios)
     worst = (0.0, "", "")
     for split, rows in splits.items():
-        counts = Counter(labels[row] for row in rows.tolist())
+        counts = Counter(each_name(labels[row] for row in rows.tolist()))
         for name, total in totals.items():
             worst = max(worst, (abs(counts[name] / total - shares[split]), name, split))
     return worst

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.columns.cells import cell_name
-from emoclass.data.columns.labels import LabelSet, sorted_names
+from emoclass.data.columns.labels import Label, LabelSet, each_name, sorted_names
 from emoclass.data.columns.naming import listed, quoted
 from emoclass.data.similarity.near import duplicate_groups, merge_groups
 from emoclass.data.split.splitting import DEFAULT_RATIOS, Ratios, largest_deviation, split_rows
@@ -67,7 +67,8 @@ def write_split(
     Raises:
         DataError: The directory is not empty, a class is too small, or writing failed; nothing is left behind.
     """
-    LabelSet.from_labels(data.labels, where=f"{table.name}: column {quoted(data.columns.label)}: ")
+    where = f"{table.name}: column {quoted(data.columns.label)}: "
+    LabelSet.from_labels(data.labels, task=data.columns.task, where=where)
 
     def replaceable(place: Path) -> bool:
         return options.overwrite and _is_split(place)
@@ -154,6 +155,6 @@ def _groups(table: "Table", data: CleanData, options: SplitOptions) -> "NDArray[
     return merge_groups(same, np.array([numbers.setdefault(key, len(numbers)) for key in keys]))
 
 
-def _sorted_counts(labels: list[str]) -> dict[str, int]:
-    counts = Counter(labels)
+def _sorted_counts(labels: list[Label]) -> dict[str, int]:
+    counts = Counter(each_name(labels))
     return {label: counts[label] for label in sorted_names(counts)}

@@ -182,6 +182,6 @@ def suggested_header(rows: Sequence[Sequence[str]], delimiter: str) -> str:
     names = [f"column_{number}" for number in range(1, width + 1)]
     with suppress(DataError):
         chosen = choose_columns("", names, lambda name: columns[names.index(name)], Wanted(labels="optional"))
-        roles = {chosen.texts[0]: "text", chosen.label: "label"}
+        roles = {chosen.texts[0]: "text"} | ({chosen.label: "label"} if len(chosen.labels) == 1 else {})
         names = [roles.get(name, name) for name in names]
     return delimiter.join(names)

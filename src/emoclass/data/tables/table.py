@@ -71,22 +71,27 @@ class Table:
         """Return the name of a 1-based data row for messages."""
         return located(row, int(self.lines[row - 1]), self.files)
 
-    def labels(self, columns: Columns) -> list[object]:
-        """Return the cells of the label column, class names in place of ids that the file has names for.
+    def label_cells(self, columns: Columns) -> list[Sequence[object]]:
+        """Return the cells of each row in the label columns, class names in place of ids that the file has names for.
 
         Raises:
             DataError: An id has no name.
         """
+        if len(columns.labels) != 1:
+            names = (self.frame[name].tolist() for name in columns.labels)
+            return list(zip(*names, strict=True)) if columns.labels else [()] * len(self.frame)
         cells: list[object] = self.frame[columns.label].tolist()
-        if not columns.class_names:
-            return cells
+        if columns.class_names:
+            self._name_classes(cells, columns)
+        return [(cell,) for cell in cells]
+
+    def _name_classes(self, cells: list[object], columns: Columns) -> None:
         row = 0
         try:
             for row, cell in enumerate(cells):
                 cells[row] = name_of(cell, columns.class_names)
         except DataError as error:
             raise DataError(f"{self.name}: {self.located(row + 1)}: {error}") from error
-        return cells
 
     def sample(self, column: str, known: Mapping[str, Sequence[str]]) -> list[object]:
         """Return cells of rows from the whole table, with known names of class ids in their place."""
