@@ -88,6 +88,7 @@ def train(
         config = TrainConfig.named(name, **given)
         run_options.check(config)
         on_event(RecipeChosen(name, reason))
+    config = config.for_task(prepared.labels.task, given="metric" in given)
     # Importing torch takes a second: errors in the data come first.
     from emoclass.training.train import train as run_training
 
@@ -145,8 +146,10 @@ def evaluate(
     return result.evaluation
 
 
-def predict_text(text: str, *, model: str | Path | None = None) -> tuple[str, float]:
-    """Return the most probable label of one text, and its probability. To predict many texts, ``load`` once.
+def predict_text(text: str, *, model: str | Path | None = None) -> tuple[str, float] | tuple[tuple[str, float], ...]:
+    """Return the most probable label of one text and its probability, or pairs of these with any number of labels.
+
+    To predict many texts, ``load`` once.
 
     Raises:
         ModelError: There is no trained model, or it is damaged.

@@ -11,7 +11,9 @@ from emoclass.errors import ConfigError
 
 Unfreeze = int | Literal["encoder", "all", "auto"]
 CLASS_WEIGHTS = ("none", "sqrt", "balanced")
-METRICS = ("accuracy", "macro_f1")
+# The metrics that may select an epoch; the first is the default.
+METRICS = {"single": ("accuracy", "macro_f1"), "multi": ("macro_f1", "micro_f1", "lrap")}
+METRIC_NAMES = tuple(dict.fromkeys(metric for own in METRICS.values() for metric in own))
 KEEP = ("best", "latest")
 # The settings in which each recipe differs from the defaults; docs/experiments.md has the measurements behind them.
 _BEST: dict[str, Any] = {
@@ -159,7 +161,8 @@ class TrainConfig:
             0 for no mixing.
         class_weights: Weights of the classes in the loss: ``"none"``; ``"balanced"``, inversely proportional to
             their frequency; or ``"sqrt"``, the square root of that.
-        metric: Validation score that selects the best epoch: ``"accuracy"`` or ``"macro_f1"``.
+        metric: Validation score that selects the best epoch: ``"accuracy"`` or ``"macro_f1"``; of trainings with any
+            number of labels a text ``"macro_f1"``, ``"micro_f1"`` or ``"lrap"``.
         keep: Epoch whose weights are kept: the ``"best"``, or the ``"latest"`` that scores at most one standard
             error less.
         seed: Seed of the split, the new weights, the order of texts and dropout; from 0 to 2**32 - 1.
@@ -217,7 +220,7 @@ class TrainConfig:
             self.class_weights in CLASS_WEIGHTS,
             f"--class-weights {self.class_weights} is not one of {', '.join(CLASS_WEIGHTS)}",
         )
-        _require(self.metric in METRICS, f"--metric {self.metric} is not one of {', '.join(METRICS)}")
+        _require(self.metric in METRIC_NAMES, f"--metric {self.metric} is not one of {', '.join(METRIC_NAMES)}")
         _require(self.keep in KEEP, f"--keep {self.keep} is not one of {', '.join(KEEP)}")
         _require(1 <= self.seeds <= 1000, f"--seeds {self.seeds} is not between 1 and 1000")
         _require(0 <= self.seed < 2**32, f"--seed {self.seed} is not between 0 and 4294967295")
@@ -258,6 +261,22 @@ class TrainConfig:
         """Return the recipe for a training set of this size, with ``min_steps`` turned into epochs."""
         epochs = math.ceil(self.min_steps / math.ceil(texts / self.batch_size))
         return replace(self, epochs=max(self.epochs, epochs), min_steps=0)
+
+    def for_task(self, task: Literal["single", "multi"], *, given: bool = False) -> TrainConfig:
+        """Return the recipe for one label a text or any number of them, with the default metric where its own is not.
+
+        Args:
+            task: Which of the two.
+            given: Whether the metric was asked for.
+
+        Raises:
+            ConfigError: That metric is for the other task.
+        """
+        if self.metric in METRICS[task]:
+            return self
+        labels = "one label" if task == "single" else "any number of labels"
+        _require(not given, f"--metric {self.metric} is not for {labels} a text; use {' or '.join(METRICS[task])}")
+        return replace(self, metric=METRICS[task][0])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON values."""

@@ -23,7 +23,8 @@ from emoclass.errors import DataError
 from emoclass.evaluation.metrics import compute_metrics, confusion_matrix, log_losses
 from emoclass.evaluation.report import evaluate
 from emoclass.evaluation.scoring import Scoring
-from emoclass.inference.predictor import Classifier, load
+from emoclass.inference.classifiers import Classifier
+from emoclass.inference.predictor import load
 from emoclass.store import layout
 from emoclass.store.checkpoints import find_model
 

@@ -23,8 +23,10 @@ from emoclass.data.options import DataOptions
 from emoclass.data.tables.records import open_records
 from emoclass.errors import EmoclassError
 from emoclass.inference import records as records_module
-from emoclass.inference.output import OutputOptions, PredictionWriter
-from emoclass.inference.predictor import Classifier, load
+from emoclass.inference.classifiers import Classifier
+from emoclass.inference.fields import LabelFields, OutputOptions
+from emoclass.inference.output import PredictionWriter
+from emoclass.inference.predictor import load
 from emoclass.inference.records import RecordInput
 from emoclass.inference.streaming import predict_items
 
@@ -77,7 +79,7 @@ def test_any_bytes_are_classified_or_refused(
         try:
             with RecordInput(["-"], DataOptions(format=read, encoding=encoding), **options) as items:
                 stage = "writing"
-                with PredictionWriter(out, output, classifier.labels, items.layout) as writer:
+                with PredictionWriter(out, LabelFields(output, classifier.labels), items.layout) as writer:
                     stage = "reading"
                     for batch in predict_items(classifier, items, top_k=3):
                         stage = "writing"

@@ -11,7 +11,8 @@ import pytest
 
 from emoclass.errors import ConfigError
 from emoclass.inference import predictor
-from emoclass.inference.predictor import Classifier, load
+from emoclass.inference.classifiers import Classifier
+from emoclass.inference.predictor import load
 from tests.conftest import emotion_rows
 
 TEXTS = [text for text, _ in emotion_rows()] + ["happy", "x y z", "very " * 100 + "sad"]

@@ -15,7 +15,8 @@ import pytest
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.records import open_records
 from emoclass.errors import DataError
-from emoclass.inference.predictor import Classifier, load
+from emoclass.inference.classifiers import Classifier
+from emoclass.inference.predictor import load
 from emoclass.inference.records import RecordInput, TextInput
 from emoclass.inference.streaming import predict_items
 from emoclass.inference.threads import Behind, Windows, ahead

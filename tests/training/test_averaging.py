@@ -47,11 +47,11 @@ def test_weights_are_the_mean_of_all_trainings(
     assert three.averaged is not None
     assert three.averaged.seeds == 3
     metrics = three.model.manifest.metrics
-    assert metrics["averaged"]["val_accuracy"] == metrics["val_accuracy"] == three.averaged.val_accuracy
-    assert metrics["val_loss"] == three.averaged.val_loss
+    assert metrics["averaged"]["val_accuracy"] == metrics["val_accuracy"] == three.averaged.val.accuracy
+    assert metrics["val_loss"] == three.averaged.val.loss
     labels = [prediction.label for prediction in load(three.model.manifest.name).predict(parts.val.texts)]
     right = [mine == theirs for mine, theirs in zip(labels, parts.val.labels, strict=True)]
-    assert sum(right) / len(right) == pytest.approx(three.averaged.val_accuracy)
+    assert sum(right) / len(right) == pytest.approx(three.averaged.val.accuracy)
 
 
 def test_who_stops_gets_what_is_there_and_can_go_on(parts: TrainingData, config: Config) -> None:

@@ -32,7 +32,8 @@ from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.encoders.freezing import freeze, frozen_depth
 from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.training import objective
-from emoclass.training.loop import LoopState, Scores, StepDone, training_loop
+from emoclass.training.events import Scores, StepDone
+from emoclass.training.loop import LoopState, training_loop
 from emoclass.training.ranks import Ranks
 from tests.conftest import TINY
 

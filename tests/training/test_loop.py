@@ -21,7 +21,8 @@ from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.freezing import freeze, frozen_depth
 from emoclass.training import objective
-from emoclass.training.loop import LoopState, Scores, training_loop
+from emoclass.training.events import Scores
+from emoclass.training.loop import LoopState, training_loop
 from tests.conftest import TINY, random_tensors
 
 CONFIG = replace(EncoderConfig(**TINY), max_position_embeddings=128, hidden_size=16, num_hidden_layers=4)

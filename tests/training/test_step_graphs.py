@@ -15,7 +15,8 @@ from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.freezing import freeze
 from emoclass.training import loop, objective, step_graphs
-from emoclass.training.loop import LoopState, Scores, training_loop
+from emoclass.training.events import Scores
+from emoclass.training.loop import LoopState, training_loop
 from emoclass.training.ranks import Ranks
 from tests.conftest import TINY, random_tensors
 

@@ -14,13 +14,11 @@ from emoclass.data.options import DataOptions
 from emoclass.data.tables.formats import LINES, STDIN, format_of, written_format
 from emoclass.errors import ConfigError, DataError
 from emoclass.files import output_file
-from emoclass.inference.output import OutputOptions
+from emoclass.inference.fields import OutputOptions
 from emoclass.inference.records import Layout, RecordInput, TextInput
 from emoclass.inference.totals import Totals
 from emoclass.store.checkpoints import find_model, starter_notes
 
-# Confidences below this are counted in the summary if there is no --min-confidence.
-_LOW_CONFIDENCE = 0.5
 _SHOWN_ERRORS = 5
 
 
@@ -77,11 +75,6 @@ class Output:
     options: OutputOptions
 
     @property
-    def low_confidence(self) -> float:
-        """Confidence below which the summary counts a record."""
-        return self.options.min_confidence or _LOW_CONFIDENCE
-
-    @property
     def is_terminal(self) -> bool:
         """Whether the records are shown on a terminal."""
         return self.path is None and sys.stdout.isatty()
@@ -124,6 +117,7 @@ def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
     for note in starter_notes(model.name, stored):
         console.note(note)
 
+    from emoclass.inference.fields import fields_of
     from emoclass.inference.predictor import load_model
     from emoclass.inference.streaming import predict_records
 
@@ -137,15 +131,14 @@ def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
         classifier = load_model(
             stored, device=model.device, precision=model.precision, engine=model.engine, verify=model.verify
         )
-        options.check_labels(classifier.labels)
+        fields = fields_of(classifier, options, console.note)
         start = time.perf_counter()
         file = stack.enter_context(output.open())
         # A terminal that shows the records shows their progress.
         advance = stack.enter_context(console.record_progress(shown=not inputs.texts and not output.is_terminal))
-        low = output.low_confidence
-        totals = predict_records(classifier, records, file, options, low=low, on_note=console.note, on_records=advance)
+        totals = predict_records(classifier, records, file, fields, on_note=console.note, on_records=advance)
     if not inputs.texts:
-        console.note(_summary(totals, time.perf_counter() - start, low, skipped.count))
+        console.note(_summary(totals, time.perf_counter() - start, fields.low_confidence, skipped.count))
 
 
 def predict_on_ray(inputs: Inputs, output: Output, model: ModelOptions, workers: int | None) -> None:
@@ -172,11 +165,10 @@ def predict_on_ray(inputs: Inputs, output: Output, model: ModelOptions, workers:
         workers=workers,
         device=model.device,
         precision=model.precision,
-        low=output.low_confidence,
         show_progress=sys.stderr.isatty(),
         on_note=console.note,
     )
-    console.note(_summary(totals, time.perf_counter() - start, output.low_confidence))
+    console.note(_summary(totals, time.perf_counter() - start, output.options.min_confidence or 0.5))
 
 
 def _open_files(inputs: Inputs, skipped: _SkippedRecords) -> RecordInput:
@@ -220,5 +212,6 @@ def _summary(totals: Totals, seconds: float, low: float, skipped: int = 0) -> st
         "empty": totals.empty,
         "truncated": totals.truncated,
         f"below confidence {low:g}": totals.unsure,
+        "without a label": totals.unlabelled,
     }
     return ", ".join(parts + [f"{count:,} {what}" for what, count in counts.items() if count])

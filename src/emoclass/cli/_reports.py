@@ -29,8 +29,8 @@ def print_training(result: TrainResult, *, details: bool = False) -> None:
     if result.averaged is not None:
         mean, first = result.averaged, result.history[result.best_epoch - 1]
         out.print(
-            f"averaged weights of {console.count(mean.seeds, 'run')}: val accuracy {mean.val_accuracy:.4f}, macro F1 "
-            f"{mean.val_macro_f1:.4f}; first run alone: {first.val_accuracy:.4f} and {first.val_macro_f1:.4f}",
+            f"averaged weights of {console.count(mean.seeds, 'run')}: val accuracy {mean.val.accuracy:.4f}, macro F1 "
+            f"{mean.val.macro_f1:.4f}; first run alone: {first.val_accuracy:.4f} and {first.val_macro_f1:.4f}",
             soft_wrap=True,
         )
     if result.test is not None:

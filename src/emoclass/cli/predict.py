@@ -88,7 +88,7 @@ def predict(
     """
     from emoclass.cli import _console as console
     from emoclass.cli._prediction import Inputs, ModelOptions, Output, predict_here, predict_on_ray
-    from emoclass.inference.output import OutputOptions
+    from emoclass.inference.fields import OutputOptions
 
     if engine == "local":
         console.note("--engine local is now called auto; the old name works until the next release")
@@ -112,7 +112,7 @@ def predict(
         top_k=top_k,
         probabilities=probabilities,
         min_confidence=min_confidence,
-        uncertain_label="uncertain" if uncertain_label is None else uncertain_label,
+        uncertain_label=uncertain_label,
         escape_formulas=escape_formulas,
     )
     target = Output(output, output_format, written)

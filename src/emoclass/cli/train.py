@@ -10,7 +10,7 @@ import typer
 
 from emoclass.cli import _options as options
 from emoclass.cli._signals import INTERRUPTED, Interrupts
-from emoclass.config import AUTO, CLASS_WEIGHTS, KEEP, METRICS, RECIPES, TrainConfig
+from emoclass.config import AUTO, CLASS_WEIGHTS, KEEP, METRIC_NAMES, RECIPES, TrainConfig
 from emoclass.errors import EmoclassError, SecondaryProcessError
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def train(
         str | None,
         _recipe("class_weights", CLASS_WEIGHTS, "Class weights in the loss: none, sqrt or balanced."),
     ] = None,
-    metric: Annotated[str | None, _recipe("metric", METRICS, "Score that selects the best epoch.")] = None,
+    metric: Annotated[str | None, _recipe("metric", METRIC_NAMES, "Score that selects the best epoch.")] = None,
     keep: Annotated[
         str | None,
         _recipe("keep", KEEP, "Epoch to keep; latest is the last that is not clearly worse."),

@@ -94,14 +94,14 @@ class BaseModel:
             )
         return tokenizer
 
-    def classifier_config(self, labels: Sequence[str]) -> dict[str, Any]:
+    def classifier_config(self, labels: Sequence[str], problem_type: str) -> dict[str, Any]:
         """Return the content of ``config.json`` for a classifier of these labels, as transformers reads it."""
         own = read_json(self.directory / "config.json")
         dropped = ("_name_or_path", "transformers_version", "torch_dtype", "num_labels")
         return {
             **{name: value for name, value in own.items() if name not in dropped},
             "architectures": [self._architecture()],
-            "problem_type": "single_label_classification",
+            "problem_type": problem_type,
             "dtype": "float32",
             "id2label": {str(number): label for number, label in enumerate(labels)},
             "label2id": {label: number for number, label in enumerate(labels)},

@@ -23,7 +23,7 @@ from emoclass.errors import DataError
 from emoclass.evaluation.baseline import Baseline
 from emoclass.evaluation.calibration import with_temperature
 from emoclass.evaluation.metrics import log_losses
-from emoclass.inference.predictor import Classifier
+from emoclass.inference.classifiers import Classifier
 from emoclass.inference.threads import Windows, ahead
 
 # Wrong predictions to keep with their texts: as many as an HTML report shows.

@@ -1,3 +1,14 @@
 """Predict texts, lines and tables with a trained classifier."""
 
-__all__ = ["engines", "output", "predictor", "ray", "records", "streaming", "threads", "totals"]
+__all__ = [
+    "classifiers",
+    "engines",
+    "fields",
+    "output",
+    "predictor",
+    "ray",
+    "records",
+    "streaming",
+    "threads",
+    "totals",
+]

@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import BinaryIO
 
-from emoclass.inference.output import Batch, OutputOptions, PredictionWriter
-from emoclass.inference.predictor import WINDOW, Classifier, Prediction
+from emoclass.inference.classifiers import WINDOW, AnyClassifier, AnyPrediction
+from emoclass.inference.fields import AnyFields
+from emoclass.inference.output import Batch, PredictionWriter
 from emoclass.inference.records import Item, Records
 from emoclass.inference.threads import Behind, Windows, ahead
 from emoclass.inference.totals import Totals
 
 
 def predict_records(
-    classifier: Classifier,
+    classifier: AnyClassifier,
     records: Records,
     file: BinaryIO,
-    options: OutputOptions,
+    fields: AnyFields,
     *,
-    low: float = 0.5,
     on_note: Callable[[str], None] = lambda note: None,
     on_records: Callable[[int], None] = lambda records: None,
 ) -> Totals:
@@ -29,8 +29,7 @@ def predict_records(
         classifier: The classifier.
         records: The input.
         file: The stream to write to.
-        options: The format and the fields to write.
-        low: Confidences below this count as unsure.
+        fields: What to write of a prediction of this classifier.
         on_note: Called with each automatic decision, such as the name of a field.
         on_records: Called with the number of records just written.
 
@@ -46,18 +45,18 @@ def predict_records(
     def write(batch: Batch) -> None:
         nonlocal totals
         writer.write(batch)
-        totals += Totals.of((prediction for _, prediction in batch), low)
+        totals += Totals.of((prediction for _, prediction in batch), fields.low_confidence)
         on_records(len(batch))
 
-    ranks = options.ranks(len(classifier.labels))
-    with PredictionWriter(file, options, classifier.labels, records.layout, on_note) as writer, Behind(write) as behind:
+    ranks = fields.options.ranks(len(classifier.labels))
+    with PredictionWriter(file, fields, records.layout, on_note) as writer, Behind(write) as behind:
         for batch in predict_items(classifier, records, top_k=ranks):
             behind.put(batch)
     return totals
 
 
 def predict_items(
-    classifier: Classifier, items: Iterable[Item], *, top_k: int = 1, window: int = WINDOW
+    classifier: AnyClassifier, items: Iterable[Item], *, top_k: int = 1, window: int = WINDOW
 ) -> Iterator[Batch]:
     """Yield items with their predictions, in order, in windows that close when they are full or the input pauses.
 
@@ -65,7 +64,7 @@ def predict_items(
     """
     windows = Windows(items, window, weigh=_characters)
 
-    def tokenized() -> Iterator[tuple[list[Item], Iterator[Prediction]]]:
+    def tokenized() -> Iterator[tuple[list[Item], Iterator[AnyPrediction]]]:
         for taken in windows:
             texts = [item.text for item in taken]
             tokens = classifier.tokenizer(texts)

@@ -10,6 +10,7 @@ from typing import Any
 
 from emoclass.config import TrainConfig, TruncationConfig
 from emoclass.data.columns.chosen import Columns
+from emoclass.data.columns.labels import TASKS, Task
 from emoclass.errors import ConfigError, ModelError, one_line
 
 CONFIG = "config.json"
@@ -34,7 +35,7 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "parameters.total_parameters": int,
     "metrics": dict,
     "metrics.test": (dict, NoneType),
-    "calibration.temperature": float,
+    "calibration": dict,
     "data.rows": dict,
     "data.rows.train": int,
     "data.columns": (dict, NoneType),
@@ -76,11 +77,14 @@ class Manifest:
         truncation: The length limit, all values explicit.
         parameters: ``trainable_parameters`` and ``total_parameters``.
         metrics: ``best_epoch``, its training and validation metrics, and ``test`` if there was a test set.
-        calibration: How logits were calibrated: ``method``, ``temperature``, and the ``rows`` that it was fitted on.
+        calibration: How logits were calibrated: ``method``, its values (``temperature``; or ``slopes`` and ``offsets``
+            of the labels), and the ``rows`` that they were fitted on.
         data: Source, fingerprint, columns, and rows of each split.
         versions: Versions of Python and of the libraries, the device and the precision.
         frozen_sha256: Hash of the frozen tensors, which models of one base share.
         checksums: SHA-256 of the other files.
+        task: Whether a text has one label, or any number of them.
+        thresholds: Probability from which on each label is predicted; none with one label a text.
     """
 
     name: str
@@ -96,6 +100,8 @@ class Manifest:
     versions: dict[str, str]
     frozen_sha256: str | None = None
     checksums: dict[str, str] = field(default_factory=dict)
+    task: Task = "single"
+    thresholds: tuple[float, ...] = ()
 
     @property
     def columns(self) -> Columns | None:
@@ -125,6 +131,7 @@ class Manifest:
                 **{
                     **{name: value for name, value in values.items() if name != "format_version"},
                     "labels": tuple(values["labels"]),
+                    "thresholds": tuple(values.get("thresholds", ())),
                     "recipe": TrainConfig.from_dict(values["recipe"]),
                     "truncation": TruncationConfig(**values["truncation"]),
                 }
@@ -138,9 +145,20 @@ class Manifest:
         labels = manifest.labels
         if len(labels) < 2 or not all(isinstance(name, str) for name in labels) or len(set(labels)) < len(labels):
             raise ModelError("has no usable list of labels")
-        if not manifest.calibration["temperature"] > 0:
+        is_usable = _usable_thresholds if manifest.task == "multi" else _has_temperature
+        if manifest.task not in TASKS or not is_usable(manifest):
             raise ModelError("has no usable calibration")
         return manifest
+
+
+def _has_temperature(manifest: Manifest) -> bool:
+    temperature = manifest.calibration.get("temperature")
+    return isinstance(temperature, float) and temperature > 0
+
+
+def _usable_thresholds(manifest: Manifest) -> bool:
+    thresholds = manifest.thresholds
+    return len(thresholds) == len(manifest.labels) and all(isinstance(t, float) and 0 <= t <= 1 for t in thresholds)
 
 
 def _at(values: object, keys: str) -> object:

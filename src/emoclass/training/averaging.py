@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from emoclass.errors import LossError, StoppedError
 from emoclass.store.runs import RunStates
-from emoclass.training.events import SeedStarted
+from emoclass.training.events import Scores, SeedStarted
 from emoclass.training.fitting import Checkpoints, Fit, fit, load_checkpoint
 
 
@@ -16,15 +17,15 @@ class Averaged:
 
     Attributes:
         seeds: Number of trainings.
-        val_loss: Mean cross-entropy.
-        val_accuracy: Accuracy.
-        val_macro_f1: Macro F1.
+        val: Its scores.
     """
 
     seeds: int
-    val_loss: float
-    val_accuracy: float
-    val_macro_f1: float
+    val: Scores
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"seeds": self.seeds, **self.val.to_dict()}
 
 
 def average_seeds(first: Fit, states: RunStates, *, resume: bool = False, patience: int | None = None) -> Averaged:
@@ -61,5 +62,4 @@ def average_seeds(first: Fit, states: RunStates, *, resume: bool = False, patien
         for name, tensor in other.kept_tensors.items():
             mean[name] += (tensor - mean[name]) / count
     first.restore(first.history, mean)
-    loss, accuracy, macro_f1 = first.evaluate()
-    return Averaged(count, loss, accuracy, macro_f1)
+    return Averaged(count, first.evaluate())

@@ -105,12 +105,21 @@ def _usage(manifest: Manifest) -> Iterable[str]:
 
 
 def _limitations(manifest: Manifest) -> Iterable[str]:
-    truncation, temperature = manifest.truncation, manifest.calibration["temperature"]
+    truncation, calibration = manifest.truncation, manifest.calibration
+    if manifest.task == "single":
+        scope = "Every text gets one of the labels, even one that expresses none of them. Check the confidence."
+        method = f"temperature scaling (temperature {calibration['temperature']:.3f})"
+    else:
+        scope = (
+            "A text gets all labels whose probability reaches their threshold in `emoclass.json`, and may get none. "
+            "transformers knows no thresholds: pass `top_k=None` to its pipeline and apply them."
+        )
+        method = "a slope and an offset for each label (Platt scaling)"
     yield "## Limitations"
     yield ""
-    yield "- Every text gets one of the labels, even one that expresses none of them. Check the confidence."
+    yield f"- {scope}"
     yield (
-        f"- Confidences are calibrated by temperature scaling (temperature {temperature:.3f}) on the validation set; "
+        f"- Confidences are calibrated by {method} on the validation set; "
         "expect them to be less accurate on other kinds of text."
     )
     yield (

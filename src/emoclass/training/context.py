@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from emoclass.evaluation.baseline import Baseline, fit_baseline
 from emoclass.training.events import PrefixDone, RunEvent, TextsEncoded
 from emoclass.training.ranks import Ranks
 from emoclass.training.stopping import StopSignal
+from emoclass.training.tasks import Task, task_of
 
 # On which both parts of a generic model are compared with the whole.
 _CHECKED_TEXTS = 4
@@ -89,6 +91,16 @@ class Context:
             on_event=lambda event: None,
             stop=self.stop.without_limit(),
         )
+
+    @cached_property
+    def task(self) -> Task:
+        """What depends on the number of labels of a text."""
+        return task_of(self.data.labels)
+
+    def targets(self, split: str) -> npt.NDArray[Any]:
+        """Return what the texts of ``train`` or ``val`` should be predicted as; see ``LabelSet.encode``."""
+        data = self.data.train if split == "train" else self.data.val
+        return self.data.labels.encode(data.labels)
 
     @property
     def depths_to_try(self) -> list[Unfreeze]:
@@ -204,9 +216,8 @@ class Context:
     @cached_property
     def baseline(self) -> Baseline:
         """TF-IDF and a linear model on the same splits."""
-        data, encode = self.data, self.data.labels.encode
-        train, val = data.train, data.val
-        return fit_baseline(train.texts, encode(train.labels), val.texts, encode(val.labels), len(data.labels))
+        train, val = self.data.train, self.data.val
+        return fit_baseline(train.texts, self.targets("train"), val.texts, self.targets("val"), len(self.data.labels))
 
     @cached_property
     def _encoder(self) -> Model:

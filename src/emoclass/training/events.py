@@ -112,8 +112,31 @@ class StepDone:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """Scores on the validation set during training.
+
+    Attributes:
+        loss: Mean loss.
+        accuracy: Share of texts whose prediction is right; with any number of labels, as a whole.
+        macro_f1: Macro F1; with any number of labels, at the thresholds that are best for it.
+        micro_f1: Micro F1 at these thresholds; ``None`` with one label, where it is the accuracy.
+        lrap: Label ranking average precision; ``None`` with one label.
+    """
+
+    loss: float
+    accuracy: float
+    macro_f1: float
+    micro_f1: float | None = None
+    lrap: float | None = None
+
+    def to_dict(self) -> dict[str, float]:
+        """Return plain JSON values, as ``val_loss`` and so on, without those that are ``None``."""
+        return {f"val_{name}": value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
 class EpochDone:
-    """One epoch. Training figures are means over its batches, with dropout and mixup."""
+    """One epoch. Training figures are means over its batches, with dropout and mixup; the others are ``Scores``."""
 
     epoch: int
     train_loss: float
@@ -123,6 +146,12 @@ class EpochDone:
     val_macro_f1: float
     learning_rate: float
     seconds: float
+    val_micro_f1: float | None = None
+    val_lrap: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, without those that are ``None``."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)

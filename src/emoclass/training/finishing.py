@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -19,11 +18,10 @@ from emoclass.encoders.freezing import count_parameters
 from emoclass.encoders.interface import Model
 from emoclass.errors import ModelError, NameTakenError
 from emoclass.evaluation import report
-from emoclass.evaluation.calibration import fit_temperature
 from emoclass.evaluation.report import Evaluation
 from emoclass.evaluation.scoring import Scoring
+from emoclass.inference.classifiers import Classifier
 from emoclass.inference.engines import TorchEngine
-from emoclass.inference.predictor import Classifier
 from emoclass.runtime import free_disk, models_dir, precision_name
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel
@@ -32,30 +30,30 @@ from emoclass.store.saving import free_name, save_model
 from emoclass.training.card import model_card
 from emoclass.training.context import Hardware
 from emoclass.training.fitting import Fit
+from emoclass.training.tasks import Calibrated
 
 
-def calibrate(fitted: Fit, logits: Tensor) -> float:
-    """Fit a temperature on the validation set and put it into the classifier's weights.
+def calibrate(fitted: Fit, logits: Tensor) -> Calibrated:
+    """Fit the calibration on the validation set and put it into the classifier's weights.
 
     Args:
         fitted: A complete training.
         logits: Its logits of the validation set, ``float32[texts, classes]``.
-
-    Returns:
-        The temperature, by which logits are divided.
     """
-    data = fitted.context.data
-    temperature = fit_temperature(logits.numpy(), data.labels.encode(data.val.labels))
+    context, classifier = fitted.context, fitted.model.classifier
+    found = context.task.calibrated(logits, context.targets("val"), with_offset=classifier.bias is not None)
+    slopes, offsets = (torch.from_numpy(values).to(classifier.weight) for values in (found.slopes, found.offsets))
     with torch.no_grad():
-        for parameter in fitted.model.classifier.parameters():
-            parameter.div_(temperature)
-    return temperature
+        classifier.weight.mul_(slopes[:, None])
+        if classifier.bias is not None:
+            classifier.bias.mul_(slopes).add_(offsets)
+    return found
 
 
-def evaluate(fitted: Fit, temperature: float) -> Evaluation | None:
+def evaluate(fitted: Fit, calibrated: Calibrated) -> Evaluation | None:
     """Return the scores on the test set; ``None`` if there is none."""
     context, model, data = fitted.context, fitted.model, fitted.context.data
-    if data.test is None:
+    if data.test is None or data.labels.task == "multi":
         return None
     hardware = context.hardware
     scoring = Scoring(
@@ -64,7 +62,7 @@ def evaluate(fitted: Fit, temperature: float) -> Evaluation | None:
         ),
         training_hashes=context.training_hashes,
         baseline=context.baseline,
-        temperature=temperature,
+        temperature=calibrated.record["temperature"],
         logits_of=lambda tokenized: compute_logits(model, context.source_of(model, tokenized)).numpy(),
     )
     (evaluation,) = report.evaluate([scoring], data.test)
@@ -87,32 +85,34 @@ def _save(fitted: Fit, manifest: Manifest, *, overwrite: bool) -> StoredModel:
         tensors={own_name(n): p.detach().cpu().contiguous() for n, p in model.named_parameters()},
         # The classifier is new, whether it trains or not, and holds the calibration.
         trained={own_name(n) for n, p in model.named_parameters() if p.requires_grad or id(p) in head},
-        config=context.base.classifier_config(manifest.labels),
+        config=context.base.classifier_config(manifest.labels, f"{manifest.task}_label_classification"),
         tokenizer_json=context.tokenizer.to_json(),
         tokenizer_config=context.base.tokenizer_config(manifest.truncation.max_length),
-        history=[asdict(epoch) for epoch in fitted.history],
+        history=[epoch.to_dict() for epoch in fitted.history],
         card=model_card(manifest),
         training_hashes=context.training_hashes,
-        write_more=lambda directory: context.baseline.save(directory, layout.BASELINE),
+        write_more=lambda directory: (
+            None if manifest.task == "multi" else context.baseline.save(directory, layout.BASELINE)
+        ),
         overwrite=overwrite,
     )
 
 
 def make_manifest(
-    name: str, fitted: Fit, temperature: float, test: Evaluation | None, selection: Mapping[str, Any]
+    name: str, fitted: Fit, calibrated: Calibrated, test: Evaluation | None, selection: Mapping[str, Any]
 ) -> Manifest:
     """Describe a trained model.
 
     Args:
         name: Name of the model.
         fitted: Its training.
-        temperature: Its calibration.
+        calibrated: Its calibration.
         test: Its scores on the test set.
         selection: How it was selected, as plain JSON values: ``tuning``, ``probes`` and ``averaged``.
     """
     context, data, kept = fitted.context, fitted.context.data, fitted.kept
     splits = {"train": data.train, "val": data.val, "test": data.test}
-    epoch = {key: value for key, value in asdict(kept).items() if key not in ("epoch", "seconds")}
+    epoch = {key: value for key, value in kept.to_dict().items() if key not in ("epoch", "seconds")}
     epoch |= {key: value for key, value in (selection.get("averaged") or {}).items() if key in epoch}
     parameters = count_parameters(fitted.model)
     return Manifest(
@@ -129,7 +129,9 @@ def make_manifest(
             "test": None if test is None else test.to_dict(),
             **selection,
         },
-        calibration={"method": "temperature", "temperature": temperature, "rows": len(data.val)},
+        task=data.labels.task,
+        thresholds=tuple(calibrated.thresholds.tolist()),
+        calibration=calibrated.record,
         data={
             "source": data.source,
             "sha256": data.sha256,

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from emoclass.activations.logits import compute_logits
 from emoclass.activations.sources import ActivationSource
 from emoclass.config import TrainConfig
 from emoclass.encoders.interface import Model
 from emoclass.errors import LossError, StoppedError
-from emoclass.evaluation.metrics import compute_metrics, confusion_matrix, standard_error
+from emoclass.evaluation.metrics import standard_error
 from emoclass.store.runs import RunStates, SavedState, parse_state
 from emoclass.training.context import Context
-from emoclass.training.events import EpochDone, Resumed, RunEvent, StateNotSaved, StepDone
-from emoclass.training.loop import LoopState, Scores, training_loop
+from emoclass.training.events import EpochDone, Resumed, RunEvent, Scores, StateNotSaved, StepDone
+from emoclass.training.loop import LoopState, training_loop
 from emoclass.training.ranks import Ranks
 from emoclass.training.stopping import StopSignal
 
@@ -117,13 +116,7 @@ class Fit:
 
     def evaluate(self, source: ActivationSource | None = None) -> Scores:
         """Return the scores of the model as it is on the validation set."""
-        data = self.context.data
-        logits = self.val_logits(source)
-        labels = data.labels.encode(data.val.labels)
-        loss = float(functional.cross_entropy(logits, torch.from_numpy(labels)))
-        matrix = confusion_matrix(labels, logits.argmax(-1).numpy(), len(data.labels))
-        metrics = compute_metrics(data.labels.names, matrix, loss)
-        return Scores(loss, metrics.accuracy, metrics.macro_f1)
+        return self.context.task.scores(self.val_logits(source), self.context.targets("val"))
 
     def end_epoch(self, epoch: EpochDone) -> None:
         """Add an epoch, and keep the weights if it is the one to keep."""
@@ -138,7 +131,7 @@ class Fit:
         # Right after an epoch that is kept its weights are the current ones.
         if self.history and not (self.kept is self.history[-1] and state.step == 0):
             tensors |= {f"kept.{name}": tensor for name, tensor in self.kept_tensors.items()}
-        history = [asdict(epoch) for epoch in self.history]
+        history = [epoch.to_dict() for epoch in self.history]
         return tensors, {**state.metadata(), "history": history, "saved_model": self.saved_model}
 
     def resume(self, state: LoopState, saved: SavedState) -> None:
@@ -176,9 +169,9 @@ def fit(
         LossError: The loss was not finite in the first epoch.
     """
     context, ranks = fitted.context, fitted.context.hardware.ranks
-    labels = context.data.labels.encode(context.data.train.labels)
+    targets = context.targets("train")
     sources = {split: context.source(fitted.model, split) for split in context.tokenized}
-    state = _initial_state(fitted, len(labels))
+    state = _initial_state(fitted, len(targets))
     if saved is not None:
         fitted.resume(state, saved)
         context.on_event(Resumed(state.epoch, state.step, tuple(fitted.history)))
@@ -186,7 +179,7 @@ def fit(
     events = training_loop(
         fitted.model,
         sources["train"],
-        labels,
+        targets,
         fitted.config,
         evaluate=lambda: fitted.evaluate(sources["val"]),
         state=state,

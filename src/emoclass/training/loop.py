@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,20 +19,12 @@ from emoclass.encoders.freezing import frozen_depth
 from emoclass.encoders.generic.model import GenericModel
 from emoclass.encoders.interface import Model
 from emoclass.errors import LossError
-from emoclass.training.events import EpochDone, StepDone, TrainEvent
-from emoclass.training.objective import Objective, class_weights
+from emoclass.training.events import EpochDone, Scores, StepDone, TrainEvent
+from emoclass.training.losses import loss_of
+from emoclass.training.objective import Objective
 from emoclass.training.optimizer import Optimizer, WorkingLayers
 from emoclass.training.ranks import Ranks
 from emoclass.training.step_graphs import StepGraphs, is_usable
-
-
-class Scores(NamedTuple):
-    """The scores of an evaluation during training."""
-
-    loss: float
-    accuracy: float
-    macro_f1: float
-
 
 _LOSS_EVERY = 10
 
@@ -146,7 +138,7 @@ def _restore_random_states(device: torch.device, states: Mapping[str, Tensor]) -
 def training_loop(
     model: Model,
     source: ActivationSource,
-    labels: npt.NDArray[np.int64],
+    targets: npt.NDArray[Any],
     config: TrainConfig,
     *,
     evaluate: Callable[[], Scores],
@@ -157,7 +149,8 @@ def training_loop(
     Args:
         model: The model, frozen by the recipe.
         source: Input of its first trainable layer, for this rank's training texts.
-        labels: Label id of each text of all ranks, ``int64[texts]``.
+        targets: Those of the texts of all ranks: label ids, ``int64[texts]``, or which labels apply,
+            ``bool[texts, classes]``.
         config: The recipe.
         evaluate: Returns the scores on the validation set; called at the end of each epoch in evaluation mode.
         state: Where to start; at each yield it is where to resume.
@@ -165,43 +158,47 @@ def training_loop(
     Raises:
         LossError: The loss is no longer a finite number.
     """
-    state = state or LoopState(model, len(labels), config)
-    weights = class_weights(labels, model.classifier.out_features, config.class_weights)
-    objective = Objective(
-        model,
-        state.working.layers,
-        state.sums,
-        source,
-        labels[state.ranks.shard(len(labels))],
-        torch.from_numpy(weights).to(state.device),
-        config,
+    state = state or LoopState(model, len(targets), config)
+    loss = loss_of(
+        targets,
+        model.classifier.out_features,
+        class_weights=config.class_weights,
+        label_smoothing=config.label_smoothing,
+        device=state.device,
     )
+    own_targets = targets[state.ranks.shard(len(targets))]
+    objective = Objective(model, state.working.layers, state.sums, source, own_targets, loss, config)
     graphs = StepGraphs(objective, state.optimizer) if state.fixed_shapes else None
     while state.epoch <= config.epochs:
         start = time.perf_counter()
         model.train()
         state.begin_epoch()
         sums, mean_loss = state.sums, math.nan
-        for chosen in islice(_batches(len(labels), config.batch_size, state.generator), state.step, None):
+        for chosen in islice(_batches(len(targets), config.batch_size, state.generator), state.step, None):
             own = state.ranks.local(chosen)
             # Sorting by length makes attention cheaper; the loss does not depend on the order.
             own = own[np.argsort(-source.lengths[own], kind="stable")]
             if graphs is None or not graphs.step(own):
                 # The mean over all ranks' texts of the batch.
-                total = float(weights[labels[chosen]].sum())
-                state.optimizer.step(objective.losses(own, total, len(chosen)))
+                state.optimizer.step(objective.losses(own, loss.divisor(targets[chosen]), len(chosen)))
             state.step += 1
             if state.step % _LOSS_EVERY == 1 or state.step == state.steps:
-                mean_loss = float(state.ranks.total(sums)[0]) / min(state.step * config.batch_size, len(labels))
+                mean_loss = float(state.ranks.total(sums)[0]) / min(state.step * config.batch_size, len(targets))
                 _require_finite(mean_loss, state.epoch, state.step)
             yield StepDone(state.epoch, state.step, state.steps, len(chosen), mean_loss, state.optimizer.learning_rate)
-        train_loss, train_accuracy = (state.ranks.total(sums) / len(labels)).tolist()
+        train_loss, train_accuracy = (state.ranks.total(sums) / len(targets)).tolist()
         model.eval()
         val = evaluate()
-        seconds = time.perf_counter() - start
-        epoch, rate = state.epoch, state.optimizer.learning_rate
+        done = EpochDone(
+            epoch=state.epoch,
+            train_loss=train_loss,
+            train_accuracy=train_accuracy,
+            **val.to_dict(),
+            learning_rate=state.optimizer.learning_rate,
+            seconds=time.perf_counter() - start,
+        )
         state.end_epoch()
-        yield EpochDone(epoch, train_loss, train_accuracy, val.loss, val.accuracy, val.macro_f1, rate, seconds)
+        yield done
 
 
 def _batches(texts: int, batch_size: int, generator: torch.Generator) -> Iterator[npt.NDArray[np.int64]]:

@@ -42,7 +42,7 @@ class StepGraphs:
         self._objective, self._optimizer = objective, optimizer
         self._steps: dict[tuple[int, int], _Step] = {}
         # Graphs run one after the other, and can share memory.
-        self._pool = torch.cuda.graph_pool_handle() if objective.weights.is_cuda else None
+        self._pool = torch.cuda.graph_pool_handle() if objective.device.type == "cuda" else None
 
     def step(self, own: npt.NDArray[np.int64]) -> bool:
         """Take a step along the gradient of a batch's loss.
@@ -60,7 +60,7 @@ class StepGraphs:
         if shape not in self._steps:
             self._steps[shape] = _Step(self._objective, self._optimizer, *shape, hidden)
         step = self._steps[shape]
-        step.fill(hidden, np.asarray(rows), self._objective.labels[own])
+        step.fill(hidden, np.asarray(rows), self._objective.targets[own])
         if self._pool is not None and step.is_warm and not step.is_captured:
             try:
                 step.capture(self._pool)
@@ -95,18 +95,19 @@ class _Step:
     def __init__(self, objective: Objective, optimizer: Optimizer, texts: int, length: int, like: Tensor) -> None:
         self._objective, self._optimizer, self._texts, self._length = objective, optimizer, texts, length
         self._hidden = like.new_empty(texts * length, like.shape[1])
-        # Row of each position, length of each text, label of each text: one transfer.
-        self._numbers = torch.zeros(texts * (length + 2), dtype=torch.int64, device=like.device)
+        # Row of each position, length of each text, target of each text: one transfer.
+        size = texts * (length + 1) + objective.targets[:texts].size
+        self._numbers = torch.zeros(size, dtype=torch.int64, device=like.device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self.is_warm = False
 
-    def fill(self, hidden: Tensor, rows: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> None:
-        """Take the batch: ``[rows, hidden_size]``, the rows of each text, and its label id."""
+    def fill(self, hidden: Tensor, rows: npt.NDArray[np.int64], targets: npt.NDArray[Any]) -> None:
+        """Take the batch: ``[rows, hidden_size]``, the rows of each text, and its target."""
         places = np.arange(self._length)
         starts = np.cumsum(rows) - rows
         # Padding repeats the first row; it is masked.
         index = np.where(places < rows[:, None], starts[:, None] + places, 0)
-        numbers = torch.from_numpy(np.concatenate([index.ravel(), rows, labels]))
+        numbers = torch.from_numpy(np.concatenate([index.ravel(), rows, targets.ravel()]))
         self._numbers.copy_(to_device(numbers, self._numbers.device))
         torch.index_select(hidden, 0, self._numbers[: index.size], out=self._hidden)
 
@@ -138,10 +139,12 @@ class _Step:
     def _loss(self) -> Tensor:
         objective, passes = self._objective, self._objective.passes
         inputs = self._hidden.view(self._texts, self._length, -1)
-        lengths, target = self._numbers[-2 * self._texts :].view(2, -1)
+        places = self._texts * self._length
+        lengths, numbers = self._numbers[places:].tensor_split([self._texts])
+        target = objective.loss.target_of(numbers)
         mask = torch.arange(self._length, device=inputs.device) < lengths[:, None]
         if objective.layers:
             cls = objective.layers[-1].forward_padded_cls(inputs, mask, passes)
         else:
             cls = inputs[:, 0].repeat(passes, 1)
-        return objective.loss(cls.float(), target, objective.weights[target].sum(), self._texts)
+        return objective.loss_of(cls.float(), target, objective.loss.divisor_of(target), self._texts)

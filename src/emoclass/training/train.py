@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -78,7 +78,7 @@ class TrainResult:
             "stopped": self.stopped,
             "failure": self.failure,
             **{key: manifest.metrics[key] for key in ("tuning", "probes", "averaged")},
-            "history": [asdict(epoch) for epoch in self.history],
+            "history": [epoch.to_dict() for epoch in self.history],
             "data": manifest.data,
             "test": None if self.test is None else self.test.to_dict(),
         }
@@ -119,14 +119,14 @@ def train(
         if not run.hardware.ranks.is_first:
             return None
         context.free_activations()
-        temperature = calibrate(fitted, logits)
-        test = evaluate(fitted, temperature)
+        calibrated = calibrate(fitted, logits)
+        test = evaluate(fitted, calibrated)
         selection = {
             "tuning": None if tuning is None else tuning.to_dict(),
             "probes": [probe.to_dict() for probe in probes],
-            "averaged": None if averaged is None else asdict(averaged),
+            "averaged": None if averaged is None else averaged.to_dict(),
         }
-        manifest = make_manifest(run.name, fitted, temperature, test, selection)
+        manifest = make_manifest(run.name, fitted, calibrated, test, selection)
         stored = save(fitted, manifest, overwrite=run.overwrites)
         close(run, fitted, tuning, stored)
     return TrainResult(

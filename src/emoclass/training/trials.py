@@ -34,7 +34,7 @@ class Trial:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return asdict(self)
+        return {**vars(self), "history": [epoch.to_dict() for epoch in self.history]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Trial:

@@ -15,7 +15,7 @@ from emoclass.activations.logits import compute_logits
 from emoclass.config import TrainConfig
 from emoclass.encoders.freezing import frozen_depth
 from emoclass.errors import ConfigError, LossError, StoppedError
-from emoclass.evaluation.significance import Gain, bootstrap_gain
+from emoclass.evaluation.significance import Gain
 from emoclass.store.runs import RunStates, SavedState
 from emoclass.training.context import Context
 from emoclass.training.events import EpochDone, TrialDone, TrialStarted
@@ -134,17 +134,10 @@ class Tuner:
         context, data = self.context, self.context.data
         split = "val" if data.test is None else "test"
         rows = data.val if data.test is None else data.test
-        known = [pair for pair in zip(rows.texts, rows.labels, strict=True) if pair[1] in data.labels.names]
-        texts, labels = (
-            context.tokenizer([text for text, _ in known]),
-            data.labels.encode([label for _, label in known]),
-        )
+        texts, targets = context.tokenizer(rows.texts), data.labels.encode(rows.labels)
         first = best if self.best.number == 1 else self.fitted(self.trials[0])
-        old, new = (
-            compute_logits(each.model, context.source_of(each.model, texts)).argmax(-1).numpy()
-            for each in (first, best)
-        )
-        return bootstrap_gain(labels, old, new, len(data.labels), self.config.metric), split
+        old, new = (compute_logits(each.model, context.source_of(each.model, texts)) for each in (first, best))
+        return context.task.gain(targets, old, new, self.config.metric), split
 
     def _try(self, number: int, settings: dict[str, Any], asked: optuna.Trial, patience: int | None) -> Trial | None:
         """Train once; ``None`` if somebody asked to stop, so that the resumed search does this trial anew."""

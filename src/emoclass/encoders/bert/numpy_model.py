@@ -129,6 +129,13 @@ def softmax(logits: Array) -> Array:
     return exponentials
 
 
+def sigmoid(logits: npt.NDArray[np.floating[Any]]) -> Array:
+    """Return the sigmoid of each value, ``float32``."""
+    small = np.exp(-np.abs(logits))
+    result: Array = (np.where(logits >= 0, 1, small) / (1 + small)).astype(np.float32)
+    return result
+
+
 def _in_blocks(function: Callable[[Any], Any], values: Array) -> None:
     """Replace values by a function's, a block at a time."""
     flat = values.reshape(-1)

@@ -13,10 +13,11 @@ import torch
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.writing import arrow_table
-from emoclass.inference.output import AddedColumns, OutputOptions
+from emoclass.inference.fields import OutputOptions, fields_of
 from emoclass.inference.ray.cluster import Workers
 from emoclass.inference.ray.locations import TableFiles
 from emoclass.inference.ray.tables import read_tables
+from emoclass.inference.totals import Totals
 from emoclass.runtime import resolve_precision
 
 
@@ -34,7 +35,7 @@ class TablePredictor:
         workers: The device, the precision and the cores of a worker.
         texts: The text columns.
         options: What to write of a prediction.
-        added: The ``pyarrow.Schema`` of the added columns; the last one says whether the text was truncated.
+        added: The ``pyarrow.Schema`` of the added columns; the last ones are ``Totals`` of one record.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class TablePredictor:
         torch.set_num_threads(workers.cores)
         device = torch.device(workers.device)
         self._classifier = ray.get(classifier).to(device, resolve_precision(workers.precision, device))
-        self._columns = AddedColumns(options, self._classifier.labels)
+        self._fields: Any = fields_of(self._classifier, options)
         self._ranks = options.ranks(len(self._classifier.labels))
         self._texts, self._added = texts, added
 
@@ -53,5 +54,7 @@ class TablePredictor:
         cells = zip(*(table[name].to_pylist() for name in self._texts.texts), strict=True)
         texts = [self._texts.text_of(row) or "" for row in cells]
         predictions = self._classifier.predict(texts, top_k=self._ranks)
-        added = arrow_table([[*self._columns.values(p), p.truncated] for p in predictions], self._added)
+        low = self._fields.low_confidence
+        rows = [[*self._fields.values(p), *vars(Totals.of([p], low)).values()] for p in predictions]
+        added = arrow_table(rows, self._added)
         return pa.Table.from_arrays([*table.columns, *added.columns], schema=pa.schema([*table.schema, *added.schema]))

@@ -14,8 +14,9 @@ from emoclass.data.columns.choosing import choose_columns
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.options import DataOptions
 from emoclass.errors import ConfigError
-from emoclass.inference.output import AddedColumns, OutputOptions
-from emoclass.inference.predictor import WINDOW, load
+from emoclass.inference.classifiers import WINDOW
+from emoclass.inference.fields import OutputOptions, fields_of
+from emoclass.inference.predictor import load
 from emoclass.inference.ray.locations import TableFiles, find_tables
 from emoclass.inference.ray.tables import table_schema
 from emoclass.inference.totals import Totals
@@ -44,7 +45,6 @@ def predict_tables(
     workers: int | None = None,
     device: str = "auto",
     precision: str = "auto",
-    low: float = 0.5,
     show_progress: bool = False,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> Totals:
@@ -62,7 +62,6 @@ def predict_tables(
         workers: Number of workers; one per GPU, or else per CPU core, if ``None``.
         device: ``auto``, ``cpu`` or ``cuda``; each worker has a GPU, or a share of the cores.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
-        low: Confidences below this count as unsure.
         show_progress: Whether Ray shows progress bars.
         on_note: Called with each automatic decision, such as the choice of a column.
 
@@ -75,7 +74,7 @@ def predict_tables(
     """
     require_packages("--engine ray", "ray", "ray")
     from emoclass.inference.ray.cluster import connection, data_context, plan_workers
-    from emoclass.inference.ray.sink import TRUNCATED, PartFiles, output_directory
+    from emoclass.inference.ray.sink import COUNTS, PartFiles, output_directory
 
     if device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"--device {device} does not go with --engine ray; use auto, cpu or cuda")
@@ -89,20 +88,21 @@ def predict_tables(
     classifier = load(
         stored.directory, device="cpu", precision="fp32", engine="torch"
     )  # workers move it to their device
-    options.check_labels(classifier.labels)
+    fields = fields_of(classifier, options, on_note)
     with connection(), ExitStack() as stack:
+        import ray
+
         plan = plan_workers(workers, device, precision)
         filesystem, directory = stack.enter_context(output_directory(output))
         stack.enter_context(data_context(plan.device, show_progress=show_progress))
         rows = _read(files, schema.remove_metadata(), reading, plan.count)
         texts = _text_columns(rows, schema, files, reading, on_note)
-        columns = AddedColumns(options, classifier.labels, on_note)
-        names = columns.free_names(schema.names, columns.types())
-        fields = [(name, pa.type_for_alias(alias)) for name, alias in zip(names, columns.types().values(), strict=True)]
-        added = pa.schema([*fields, (TRUNCATED, pa.bool_())])
-        written = pa.schema([*schema, *fields], metadata=schema.metadata)
-        sink = PartFiles(filesystem, directory, written, confidence=names[1], low=low)
-        predicted = _predict(rows, plan, classifier, texts, options, added)
+        names = fields.free_names(schema.names, fields.types())
+        new = [(name, pa.type_for_alias(alias)) for name, alias in zip(names, fields.types().values(), strict=True)]
+        added = pa.schema([*new, *((name, pa.int64()) for name in COUNTS)])
+        written = pa.schema([*schema, *new], metadata=schema.metadata)
+        sink = PartFiles(filesystem, directory, written)
+        predicted = _predict(rows, plan, (ray.put(classifier), plan, texts, options, added))
         predicted.write_datasink(sink, ray_remote_args={"num_cpus": _NO_CORES}, concurrency=plan.count)
         return sink.close()
 
@@ -123,17 +123,14 @@ def _read(files: TableFiles, schema: pa.Schema, reading: DataOptions, tasks: int
     )
 
 
-def _predict(
-    rows: Dataset, plan: Workers, classifier: Any, texts: Columns, options: OutputOptions, added: pa.Schema
-) -> Dataset:
-    import ray
+def _predict(rows: Dataset, plan: Workers, arguments: tuple[Any, ...]) -> Dataset:
     from ray.data import ActorPoolStrategy
 
     from emoclass.inference.ray.actors import TablePredictor
 
     return rows.map_batches(
         TablePredictor,
-        fn_constructor_args=(ray.put(classifier), plan, texts, options, added),
+        fn_constructor_args=arguments,
         batch_size=WINDOW,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(size=plan.count, max_tasks_in_flight_per_actor=_BLOCKS_AT_ONCE),

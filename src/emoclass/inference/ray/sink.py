@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 import pyarrow as pa
@@ -16,8 +17,8 @@ from emoclass.files import free_directory, new_directory
 from emoclass.inference.ray.locations import is_uri, locate
 from emoclass.inference.totals import Totals
 
-# Column of the blocks that says whether a text was truncated; it is counted, not written.
-TRUNCATED = "emoclass: truncated"
+# Columns of the blocks with the totals of each record; they are summed, not written.
+COUNTS = tuple(f"emoclass: {field.name}" for field in fields(Totals))
 # Minimum rows of a file, except for the last ones.
 _FILE_ROWS = 65_536
 
@@ -29,13 +30,10 @@ class PartFiles(Datasink[Totals]):  # type: ignore[misc]
         filesystem: The ``pyarrow.fs.FileSystem`` to write to.
         directory: An existing directory in it.
         schema: The ``pyarrow.Schema`` of the files.
-        confidence: Name of the column with the confidence.
-        low: Confidences below this count as unsure.
     """
 
-    def __init__(self, filesystem: Any, directory: str, schema: pa.Schema, *, confidence: str, low: float) -> None:
+    def __init__(self, filesystem: Any, directory: str, schema: pa.Schema) -> None:
         self._filesystem, self._directory, self._schema = filesystem, directory, schema
-        self._confidence, self._low = confidence, low
         self._totals = Totals()
 
     @property
@@ -49,7 +47,7 @@ class PartFiles(Datasink[Totals]):  # type: ignore[misc]
         with self._file(ctx.task_idx) as file:
             for block in filter(len, blocks):
                 file.write_table(block.select(self._schema.names).cast(self._schema))
-                totals += self._count(block)
+                totals += Totals(*(int(block[name].to_numpy().sum()) for name in COUNTS))
         return totals
 
     def on_write_complete(self, write_result: WriteResult[Totals]) -> None:
@@ -65,15 +63,6 @@ class PartFiles(Datasink[Totals]):  # type: ignore[misc]
     def _file(self, number: int) -> ParquetWriter:
         path = f"{self._directory}/part-{number:05}.parquet"
         return ParquetWriter(path, self._schema, filesystem=self._filesystem)
-
-    def _count(self, block: pa.Table) -> Totals:
-        confidence = block[self._confidence].to_numpy()
-        return Totals(
-            records=len(block),
-            empty=int((confidence == 0).sum()),
-            truncated=int(block[TRUNCATED].to_numpy().sum()),
-            unsure=int(((confidence > 0) & (confidence < self._low)).sum()),
-        )
 
 
 @contextmanager
