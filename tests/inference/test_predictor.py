@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emoclass.errors import ConfigError
-from emoclass.inference import predictor
+from emoclass.inference import classifiers
 from emoclass.inference.classifiers import Classifier
 from emoclass.inference.predictor import load
 from tests.conftest import emotion_rows
@@ -26,7 +26,7 @@ def classifier(tiny_model: Path) -> Classifier:
 def test_predictions_are_in_order_and_do_not_depend_on_the_batch(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "WINDOW", 7)
+    monkeypatch.setattr(classifiers, "WINDOW", 7)
     together = list(classifier.predict(TEXTS, top_k=3))
     for text, prediction in zip(TEXTS, together, strict=True):
         label, confidence = classifier.predict_text(text)
@@ -45,7 +45,7 @@ def test_probabilities_have_a_column_per_label(classifier: Classifier) -> None:
 
 
 def test_predict_is_lazy(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictor, "WINDOW", 4)
+    monkeypatch.setattr(classifiers, "WINDOW", 4)
     read = []
 
     def endless() -> Iterator[str]:

@@ -13,7 +13,7 @@ from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.bert.prefix import FrozenPrefix
 from emoclass.encoders.freezing import freeze, frozen_depth
 from emoclass.training.loop import LoopState
-from emoclass.training.objective import class_weights
+from emoclass.training.losses import class_weights_of
 from tests.conftest import TINY, random_tensors
 
 CONFIG = replace(
@@ -79,7 +79,7 @@ def test_with_layer_decay_lower_layers_take_smaller_steps() -> None:
 @pytest.mark.parametrize("kind", CLASS_WEIGHTS)
 def test_class_weights_lift_rare_classes_and_leave_the_size_of_the_loss(kind: str) -> None:
     labels = np.array([0] * 90 + [1] * 9 + [2])
-    weights = class_weights(labels, 3, kind)
+    weights = class_weights_of(labels, 3, kind)
     sums = weights * [90, 9, 1]
     assert sums.sum() == pytest.approx(100)
     expected = {

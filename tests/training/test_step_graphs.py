@@ -40,7 +40,7 @@ class Kept:
         return torch.cat([self.hidden[index] for index in indices]), self.rows[indices].tolist()
 
 
-def train(unfreeze: int, **settings: Any) -> dict[str, Tensor]:
+def train(unfreeze: int, *, several: bool = False, **settings: Any) -> dict[str, Tensor]:
     """Return the trained weights, and the loss and accuracy of each epoch."""
     torch.manual_seed(0)
     model = PackedBert(CONFIG, 3)
@@ -48,6 +48,8 @@ def train(unfreeze: int, **settings: Any) -> dict[str, Tensor]:
     freeze(model, unfreeze, train_pooler=True)
     config = TrainConfig(unfreeze=unfreeze, batch_size=5, epochs=3, learning_rate=1e-2, **settings)
     labels = np.arange(len(LENGTHS)) % 3
+    if several:
+        labels = labels[:, None] <= np.arange(3)
     state = LoopState(model, len(labels), config)
     source = Kept(cls_only=unfreeze == 0)
     epochs = [
@@ -75,10 +77,11 @@ def lengths(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
 
 @pytest.mark.parametrize("unfreeze", [1, 0])
 @pytest.mark.parametrize("r_drop", [0.0, 1.0])
+@pytest.mark.parametrize("several", [False, True])
 def test_steps_in_few_shapes_train_the_same_model(
-    unfreeze: int, r_drop: float, lengths: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
+    unfreeze: int, r_drop: float, several: bool, lengths: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = {"r_drop": r_drop, "class_weights": "sqrt", "label_smoothing": 0.1}
+    options = {"several": several, "r_drop": r_drop, "class_weights": "sqrt", "label_smoothing": 0.1}
     packed = train(unfreeze, **options)
     assert lengths() == []
     monkeypatch.setattr(loop, "is_usable", lambda *arguments: True)

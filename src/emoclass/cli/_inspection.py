@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
     from emoclass.data.columns.naming import FileRows
     from emoclass.data.inspection.label_noise import Suspect
-    from emoclass.data.inspection.results import Inspection, Leak, LengthStats, PartInspection, Repetition
+    from emoclass.data.inspection.results import (
+        Inspection,
+        Leak,
+        LengthStats,
+        PartInspection,
+        Repetition,
+        SeveralLabels,
+    )
 
 _BAR_WIDTH = 24
 _SHOWN_SUSPECTS = 10
@@ -26,6 +33,10 @@ def print_inspection(inspection: Inspection, suspects: dict[str, list[Suspect]] 
         console.print_table(out, _columns(part))
         if part.classes:
             console.print_table(out, _classes(part))
+        if part.several_labels is not None:
+            console.print_table(out, _label_counts(part.several_labels, part.kept_rows))
+            if part.several_labels.pairs:
+                console.print_table(out, _label_pairs(part.several_labels))
         console.print_table(out, _lengths(part))
         console.print_table(out, _histogram(part.tokens or part.words, "tokens" if part.tokens else "words"))
         for title, repetitions in (
@@ -137,6 +148,23 @@ def _classes(part: PartInspection) -> Table:
         ],
         text_columns=2,
     )
+
+
+def _label_counts(several: SeveralLabels, kept: int) -> Table:
+    most = max(several.rows)
+    rows = [
+        [number, "█" * -(-_BAR_WIDTH * count // most), count, f"{count / kept:.1%}"]
+        for number, count in enumerate(several.rows)
+    ]
+    return console.table(
+        f"Labels a text ({several.mean:.2f} on average)", ["labels", "", "rows", "share"], rows, text_columns=2
+    )
+
+
+def _label_pairs(several: SeveralLabels) -> Table:
+    rows = [[pair.first, pair.second, pair.rows, f"{pair.lift:.1f}"] for pair in several.pairs]
+    title = f"Labels together ({len(rows)} of {several.different_pairs:,} pairs)"
+    return console.table(title, ["label", "label", "rows", "times chance"], rows, text_columns=2)
 
 
 def _lengths(part: PartInspection) -> Table:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -97,15 +98,21 @@ def _several(counts: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
 
 
 def _are_labels(pieces: Mapping[str, tuple[str, ...]], counts: Mapping[str, int], separator: str) -> bool:
-    """Return whether the pieces are names that stand alone in other cells, or ids."""
+    """Return whether the pieces are names that stand alone in other cells, or ids.
+
+    Where most names do, one that never does is known by other cells that have it beside other names.
+    """
     are_ids = all(_ID.fullmatch(piece) for labels in pieces.values() for piece in labels)
     may_be_fractions = are_ids and separator == "," and all(_NUMBER.fullmatch(name) for name in pieces)
     if are_ids and separator in _ID_SEPARATORS and not may_be_fractions:
         return True
-    alone = {piece.casefold() for name in counts if name not in pieces for piece in pieces_of(name, separator)}
-    every = [(piece.casefold() in alone, counts[name]) for name, labels in pieces.items() for piece in labels]
+    known = {piece.casefold() for name in counts if name not in pieces for piece in pieces_of(name, separator)}
+    cells = Counter(piece.casefold() for labels in pieces.values() for piece in set(labels))
+    if separator not in _INSIDE_NAMES and 2 * len(known & cells.keys()) >= len(cells):
+        known |= {piece for piece, number in cells.items() if number > 1}
+    every = [(piece.casefold() in known, counts[name]) for name, labels in pieces.items() for piece in labels]
     share = 1.0 if separator in _INSIDE_NAMES and not are_ids else _NEARLY_ALL
-    if sum(rows for known, rows in every if known) < share * sum(rows for _, rows in every):
+    if sum(rows for is_known, rows in every if is_known) < share * sum(rows for _, rows in every):
         return False
     are_halves = may_be_fractions and len(pieces) > 2 and {labels[1] for labels in pieces.values()} == {"5"}
     return not are_halves

@@ -36,7 +36,7 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
             "decide",
             part.part,
             f"{_count(part.conflicts, 'text has', 'texts have')} two or more labels, the first in"
-            f" {rows}: choose one label for each",
+            f" {rows}: {_advice(part)}",
         )
     yield from _near(part)
     yield from _classes(part)
@@ -81,6 +81,10 @@ def find_across_parts(parts: "Sequence[PartInspection]", leaks: "Sequence[Leak]"
             )
 
 
+def _advice(part: "PartInspection") -> str:
+    return "choose one label for each" if part.several_labels is None else "decide which labels apply to each"
+
+
 def _near(part: "PartInspection") -> Iterator[Finding]:
     found = part.duplicates
     if found.folded or found.near:
@@ -99,7 +103,7 @@ def _near(part: "PartInspection") -> Iterator[Finding]:
             "decide",
             part.part,
             f"{_count(found.near_conflicts, 'group', 'groups')} of nearly equal texts with several labels, the largest"
-            f" with {rows}: choose one label for each",
+            f" with {rows}: {_advice(part)}",
         )
 
 

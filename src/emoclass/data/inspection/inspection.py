@@ -9,6 +9,7 @@ from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.cleaning.label_checks import find_label_problem, rare_classes
 from emoclass.data.cleaning.traits import find_traits
 from emoclass.data.columns.labels import each_name, names_of, sorted_names
+from emoclass.data.inspection.cooccurrence import count_several
 from emoclass.data.inspection.duplicates import find_duplicates
 from emoclass.data.inspection.findings import find_across_parts, find_in_part
 from emoclass.data.inspection.lengths import length_stats, token_stats
@@ -113,4 +114,5 @@ def _inspect_part(part: str, data: CleanData, duplicates: Duplicates, tokens: To
         words=length_stats([len(text.split()) for text in data.texts]),
         tokens=tokens,
         files=data.files,
+        several_labels=count_several(data.labels) if data.columns.task == "multi" and counts else None,
     )

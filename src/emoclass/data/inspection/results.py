@@ -50,6 +50,40 @@ class ClassCount:
 
 
 @dataclass(frozen=True)
+class LabelPair:
+    """Two labels that rows have together.
+
+    Attributes:
+        first: One of the labels.
+        second: The other.
+        rows: Rows with both.
+        lift: How many times as many these are as if the labels had nothing to do with each other.
+    """
+
+    first: str
+    second: str
+    rows: int
+    lift: float
+
+
+@dataclass(frozen=True)
+class SeveralLabels:
+    """Any number of labels a row.
+
+    Attributes:
+        rows: Rows without a label, with one, with two and so on.
+        mean: Mean number of labels of a row.
+        pairs: The pairs of labels that most rows have together.
+        different_pairs: Number of all such pairs.
+    """
+
+    rows: tuple[int, ...]
+    mean: float
+    pairs: tuple[LabelPair, ...]
+    different_pairs: int
+
+
+@dataclass(frozen=True)
 class ColumnContent:
     """What a column of a table holds.
 
@@ -180,6 +214,7 @@ class PartInspection:
         name: The input.
         layout: How the input is written: format, encoding, line end, separator, quoting, header.
         table_columns: What each of its columns holds.
+        several_labels: How many labels rows have, and which together; ``None`` with one label each.
         rows: Data rows of the input.
         kept_rows: Rows after cleaning.
         text_column: The text column.
@@ -222,11 +257,12 @@ class PartInspection:
     files: tuple[FileRows, ...] = ()
     layout: Mapping[str, Any] = field(default_factory=dict)
     table_columns: tuple[ColumnContent, ...] = ()
+    several_labels: SeveralLabels | None = None
 
     @property
     def other_columns(self) -> str:
         """The columns that are neither text nor label with what they hold, for reports."""
-        used = {*self.text_column.split(" + "), self.label_column}
+        used = {*self.text_column.split(" + "), *self.label_column.split(" + ")}
         others = [f"{each.name or '(no name)'}: {each.content}" for each in self.table_columns if each.name not in used]
         return ", ".join([*others[:_SHOWN_COLUMNS], *[f"… ({len(others)})"] * (len(others) > _SHOWN_COLUMNS)])
 
