@@ -18,11 +18,12 @@ GEMM_ROWS = 4096
 
 
 def read_part(path: Path, texts: int | None) -> tuple[list[str], list[str]]:
-    """Texts and labels of a CSV file with the columns text and label."""
+    """Texts and labels of a CSV file with the columns text and label, or labels joined by commas."""
     import pandas as pd
 
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return frame["text"].tolist()[:texts], frame["label"].tolist()[:texts]
+    label = "label" if "label" in frame else "labels"
+    return frame["text"].tolist()[:texts], frame[label].tolist()[:texts]
 
 
 def write_part(path: Path, texts: list[str], labels: list[str]) -> None:

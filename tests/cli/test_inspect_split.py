@@ -190,6 +190,24 @@ def test_label_noise_ranks_wrong_labels_first(tmp_path: Path) -> None:
     assert len(found & wrong) >= 0.8 * len(wrong)
 
 
+def test_label_noise_ranks_rows_with_wrong_sets_of_labels_first(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    words = {"joy": ["happy", "glad"], "sad": ["tears", "gloom"], "fear": ["panic", "dread"]}
+    rows, wrong = [], set()
+    for number, text in enumerate(sentences(600, 3)):
+        labels = [name for position, name in enumerate(words) if (number >> position) % 2]
+        rows.append((f"{text} {' '.join(rng.choice(words[label]) for label in labels)}", labels))
+        if number % 30 == 7:
+            wrong.add(number + 1)
+            rows[-1] = (rows[-1][0], labels[:-1])
+    options = DataOptions()
+    table = options.read(write(tmp_path / "noisy.csv", [(text, ",".join(labels)) for text, labels in rows]))
+    suspects = find_suspects(clean(table, options.choose_columns(table)))
+    assert len({suspect.row for suspect in suspects[: len(wrong)]} & wrong) >= 0.6 * len(wrong)
+    first = suspects[0]
+    assert set(first.suggestion.split(", ")) > set(filter(None, first.label.split(", ")))
+
+
 def test_a_failure_of_label_noise_keeps_the_other_output(cli: Run, emotions_csv: Path, tmp_path: Path) -> None:
     with emotions_csv.open("a") as file:
         file.write("oh what a surprise,surprise\n")

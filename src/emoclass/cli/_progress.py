@@ -56,22 +56,22 @@ def trial_table(trials: Sequence[tuple[Mapping[str, Any], TrialDone | None]], be
 
 def epoch_table(epochs: list[EpochDone], kept: int | None = None) -> Table:
     """Return one row per epoch."""
-    return console.table(
-        "Epochs",
-        ["epoch", "train loss", "train accuracy", "val loss", "val accuracy", "val macro F1", "seconds"],
-        [
-            [
-                f"{e.epoch}{' (kept)' if e.epoch == kept else ''}",
-                f"{e.train_loss:.4f}",
-                f"{e.train_accuracy:.4f}",
-                f"{e.val_loss:.4f}",
-                f"{e.val_accuracy:.4f}",
-                f"{e.val_macro_f1:.4f}",
-                f"{e.seconds:.1f}",
-            ]
-            for e in epochs
-        ],
-    )
+    rows = [
+        [f"{e.epoch}{' (kept)' if e.epoch == kept else ''}", *epoch_figures(e).values(), f"{e.seconds:.1f}"]
+        for e in epochs
+    ]
+    return console.table("Epochs", ["epoch", *(epoch_figures(epochs[0]) if epochs else ()), "seconds"], rows)
+
+
+def epoch_figures(epoch: EpochDone) -> dict[str, str]:
+    """Return what to show of an epoch, by name; with any number of labels, F1 says more than accuracy."""
+    figures = {"train loss": epoch.train_loss, "train accuracy": epoch.train_accuracy, "val loss": epoch.val_loss}
+    if epoch.val_micro_f1 is None or epoch.val_lrap is None:
+        figures |= {"val accuracy": epoch.val_accuracy, "val macro F1": epoch.val_macro_f1}
+    else:
+        del figures["train accuracy"]
+        figures |= {"val macro F1": epoch.val_macro_f1, "val micro F1": epoch.val_micro_f1, "val LRAP": epoch.val_lrap}
+    return {name: f"{figure:.4f}" for name, figure in figures.items()}
 
 
 class TrainingDisplay:
@@ -210,9 +210,8 @@ class TrainingDisplay:
         if self._trials:
             return
         self._console.print(
-            f"epoch {event.epoch}/{self._epochs}: train loss {event.train_loss:.4f} accuracy "
-            f"{event.train_accuracy:.4f}, val loss {event.val_loss:.4f} accuracy {event.val_accuracy:.4f}, "
-            f"{event.seconds:.1f} s",
+            f"epoch {event.epoch}/{self._epochs}: "
+            f"{', '.join(f'{name} {figure}' for name, figure in epoch_figures(event).items())}, {event.seconds:.1f} s",
             soft_wrap=True,
         )
 

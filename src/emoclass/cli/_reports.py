@@ -6,10 +6,12 @@ from rich.text import Text
 
 from emoclass.cli import _console as console
 from emoclass.cli._evaluation import print_evaluation, stronger_recipes
-from emoclass.cli._progress import epoch_table, trial_table
+from emoclass.cli._progress import epoch_figures, epoch_table, trial_table
 from emoclass.training.events import TrialDone
 from emoclass.training.train import TrainResult
 from emoclass.training.trials import Tuning
+
+_KEPT_SCORES = ("val accuracy", "val macro F1", "val micro F1")
 
 
 def print_training(result: TrainResult, *, details: bool = False) -> None:
@@ -21,11 +23,8 @@ def print_training(result: TrainResult, *, details: bool = False) -> None:
         console.print_table(out, epoch_table(list(result.history), result.best_epoch))
     else:
         kept = result.history[result.best_epoch - 1]
-        out.print(
-            f"epoch {result.best_epoch} of {len(result.history)} kept: val accuracy {kept.val_accuracy:.4f}, macro F1"
-            f" {kept.val_macro_f1:.4f}",
-            soft_wrap=True,
-        )
+        scores = [f"{name} {value}" for name, value in epoch_figures(kept).items() if name in _KEPT_SCORES]
+        out.print(f"epoch {result.best_epoch} of {len(result.history)} kept: {', '.join(scores)}", soft_wrap=True)
     if result.averaged is not None:
         mean, first = result.averaged, result.history[result.best_epoch - 1]
         out.print(

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from emoclass import runtime
 from emoclass.data.cleaning.cleaning import CleanData
-from emoclass.data.columns.labels import LabelSet
+from emoclass.data.columns.labels import LabelSet, shown_label
 from emoclass.data.columns.naming import shortened
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import Pipeline
 
 _SHOWN = 5
 _FOLDS = 5
@@ -27,8 +30,8 @@ class Suspect:
         row: 1-based data row.
         line: Line where the row starts; ``None`` for Parquet.
         text: The text.
-        label: The label.
-        suggestion: The label that the model predicts.
+        label: The label, or several joined by commas.
+        suggestion: What the model predicts.
         quality: Normalized margin of the label, from 0 (wrong) to 1 (right).
     """
 
@@ -61,42 +64,78 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
     """
     require_packages()
     import numpy as np
-    from cleanlab.filter import find_label_issues
-    from cleanlab.rank import get_label_quality_scores
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
 
-    names = LabelSet.from_labels(data.labels, where=f"{data.name}: ")
-    labels = names.encode(data.labels)
-    rows = np.bincount(labels)
+    names = LabelSet.from_labels(data.labels, task=data.columns.task, where=f"{data.name}: ")
+    targets = names.encode(data.labels)
+    rows = np.bincount(targets) if names.task == "single" else targets.sum(axis=0)
     if rows.min() < _FOLDS:
         few = ", ".join(f"{shortened(names.names[i])} ({rows[i]})" for i in np.flatnonzero(rows < _FOLDS)[:_SHOWN])
         raise DataError(
             f"{data.name}: --label-noise needs at least {_FOLDS} rows of each class, but there are fewer of {few}: add"
             " rows, or leave these classes out"
         )
-    model = make_pipeline(
-        tfidf_vectorizer(min_df=2, max_features=_MOST_FEATURES), LogisticRegression(C=10.0, max_iter=300)
-    )
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
+    find = _find_wrong if names.task == "single" else _find_wrong_sets
     try:
-        probabilities = cross_val_predict(model, data.texts, labels, cv=folds, method="predict_proba")
+        found, quality, suggestions = find(data.texts, targets, seed)
     except ValueError as error:
         raise DataError(f"{data.name}: --label-noise: {error}") from error
-    found = find_label_issues(labels, probabilities, filter_by="prune_by_noise_rate", n_jobs=1)
-    quality = get_label_quality_scores(labels, probabilities, method="normalized_margin")
-    rows = np.flatnonzero(found)
+    suspects = np.flatnonzero(found)
     return [
         Suspect(
             *data.origin(i),
             text=data.texts[i],
-            label=data.labels[i],
-            suggestion=names.names[int(probabilities[i].argmax())],
+            label=shown_label(data.labels[i]),
+            suggestion=", ".join(names.decode(suggestions[i])),
             quality=float(quality[i]),
         )
-        for i in rows[np.argsort(quality[rows], kind="stable")].tolist()
+        for i in suspects[np.argsort(quality[suspects], kind="stable")].tolist()
     ]
+
+
+def _find_wrong(
+    texts: list[str], targets: NDArray[np.int64], seed: int
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], list[list[int]]]:
+    """Return which class ids are probably wrong, the quality of each, and the ids to use instead."""
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
+    probabilities = cross_val_predict(_model(), texts, targets, cv=folds, method="predict_proba")
+    found = find_label_issues(targets, probabilities, filter_by="prune_by_noise_rate", n_jobs=1)
+    quality = get_label_quality_scores(targets, probabilities, method="normalized_margin")
+    return found, quality, [[int(row.argmax())] for row in probabilities]
+
+
+def _find_wrong_sets(
+    texts: list[str], targets: NDArray[np.bool_], seed: int
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], list[list[int]]]:
+    """Return the same for rows with any number of labels, each of which has a model of its own.
+
+    Only rows to which another label clearly applies: that a weak model is sure of none says nothing.
+    """
+    import numpy as np
+    from cleanlab.multilabel_classification import get_label_quality_scores
+    from cleanlab.multilabel_classification.filter import find_label_issues
+    from sklearn.model_selection import KFold, cross_val_predict
+    from sklearn.multiclass import OneVsRestClassifier
+
+    folds = KFold(_FOLDS, shuffle=True, random_state=seed)
+    model = OneVsRestClassifier(_model())
+    probabilities = cross_val_predict(model, np.array(texts, dtype=object), targets, cv=folds, method="predict_proba")
+    ids = [np.flatnonzero(row).tolist() for row in targets]
+    found = find_label_issues(ids, probabilities, filter_by="prune_by_noise_rate", n_jobs=1)
+    quality = get_label_quality_scores(ids, probabilities, method="normalized_margin")
+    likely = probabilities > 0.5
+    return found & (likely & ~targets).any(axis=1), quality, [np.flatnonzero(row).tolist() for row in likely]
+
+
+def _model() -> Pipeline:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    vectorizer = tfidf_vectorizer(min_df=2, max_features=_MOST_FEATURES)
+    return make_pipeline(vectorizer, LogisticRegression(C=10.0, max_iter=300))
 
 
 def tfidf_vectorizer(**settings: Any) -> TfidfVectorizer:
