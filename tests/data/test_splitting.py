@@ -67,7 +67,8 @@ def test_classes_that_are_too_small_are_named_with_their_counts(error_of):
     message = error_of(split_indices, texts, labels, seed=1)
     assert "'fear' (1), 'sad' (2)" in message
     assert "'joy'" not in message
-    assert "merge" in message
+    assert "of 2 of 3 classes" in message
+    assert "leave them out with --min-class-rows 3" in message
 
 
 def test_repeated_texts_do_not_make_a_class_large_enough(error_of):

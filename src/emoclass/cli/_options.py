@@ -131,6 +131,10 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an ea
 Seed = Annotated[int, typer.Option(metavar="N", help="Random seed.")]
 Ratios = Annotated[str, typer.Option(metavar="A/B/C", help="Ratios of the training, validation and test set.")]
 
+MinClassRows = Annotated[
+    int, typer.Option("--min-class-rows", metavar="N", help="Leave out classes with fewer rows.", show_default="none")
+]
+
 _READING: Options = {
     "text_column": (_TextColumn, None),
     "text_separator": (_TextSeparator, None),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 PANELS = {
     "Data": (
-        "input_", "val", "test", "ratios", "group_column", "keep_duplicates", "text_column", "text_separator",
-        "label_column", "label_separator", "task", "format_", "encoding", "delimiter", "quoting", "header", "on_error",
+        "input_", "val", "test", "ratios", "group_column", "keep_duplicates", "min_class_rows", "merge_into",
+        "text_column", "text_separator", "label_column", "label_separator", "task",
+        "format_", "encoding", "delimiter", "quoting", "header", "on_error",
     ),
     "Model": ("model", "base_model", "name"),
     "Recipe": (

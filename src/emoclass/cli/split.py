@@ -47,6 +47,7 @@ def split(
     overwrite: options.Overwrite = False,
     *,
     reading: DataOptions,
+    min_class_rows: options.MinClassRows = 0,
     json_: options.Json = False,
 ) -> None:
     """Clean DATA and split it into train, validation and test files with the same share of every class.
@@ -58,8 +59,10 @@ def split(
     from emoclass.cli import _console as console
     from emoclass.data.cleaning.cleaning import clean
     from emoclass.data.cleaning.label_checks import require_classes
+    from emoclass.data.cleaning.small_classes import SmallClasses
     from emoclass.data.split.splitting import parse_ratios
     from emoclass.data.split.writing import SplitOptions, write_split
+    from emoclass.data.tables.split_directories import WHOLE
 
     if output_format is not None and output_format not in FORMATS:
         raise ConfigError(f"--output-format {output_format} is unknown: use {', '.join(FORMATS)}")
@@ -74,7 +77,13 @@ def split(
     with console.progress_bar(console.status()) as progress:
         task = progress.add_task("rows read", total=None)
         table = replace(reading, on_rows=lambda rows: progress.advance(task, rows)).read(data)
-    cleaned = clean(table, reading.choose_columns(table), keep_duplicates=keep_duplicates)
+    (cleaned,) = (
+        SmallClasses(fewest=min_class_rows)
+        .clean_parts(
+            {WHOLE: reading.choose_columns(table)}, lambda _, own: clean(table, own, keep_duplicates=keep_duplicates)
+        )
+        .values()
+    )
     for message in (*table.notes, *cleaned.notes, *require_classes(cleaned, reading.words())):
         console.note(message)
     with console.status().status(f"finding duplicates, splitting and writing {len(cleaned):,} rows"):

@@ -170,6 +170,16 @@ def train(
     ] = None,
     *,
     reading: DataOptions,
+    min_class_rows: options.MinClassRows = 0,
+    merge_into: Annotated[
+        str | None,
+        typer.Option(
+            "--merge-into",
+            metavar="NAME",
+            help="With --min-class-rows: the class that smaller ones become.",
+            show_default="left out",
+        ),
+    ] = None,
     details: options.Details = False,
     json_: options.Json = False,
 ) -> None:
@@ -179,6 +189,8 @@ def train(
     texts: small and best train all layers, fast and reference the last one. Ctrl-C saves the best epoch so far, and
     --resume continues from there.
     """
+    from dataclasses import replace
+
     from emoclass import api
     from emoclass.cli._progress import TrainingDisplay
     from emoclass.data.split.splitting import parse_ratios
@@ -225,7 +237,7 @@ def train(
                 test=test,
                 recipe=recipe,
                 like=like,
-                options=reading,
+                options=replace(reading, min_class_rows=min_class_rows, merge_into=merge_into),
                 ratios=parse_ratios(ratios),
                 on_event=display,
                 should_stop=interrupts.requested.is_set,

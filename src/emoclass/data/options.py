@@ -31,6 +31,8 @@ class DataOptions(ReadOptions):
             content if ``None``.
         label_separator: What stands between several labels in a cell; found in the cells if ``None``.
         task: Whether each text has one label or any number; decided by the labels if ``None``.
+        min_class_rows: Rows of the smallest class of a training table to keep; 0 keeps all.
+        merge_into: The class that smaller ones become; they are left out if ``None``.
         skip_errors: Whether rows that cannot be read are left out, with a note; else they are an error.
         trained: The columns that a model was trained with: where none is named, they are used if a table has them.
         on_rows: Called with the number of rows just read.
@@ -41,6 +43,8 @@ class DataOptions(ReadOptions):
     label_column: str | Sequence[str] | None = None
     label_separator: str | None = None
     task: Task | None = None
+    min_class_rows: int = 0
+    merge_into: str | None = None
     skip_errors: bool = False
     trained: Columns | None = None
     on_rows: Callable[[int], None] = lambda rows: None

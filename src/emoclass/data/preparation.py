@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from emoclass.data.cleaning.cleaning import CleanData, clean
 from emoclass.data.cleaning.label_checks import places_of, rare_classes, require_classes
+from emoclass.data.cleaning.small_classes import SmallClasses
 from emoclass.data.columns.labels import LabelSet, names_of
 from emoclass.data.columns.naming import located
 from emoclass.data.options import DataOptions
@@ -84,6 +85,7 @@ def prepare_training_data(
             not have.
         ConfigError: A set is given twice, or the ratios leave no validation set.
     """
+    small_classes = SmallClasses(fewest=options.min_class_rows, merged_into=options.merge_into)
     tables = options.read_splits(source)
     paths = {split: str(source) if split == WHOLE else table.name for split, table in tables.items()}
     for split, path in (("val", val), ("test", test)):
@@ -94,7 +96,9 @@ def prepare_training_data(
         tables[split] = options.read(path)
     columns = choose_together(tables, options)
     _require_labels(columns, paths, {"val": val, "test": test}, source)
-    cleaned = {split: clean(table, columns[split].columns) for split, table in tables.items()}
+    cleaned = small_classes.clean_parts(
+        {split: part.columns for split, part in columns.items()}, lambda split, own: clean(tables[split], own)
+    )
     notes = [note for split, table in tables.items() for note in (*table.notes, *cleaned[split].notes)]
     splits = {("train" if split == WHOLE else split): data for split, data in cleaned.items()}
     notes += require_classes(splits["train"], options.words())

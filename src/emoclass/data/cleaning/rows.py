@@ -9,7 +9,9 @@ from emoclass.data.columns.naming import FileRows, all_located, located, shorten
 from emoclass.errors import DataError
 
 # Why a row is removed whatever the other rows are.
-REASONS = ("null_text", "blank_text", "null_label", "blank_label", "empty_label_list", "repeated_header")
+REASONS = (
+    "null_text", "blank_text", "null_label", "blank_label", "empty_label_list", "repeated_header", "small_class",
+)  # fmt: skip
 _KEPT_PLACES = 6
 
 
@@ -68,6 +70,9 @@ class RowCells:
                 self._example
                 or f"{_shown(label_cell)} in {located(row, line, self._files)}: read as {shortened(label)}"
             )
+        if self._columns.becomes:
+            renamed = self._columns.renamed(label)
+            return text, renamed, "small_class" if label and not renamed else None
         return text, label, None
 
     def _repeats_header(self, text: str, labels: Sequence[object], row: int, line: int | None) -> bool:

@@ -96,7 +96,9 @@ def choose_columns(
     if labels:
         chooser.notes += rejected_note(name, columns, sample)
     task, between = chooser.task(labels, task)
-    return Columns(texts, labels, chooser.separator(texts), tuple(chooser.notes), task=task, label_separator=between)
+    becomes = wanted.trained.becomes if wanted.trained else ()
+    notes = tuple(chooser.notes)
+    return Columns(texts, labels, chooser.separator(texts), notes, task=task, label_separator=between, becomes=becomes)
 
 
 def needs_no_sample(columns: Sequence[str], wanted: Wanted) -> bool:

@@ -29,6 +29,7 @@ class Columns:
         class_names: Names of the ids in the label column; empty if it holds names.
         task: Whether each row has one label, or any number of them.
         label_separator: What stands between several labels in a cell; empty where cells hold lists or one label.
+        becomes: Classes with the name that each is read as; "" leaves it out.
     """
 
     texts: tuple[str, ...]
@@ -38,6 +39,7 @@ class Columns:
     class_names: tuple[str, ...] = ()
     task: Task = "single"
     label_separator: str = ""
+    becomes: tuple[tuple[str, str], ...] = ()
 
     @property
     def text(self) -> str:
@@ -86,6 +88,13 @@ class Columns:
         """
         return read_label(self.labels, cells, self.task, self.label_separator)
 
+    def renamed(self, label: Label) -> Label:
+        """Return a label under the names that its classes are read as; empty if they are left out."""
+        names = dict(self.becomes)
+        if isinstance(label, str):
+            return names.get(label, label)
+        return tuple(sorted({names.get(name, name) for name in label} - {""}))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the names as plain JSON values: lists of several columns, and separators where there are some."""
         values: dict[str, Any] = {"text": self.text, "label": self.label}
@@ -95,7 +104,7 @@ class Columns:
             values["label"] = list(self.labels)
         if self.task == "multi":
             values |= {"task": self.task, "label_separator": self.label_separator}
-        return values
+        return {**values, "becomes": dict(self.becomes)} if self.becomes else values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Columns":
@@ -108,11 +117,17 @@ class Columns:
         texts: list[Any] = text if isinstance(text, list) else [text]
         labels: list[Any] = label if isinstance(label, list) else [label]
         between, task = values.get("label_separator", ""), values.get("task", "single")
-        if not texts or not all(isinstance(value, str) for value in (*texts, *labels, separator, between)):
+        becomes = values.get("becomes", {})
+        if not isinstance(becomes, dict):
+            raise ValueError("no names of classes")
+        names = (*texts, *labels, separator, between, *becomes, *becomes.values())
+        if not texts or not all(isinstance(value, str) for value in names):
             raise ValueError("no names of columns")
         if task not in TASKS:
             raise ValueError("no task")
-        return cls(tuple(texts), tuple(filter(None, labels)), separator, task=task, label_separator=between)
+        own_labels = tuple(filter(None, labels))
+        more = {"task": task, "label_separator": between, "becomes": tuple(becomes.items())}
+        return cls(tuple(texts), own_labels, separator, **more)
 
 
 def _piece(name: str, cell: object) -> str | None:

@@ -184,10 +184,11 @@ def _check_sizes(names: list[str], groups: Groups, shares: dict[str, float], uni
     small = {name: count for name, count in zip(names, counts.tolist(), strict=True) if count < len(shares)}
     if small:
         listed = [f"{shortened(name)} ({count})" for name, count in small.items()]
+        of = f" of {len(small):,} of {len(names):,} classes" if len(listed) > 1 else ""
         raise SmallClassError(
-            f"too few {unit} for each of {', '.join(shares)} ({len(shares)} at least):"
+            f"too few {unit}{of} for each of {', '.join(shares)} ({len(shares)} at least):"
             f" {', '.join(listed[:10])}{', …' * (len(listed) > 10)}:"
-            " add rows of these classes, merge them with others or remove them",
+            f" add rows of these classes, or leave them out with --min-class-rows {len(shares)}",
             small,
         )
 
