@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from emoclass.evaluation.metrics import class_f1
 
-_RESAMPLES = 2000
+RESAMPLES = 2000
 _MAX_CELLS = 1 << 22
-_ALPHA = 0.05
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ def bootstrap_intervals(confusion_matrix: npt.NDArray[np.int64], *, seed: int = 
     """
     rng = np.random.default_rng(seed)
     rows, support = int(confusion_matrix.sum()), confusion_matrix.sum(axis=1)
-    hits = rng.binomial(rows, np.trace(confusion_matrix) / rows, size=_RESAMPLES)
+    hits = rng.binomial(rows, np.trace(confusion_matrix) / rows, size=RESAMPLES)
     present = confusion_matrix[support > 0]
     shares = present / present.sum(axis=1, keepdims=True)
     step = max(1, _MAX_CELLS // confusion_matrix.size)
     macro = []
-    for start in range(0, _RESAMPLES, step):
-        count = min(step, _RESAMPLES - start)
+    for start in range(0, RESAMPLES, step):
+        count = min(step, RESAMPLES - start)
         draws = np.zeros((count, *confusion_matrix.shape), dtype=np.int64)
         draws[:, support > 0] = rng.multinomial(support[support > 0], shares, size=(count, len(present)))
         macro.append(_macro_f1(draws))
-    return {"accuracy": _interval(hits / rows), "macro_f1": _interval(np.concatenate(macro))}
+    return {"accuracy": interval_of(hits / rows), "macro_f1": interval_of(np.concatenate(macro))}
 
 
 def _macro_f1(matrices: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -60,7 +60,8 @@ def _macro_f1(matrices: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return result
 
 
-def _interval(values: npt.NDArray[np.float64]) -> Interval:
+def interval_of(values: npt.NDArray[np.float64]) -> Interval:
+    """Return the percentile interval of the scores of resamples."""
     lower, upper = np.quantile(values, [0.025, 0.975])
     return Interval(float(lower), float(upper))
 
@@ -84,7 +85,7 @@ class PairedTest:
     @property
     def significant(self) -> bool:
         """Whether the p-value is below 0.05."""
-        return self.p_value < _ALPHA
+        return self.p_value < ALPHA
 
 
 def paired_test(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> PairedTest:
@@ -143,13 +144,13 @@ def bootstrap_gain(
     """
     rng = np.random.default_rng(seed)
     cells, counts = np.unique(np.stack([true, first, second]), axis=1, return_counts=True)
-    draws = np.repeat(counts[None], _RESAMPLES + 1, axis=0)
+    draws = np.repeat(counts[None], RESAMPLES + 1, axis=0)
     strata = [cells[0] == name for name in np.unique(true)] if metric == "macro_f1" else [np.full(len(counts), True)]
     for drawn in strata:
         texts = counts[drawn].sum()
-        draws[1:, drawn] = rng.multinomial(texts, counts[drawn] / texts, size=_RESAMPLES)
+        draws[1:, drawn] = rng.multinomial(texts, counts[drawn] / texts, size=RESAMPLES)
     old, new = (_scores(draws, cells[0], predicted, classes, metric) for predicted in cells[1:])
-    return Gain(metric, float(old[0]), float(new[0]), _interval((new - old)[1:]))
+    return Gain(metric, float(old[0]), float(new[0]), interval_of((new - old)[1:]))
 
 
 def _scores(
