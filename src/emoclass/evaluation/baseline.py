@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +17,18 @@ from emoclass.errors import ModelError
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
+    from typing_extensions import Self
 
 NAME = "TF-IDF + linear"
 _MAX_FEATURES = 50_000
 # Smaller training sets keep words that occur in a single text.
 _SMALL_DATA = 2000
-_C_VALUES = (0.1, 1.0)
+C_VALUES = (0.1, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Baseline:
-    """A linear classifier on TF-IDF features, and the majority class.
+class TfidfLinear:
+    """A linear function of TF-IDF features.
 
     Attributes:
         majority: Id of the most frequent class.
@@ -43,13 +44,11 @@ class Baseline:
     weights: npt.NDArray[np.float32]
     intercepts: npt.NDArray[np.float32]
 
-    def predict(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Return the label id of each text, ``int64[texts]``."""
+    def scores(self, texts: Sequence[str]) -> npt.NDArray[Any]:
+        """Return the score of each class, ``[texts, classes]``."""
         if not self.terms:
-            return np.full(len(texts), self.majority)
-        scores = self._vectorizer.transform(texts) @ self.weights.T + self.intercepts
-        result: npt.NDArray[np.int64] = np.asarray(scores).argmax(axis=1)
-        return result
+            return np.tile(self.intercepts, (len(texts), 1))
+        return np.asarray(self._vectorizer.transform(texts) @ self.weights.T + self.intercepts)
 
     @cached_property
     def _vectorizer(self) -> TfidfVectorizer:
@@ -57,18 +56,21 @@ class Baseline:
         vectorizer.idf_ = self.idf
         return vectorizer
 
+    @classmethod
+    def _arrays(cls) -> list[str]:
+        return [field.name for field in fields(cls) if field.name not in ("majority", "terms")]
+
     def save(self, directory: Path, stem: str) -> None:
         """Write ``stem``.json and ``stem``.safetensors."""
         from safetensors.numpy import save
 
         document = {"majority": self.majority, "terms": list(self.terms)}
         (directory / f"{stem}.json").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
-        arrays = {"idf": self.idf, "weights": self.weights, "intercepts": self.intercepts}
-        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        contiguous = {name: np.ascontiguousarray(getattr(self, name)) for name in self._arrays()}
         (directory / f"{stem}.safetensors").write_bytes(save(contiguous))
 
     @classmethod
-    def load(cls, directory: Path, stem: str, classes: int) -> Baseline | None:
+    def load(cls, directory: Path, stem: str, classes: int) -> Self | None:
         """Read the files that ``save`` wrote, or return ``None`` if there are none.
 
         Raises:
@@ -84,13 +86,25 @@ class Baseline:
             document = json.loads(path.read_text(encoding="utf-8"))
             arrays = load_file(directory / f"{stem}.safetensors")
             baseline = cls(int(document["majority"]), tuple(document["terms"]), **arrays)
-            shapes = (baseline.idf.shape, baseline.weights.shape, baseline.intercepts.shape)
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            shapes = {name: getattr(baseline, name).shape for name in cls._arrays()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise ModelError(f"{path}: the baseline cannot be read: {error}; train the model again") from None
         terms = len(baseline.terms)
-        if shapes != ((terms,), (classes, terms), (classes,)) or not 0 <= baseline.majority < classes:
+        expected = dict.fromkeys(shapes, (classes,)) | {"idf": (terms,), "weights": (classes, terms)}
+        if shapes != expected or not 0 <= baseline.majority < classes:
             raise ModelError(f"{path}: the parts of the baseline do not fit together; train the model again")
         return baseline
+
+
+class Baseline(TfidfLinear):
+    """A linear classifier on TF-IDF features, and the majority class; see ``TfidfLinear``."""
+
+    def predict(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return the label id of each text, ``int64[texts]``."""
+        if not self.terms:
+            return np.full(len(texts), self.majority)
+        result: npt.NDArray[np.int64] = self.scores(texts).argmax(axis=1)
+        return result
 
 
 def fit_baseline(
@@ -112,14 +126,12 @@ def fit_baseline(
     from sklearn.svm import LinearSVC
 
     counts = np.bincount(labels, minlength=classes)
-    vectorizer = tfidf_vectorizer(min_df=1 if len(texts) < _SMALL_DATA else 2, max_features=_MAX_FEATURES)
-    try:
-        features = vectorizer.fit_transform(texts)
-    except ValueError:  # no text has a word
+    vectorizer, features = fit_tfidf(texts)
+    if features is None:
         idf, weights, intercepts = (np.zeros(shape, np.float32) for shape in (0, (classes, 0), classes))
         return Baseline(int(counts.argmax()), (), idf, weights, intercepts)
     val_features = vectorizer.transform(val_texts)
-    candidates = [LinearSVC(C=c, random_state=0).fit(features, labels) for c in _C_VALUES]
+    candidates = [LinearSVC(C=c, random_state=0).fit(features, labels) for c in C_VALUES]
     best = max(candidates, key=lambda candidate: float((candidate.predict(val_features) == val_labels).mean()))
     weights, intercepts = best.coef_, best.intercept_
     if classes == 2:  # scikit-learn has a single row, for the second class
@@ -131,3 +143,12 @@ def fit_baseline(
         weights=weights.astype(np.float32),
         intercepts=np.asarray(intercepts, dtype=np.float32),
     )
+
+
+def fit_tfidf(texts: Sequence[str]) -> tuple[TfidfVectorizer, Any]:
+    """Return a vectorizer of words and word pairs, and the features of its texts; ``None`` if no text has a word."""
+    vectorizer = tfidf_vectorizer(min_df=1 if len(texts) < _SMALL_DATA else 2, max_features=_MAX_FEATURES)
+    try:
+        return vectorizer, vectorizer.fit_transform(texts)
+    except ValueError:
+        return vectorizer, None

@@ -132,6 +132,12 @@ class Counts:
         return f1
 
 
+def occurring(truth: Bools) -> Bools:
+    """Return which labels occur, ``bool[texts, labels] -> bool[labels]``."""
+    occurs: Bools = np.asarray(truth.any(axis=0))
+    return occurs
+
+
 def average_precisions(scores: npt.NDArray[Any], truth: Bools) -> Floats:
     """Return the average precision of each row, ``float64[rows]``; NaN where nothing is true.
 
@@ -185,7 +191,7 @@ def compute_multilabel_metrics(
     """
     predicted = probabilities >= thresholds
     counts = Counts.of(truth, predicted)
-    hits, occurs = int(counts.hits.sum()), counts.support > 0
+    hits, occurs = int(counts.hits.sum()), occurring(truth)
     precision, recall = counts.hits / np.maximum(counts.predicted, 1), counts.hits / np.maximum(counts.support, 1)
     f1, sizes = counts.f1(), truth.sum(axis=1) + predicted.sum(axis=1)
     average = np.nan_to_num(average_precisions(probabilities.T, truth.T))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emoclass.evaluation.multilabel_metrics import Bools, Counts, Floats
+from emoclass.evaluation.multilabel_metrics import Bools, Counts, Floats, occurring
 from emoclass.evaluation.significance import ALPHA, RESAMPLES, Gain, Interval, interval_of
 
 # More texts than this are drawn in groups of random texts of one stratum, of which each has at least so many: the
@@ -62,7 +62,7 @@ def multilabel_intervals(
     counts = _counts(sums, truth.shape[1])
     intervals = {"micro_f1": interval_of(counts.micro_f1()), "subset_accuracy": interval_of(sums[:, -1] / len(truth))}
     counts = _counts(_resampled(columns, _rarest(truth), seed), truth.shape[1])
-    occurs, f1 = truth.any(axis=0), counts.f1()
+    occurs, f1 = occurring(truth), counts.f1()
     intervals["macro_f1"] = interval_of(counts.macro_f1(occurs))
     return intervals, tuple(interval_of(f1[:, i]) if occurs[i] else None for i in range(len(occurs)))
 
@@ -81,7 +81,7 @@ def randomization_tests(truth: Bools, first: Bools, second: Bools, *, seed: int 
         second: Which labels the second one predicts, ``bool[texts, labels]``.
         seed: Seed of the exchanges.
     """
-    labels, occurs = truth.shape[1], truth.any(axis=0)
+    labels, occurs = truth.shape[1], occurring(truth)
     old, new = (np.concatenate([truth & each, each, truth], axis=1) for each in (first, second))
     differ = (first != second).any(axis=1)
     moved = _exchanged(new[differ].astype(np.int8) - old[differ].astype(np.int8), seed)
@@ -107,7 +107,7 @@ def multilabel_gain(
         metric: ``macro_f1``, ``micro_f1`` or ``lrap``.
         seed: Seed of the resamples.
     """
-    labels, occurs = truth.shape[1], truth.any(axis=0)
+    labels, occurs = truth.shape[1], occurring(truth)
     strata = _rarest(truth) if metric == "macro_f1" else np.zeros(len(truth), np.int64)
     columns = [np.concatenate([truth & each, each, truth], axis=1) for each, _ in (first, second)]
     columns += [ranking[:, None] for _, ranking in (first, second)]
@@ -178,7 +178,7 @@ def _resampled(columns: npt.NDArray[Any], strata: npt.NDArray[np.int64], seed: i
 
 
 def _exchanged(differences: npt.NDArray[np.int8], seed: int) -> Floats:
-    """Return sums over random halves of the rows, ``[rows, columns] -> float64[1 + draws, columns]``; the first is 0."""
+    """Return sums over random halves of the rows after sums of 0, ``[rows, columns] -> float64[1 + draws, columns]``."""
     rng = np.random.default_rng(seed)
     sums = np.zeros((RESAMPLES + 1, differences.shape[1]))
     if not len(differences):

@@ -175,7 +175,7 @@ def evaluate(
 
 def _evaluation(scoring: Scoring, data: LabelledData) -> Evaluation:
     rows, details = scoring.finish(data.name)
-    labels, correct = scoring.classifier.labels, rows.correct
+    labels, correct = scoring.labels, rows.correct
     matrix = confusion_matrix(rows.true, rows.predicted, len(labels))
     unseen = len(correct) - scoring.seen
     return Evaluation(
@@ -204,7 +204,7 @@ def _baselines(scoring: Scoring, rows: Rows, predicted: npt.NDArray[np.int32]) -
     if scoring.baseline is None:
         return ()
     majority = np.full_like(rows.true, scoring.baseline.majority)
-    classes = len(scoring.classifier.labels)
+    classes = len(scoring.labels)
     return (_baseline("majority class", rows, majority, classes), _baseline(baseline.NAME, rows, predicted, classes))
 
 
@@ -219,8 +219,21 @@ def _baseline(name: str, rows: Rows, predicted: npt.NDArray[np.int32], classes: 
 
 
 def _by_length(details: RowDetails, correct: npt.NDArray[np.bool_]) -> tuple[LengthScore, ...]:
-    """Return the accuracy on the quarters of the texts by length, and on the truncated ones."""
-    lengths = details.lengths
+    return tuple(
+        LengthScore(name, int(chosen.sum()), float(correct[chosen].mean()))
+        for name, chosen in length_groups(details.lengths, details.truncated)
+    )
+
+
+def length_groups(
+    lengths: npt.NDArray[np.int32], truncated: npt.NDArray[np.bool_]
+) -> list[tuple[str, npt.NDArray[np.bool_]]]:
+    """Return names and rows, ``bool[rows]``, of the quarters of the texts by length, and of the truncated ones.
+
+    Args:
+        lengths: Tokens of each text after truncation, ``int32[rows]``.
+        truncated: Whether each was truncated, ``bool[rows]``.
+    """
     borders = np.unique(np.quantile(lengths, [0, 0.25, 0.5, 0.75, 1], method="lower"))
     lower = [int(borders[0]), *(int(border) + 1 for border in borders[1:-1])]
     upper = [int(border) for border in borders[1:]] or [int(borders[0])]
@@ -228,7 +241,4 @@ def _by_length(details: RowDetails, correct: npt.NDArray[np.bool_]) -> tuple[Len
         (f"{low} tokens" if low == high else f"{low} to {high} tokens", (lengths >= low) & (lengths <= high))
         for low, high in zip(lower, upper, strict=True)
     ]
-    groups.append(("truncated", details.truncated))
-    return tuple(
-        LengthScore(name, int(chosen.sum()), float(correct[chosen].mean())) for name, chosen in groups if chosen.any()
-    )
+    return [group for group in (*groups, ("truncated", truncated)) if group[1].any()]

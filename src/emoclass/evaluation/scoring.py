@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from emoclass.data.cleaning.cleaning import Block
 from emoclass.data.cleaning.stream import predict_command
-from emoclass.data.columns.labels import meant
+from emoclass.data.columns.labels import Label, meant
 from emoclass.data.columns.naming import listed_labels
 from emoclass.data.similarity.folding import HashSet, bare_hashes, text_hashes
 from emoclass.encoders.bert.numpy_model import softmax
@@ -23,7 +24,7 @@ from emoclass.errors import DataError
 from emoclass.evaluation.baseline import Baseline
 from emoclass.evaluation.calibration import with_temperature
 from emoclass.evaluation.metrics import log_losses
-from emoclass.inference.classifiers import Classifier
+from emoclass.inference.classifiers import AnyClassifier, Classifier
 from emoclass.inference.threads import Windows, ahead
 
 # Wrong predictions to keep with their texts: as many as an HTML report shows.
@@ -126,31 +127,47 @@ class PreparedBlock:
     Attributes:
         texts: The texts.
         numbers: 1-based data rows, ``int64[rows]``.
-        true: True label ids, ``int32[rows]``.
+        true: True label ids, ``int32[rows]``; with any number of labels, which each has, ``bool[rows, labels]``.
         tokenized: Their tokens.
-        baseline: Label ids predicted by the baseline, ``int64[rows]``; empty without one.
+        baseline: What the baseline predicts, ``int64[rows]`` or ``bool[rows, labels]``; empty without one.
         seen: Whether a text is a training text, apart from punctuation, ``bool[rows]``.
     """
 
     texts: list[str]
     numbers: npt.NDArray[np.int64]
-    true: npt.NDArray[np.int32]
+    true: npt.NDArray[Any]
     tokenized: TokenizedTexts
-    baseline: npt.NDArray[np.int64]
+    baseline: npt.NDArray[Any]
     seen: npt.NDArray[np.bool_]
 
 
-_Columns = TypeVar("_Columns", Rows, RowDetails)
+class HasLoss(Protocol):
+    """A mistake of any kind."""
+
+    @property
+    def loss(self) -> float:
+        """Loss of the text, in nats."""
 
 
-class Scoring:
+class PredictsTexts(Protocol):
+    """A baseline of any kind."""
+
+    def predict(self, texts: Sequence[str]) -> npt.NDArray[Any]:
+        """Return what each text is predicted as."""
+
+
+M = TypeVar("M", bound=HasLoss)
+R = TypeVar("R")
+_Columns = TypeVar("_Columns")
+
+
+class BlockScoring(ABC, Generic[M, R]):
     """Accumulates the predictions of a classifier on blocks of labelled texts.
 
     Args:
         classifier: The classifier.
         training_hashes: Output of ``training_hashes`` for the classifier's training texts.
         baseline: Baseline with the same classes.
-        temperature: The temperature that the classifier's logits were divided by when training ended.
         logits_of: Function to compute the classifier's logits; ``classifier.logits`` by default.
         kept_mistakes: Number of wrong predictions to keep with their texts.
 
@@ -159,46 +176,110 @@ class Scoring:
         unknown_labels: Labels that the classifier does not know, with their number of rows.
         mistakes: The wrong predictions with the highest loss, in descending order.
         seen: Number of rows whose text is a training text, apart from punctuation.
-        correct_unseen: Number of correct predictions among the other rows.
     """
 
     def __init__(
         self,
-        classifier: Classifier,
+        classifier: AnyClassifier,
         *,
         training_hashes: npt.NDArray[np.int64],
-        baseline: Baseline | None = None,
-        temperature: float = 1.0,
+        baseline: PredictsTexts | None = None,
         logits_of: Callable[[TokenizedTexts], npt.NDArray[np.float32]] | None = None,
         kept_mistakes: int = KEPT_MISTAKES,
     ) -> None:
-        self.classifier, self.baseline, self.temperature = classifier, baseline, temperature
-        self.on_scored: Callable[[Sequence[str], Rows], None] = lambda texts, rows: None
+        self.labels = classifier.labels
+        self.on_scored: Callable[[Sequence[str], R], None] = lambda texts, rows: None
         self.unknown_labels: Counter[str] = Counter()
-        self.mistakes: list[Mistake] = []
-        self.seen = self.correct_unseen = 0
+        self.mistakes: list[M] = []
+        self.seen = 0
         self._ids = {label: number for number, label in enumerate(classifier.labels)}
         self._training = HashSet(training_hashes)
+        self._tokenizer, self._predicted_by_baseline = classifier.tokenizer, baseline and baseline.predict
         self._logits_of = logits_of or classifier.logits
         self._kept_mistakes = kept_mistakes
         self._columns: dict[str, list[npt.NDArray[Any]]] = {}
 
+    @abstractmethod
+    def _known(self, labels: list[Label]) -> tuple[list[int], npt.NDArray[Any]]:
+        """Return the positions of the rows to score, and what is true of them; counts labels that are not known."""
+
+    @abstractmethod
+    def add(self, block: PreparedBlock) -> None:
+        """Predict the rows of a block."""
+
     def prepare(self, block: Block) -> PreparedBlock:
         """Do the part of the work that does not need the model; may run in another thread, ahead of ``add``."""
-        labels = cast("list[str]", block.labels)
-        known = [i for i, label in enumerate(labels) if label in self._ids]
-        if len(known) < len(labels):
-            self.unknown_labels.update(label for label in labels if label not in self._ids)
+        known, true = self._known(block.labels)
         texts = [block.texts[i] for i in known]
+        baseline = self._predicted_by_baseline
         return PreparedBlock(
             texts=texts,
             numbers=block.rows[known],
-            true=np.array([self._ids[labels[i]] for i in known], dtype=np.int32),
-            tokenized=self.classifier.tokenizer(texts),
-            baseline=self.baseline.predict(texts) if self.baseline and texts else np.zeros(0, np.int64),
+            true=true,
+            tokenized=self._tokenizer(texts),
+            baseline=baseline(texts) if baseline and texts else np.zeros(0, np.int64),
             # Models of earlier versions hold the hashes of folded texts only.
             seen=self._training.find(text_hashes(texts)) | self._training.find(bare_hashes(texts)),
         )
+
+    def _keep(self, *tables: object) -> None:
+        """Keep the columns of a block."""
+        for table in tables:
+            for name, column in vars(table).items():
+                self._columns.setdefault(name, []).append(column)
+
+    def _joined(self, kind: type[_Columns]) -> _Columns:
+        # One column after the other, so that only one of them is in memory twice.
+        return kind(**{field.name: np.concatenate(self._columns.pop(field.name)) for field in fields(kind)})  # type: ignore[arg-type]
+
+    def _keep_mistakes(
+        self, wrong: npt.NDArray[np.bool_], losses: npt.NDArray[np.float64], mistake: Callable[[int], M]
+    ) -> None:
+        """Keep the worst of the wrong rows of a block, which ``mistake`` makes of their positions."""
+        rows = np.flatnonzero(wrong)
+        worst = rows[np.argsort(-losses[rows], kind="stable")][: self._kept_mistakes]
+        new = [mistake(i) for i in worst.tolist()]
+        self.mistakes = sorted([*self.mistakes, *new], key=lambda mistake: -mistake.loss)[: self._kept_mistakes]
+
+    def _none_known(self, name: str) -> DataError:
+        """Return the error for data of which the classifier knows no label."""
+        unknown, known = listed_labels(self.unknown_labels, most=5), listed_labels(self._ids, most=5)
+        message = (
+            f"{name}: the model knows none of its labels ({unknown}), only {known}"
+            f"{meant(self.unknown_labels, self._ids)}; evaluate on data with the same classes, or set"
+            " --label-column"
+        )
+        if Path(name).is_file():  # some other column may have been taken for labels that are kept back
+            message += f"; if it has no labels, predict it with the same --model: {predict_command([name])}"
+        return DataError(message)
+
+
+class Scoring(BlockScoring[Mistake, Rows]):
+    """Accumulates the predictions of a classifier of one label a text; see ``BlockScoring``.
+
+    Args:
+        classifier: The classifier.
+        baseline: Baseline with the same classes.
+        temperature: The temperature that the classifier's logits were divided by when training ended.
+        **options: Further arguments of ``BlockScoring``.
+
+    Attributes:
+        correct_unseen: Number of correct predictions among the rows whose text is no training text.
+    """
+
+    def __init__(
+        self, classifier: Classifier, *, baseline: Baseline | None = None, temperature: float = 1.0, **options: Any
+    ) -> None:
+        super().__init__(classifier, baseline=baseline, **options)
+        self.baseline, self.temperature = baseline, temperature
+        self.correct_unseen = 0
+
+    def _known(self, labels: list[Label]) -> tuple[list[int], npt.NDArray[np.int32]]:
+        ids: dict[Any, int] = self._ids
+        known = [i for i, label in enumerate(labels) if label in ids]
+        if len(known) < len(labels):
+            self.unknown_labels.update(str(label) for label in labels if label not in ids)
+        return known, np.array([ids[labels[i]] for i in known], dtype=np.int32)
 
     def add(self, block: PreparedBlock) -> None:
         """Predict the rows of a block."""
@@ -218,11 +299,22 @@ class Scoring:
             truncated=block.tokenized.truncated,
             baseline=block.baseline.astype(np.int32),
         )
-        for name, column in (vars(rows) | vars(details)).items():
-            self._columns.setdefault(name, []).append(column)
+        self._keep(rows, details)
         self.seen += int(block.seen.sum())
         self.correct_unseen += int(rows.correct[~block.seen].sum())
-        self._keep_mistakes(block.texts, rows, probabilities)
+
+        def mistake(i: int) -> Mistake:
+            return Mistake(
+                row=int(rows.numbers[i]),
+                text=block.texts[i],
+                label=self.labels[rows.true[i]],
+                label_probability=float(probabilities[i, rows.true[i]]),
+                prediction=self.labels[rows.predicted[i]],
+                confidence=float(rows.confidences[i]),
+                loss=float(rows.losses[i]),
+            )
+
+        self._keep_mistakes(~rows.correct, rows.losses, mistake)
         self.on_scored(block.texts, rows)
 
     def finish(self, name: str) -> tuple[Rows, RowDetails]:
@@ -235,41 +327,13 @@ class Scoring:
             DataError: The classifier knows none of the labels.
         """
         if not self._columns:
-            unknown, known = listed_labels(self.unknown_labels, most=5), listed_labels(self._ids, most=5)
-            message = (
-                f"{name}: the model knows none of its labels ({unknown}), only {known}"
-                f"{meant(self.unknown_labels, self._ids)}; evaluate on data with the same classes, or set"
-                " --label-column"
-            )
-            if Path(name).is_file():  # some other column may have been taken for labels that are kept back
-                message += f"; if it has no labels, predict it with the same --model: {predict_command([name])}"
-            raise DataError(message)
+            raise self._none_known(name)
         return self._joined(Rows), self._joined(RowDetails)
 
-    def _joined(self, kind: type[_Columns]) -> _Columns:
-        # One column after the other, so that only one of them is in memory twice.
-        return kind(**{field.name: np.concatenate(self._columns.pop(field.name)) for field in fields(kind)})
 
-    def _keep_mistakes(self, texts: Sequence[str], rows: Rows, probabilities: npt.NDArray[np.float32]) -> None:
-        labels = self.classifier.labels
-        wrong = np.flatnonzero(~rows.correct)
-        worst = wrong[np.argsort(-rows.losses[wrong], kind="stable")][: self._kept_mistakes]
-        new = [
-            Mistake(
-                row=int(rows.numbers[i]),
-                text=texts[i],
-                label=labels[rows.true[i]],
-                label_probability=float(probabilities[i, rows.true[i]]),
-                prediction=labels[rows.predicted[i]],
-                confidence=float(rows.confidences[i]),
-                loss=float(rows.losses[i]),
-            )
-            for i in worst.tolist()
-        ]
-        self.mistakes = sorted([*self.mistakes, *new], key=lambda mistake: -mistake.loss)[: self._kept_mistakes]
-
-
-def score_blocks(scorings: Sequence[Scoring], data: LabelledData, on_rows: Callable[[int, int | None], None]) -> None:
+def score_blocks(
+    scorings: Sequence[BlockScoring[Any, Any]], data: LabelledData, on_rows: Callable[[int, int | None], None]
+) -> None:
     """Read the data once for all scorings; threads read and tokenize ahead of the model.
 
     Args:

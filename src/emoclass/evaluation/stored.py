@@ -74,7 +74,7 @@ def evaluate_models(
         scorings = [scoring for _, scoring, _ in loaded]
         if predictions is not None:
             for scoring in scorings:
-                scoring.on_scored = stack.enter_context(_prediction_writer(predictions, scoring.classifier.labels))
+                scoring.on_scored = stack.enter_context(_prediction_writer(predictions, scoring.labels))
         evaluations = run_evaluation(scorings, labelled, on_rows=on_rows)
         for note in labelled.notes[len(before) :]:
             on_note(note)
