@@ -21,7 +21,7 @@ from emoclass.evaluation.metrics import Metrics, class_f1, compute_metrics, conf
 from emoclass.evaluation.scoring import LabelledData, Mistake, RowDetails, Rows, Scoring, score_blocks
 from emoclass.evaluation.significance import Interval, PairedTest, bootstrap_intervals, paired_test
 
-_CONFUSED_PAIRS = 10
+CONFUSED_PAIRS = 10
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Evaluation:
             for j, count in enumerate(row)
             if i != j and count
         ]
-        return sorted(pairs, key=lambda pair: -pair[2])[:_CONFUSED_PAIRS]
+        return sorted(pairs, key=lambda pair: -pair[2])[:CONFUSED_PAIRS]
 
     @property
     def never_predicted(self) -> list[str]:
