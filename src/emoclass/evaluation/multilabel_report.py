@@ -20,7 +20,7 @@ from emoclass.evaluation.multilabel_metrics import (
 )
 from emoclass.evaluation.multilabel_scoring import LabelMistake, LabelRowDetails, LabelRows, MultiLabelScoring
 from emoclass.evaluation.multilabel_significance import ScoreTest, multilabel_intervals, randomization_tests
-from emoclass.evaluation.report import CONFUSED_PAIRS, length_groups
+from emoclass.evaluation.report import CONFUSED_PAIRS, Evaluation, length_groups
 from emoclass.evaluation.scoring import LabelledData, score_blocks
 from emoclass.evaluation.significance import Interval
 
@@ -185,7 +185,8 @@ class MultiLabelEvaluation:
             },
             "by_length": [asdict(each) for each in self.by_length],
             "most_confused": [
-                {"label": missed, "predicted": predicted, "rows": rows} for missed, predicted, rows in self.most_confused
+                {"label": missed, "predicted": predicted, "rows": rows}
+                for missed, predicted, rows in self.most_confused
             ],
             "never_predicted": self.never_predicted,
             "absent_labels": list(self.metrics.absent_labels),
@@ -195,6 +196,9 @@ class MultiLabelEvaluation:
             "micro_f1_unseen": self.micro_f1_unseen,
             "truncated": self.truncated,
         }
+
+
+AnyEvaluation = Evaluation | MultiLabelEvaluation
 
 
 def evaluate_multilabel(

@@ -178,7 +178,7 @@ def _resampled(columns: npt.NDArray[Any], strata: npt.NDArray[np.int64], seed: i
 
 
 def _exchanged(differences: npt.NDArray[np.int8], seed: int) -> Floats:
-    """Return sums over random halves of the rows after sums of 0, ``[rows, columns] -> float64[1 + draws, columns]``."""
+    """Return sums of 0, and sums over random halves of the rows, ``float64[1 + draws, columns]``."""
     rng = np.random.default_rng(seed)
     sums = np.zeros((RESAMPLES + 1, differences.shape[1]))
     if not len(differences):

@@ -24,7 +24,8 @@ from emoclass.encoders.generic.model import GenericModel
 from emoclass.encoders.interface import Model, Prefix, frozen_prefix
 from emoclass.encoders.tokenization import HeadTailTokenizer, TokenizedTexts
 from emoclass.errors import DeviceError, StoppedError
-from emoclass.evaluation.baseline import Baseline, fit_baseline
+from emoclass.evaluation.baseline import Baseline
+from emoclass.evaluation.multilabel_baseline import MultiLabelBaseline
 from emoclass.training.events import PrefixDone, RunEvent, TextsEncoded
 from emoclass.training.ranks import Ranks
 from emoclass.training.stopping import StopSignal
@@ -214,10 +215,10 @@ class Context:
         return np.union1d(training_hashes(self.data.train.texts), self.base.seen_hashes())
 
     @cached_property
-    def baseline(self) -> Baseline:
+    def baseline(self) -> Baseline | MultiLabelBaseline:
         """TF-IDF and a linear model on the same splits."""
         train, val = self.data.train, self.data.val
-        return fit_baseline(train.texts, self.targets("train"), val.texts, self.targets("val"), len(self.data.labels))
+        return self.task.fit_baseline(train.texts, self.targets("train"), val.texts, self.targets("val"))
 
     @cached_property
     def _encoder(self) -> Model:

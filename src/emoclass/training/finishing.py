@@ -18,9 +18,11 @@ from emoclass.encoders.freezing import count_parameters
 from emoclass.encoders.interface import Model
 from emoclass.errors import ModelError, NameTakenError
 from emoclass.evaluation import report
-from emoclass.evaluation.report import Evaluation
+from emoclass.evaluation.multilabel_baseline import MultiLabelBaseline
+from emoclass.evaluation.multilabel_report import AnyEvaluation, evaluate_multilabel
+from emoclass.evaluation.multilabel_scoring import MultiLabelScoring
 from emoclass.evaluation.scoring import Scoring
-from emoclass.inference.classifiers import Classifier
+from emoclass.inference.classifiers import Classifier, MultiLabelClassifier
 from emoclass.inference.engines import TorchEngine
 from emoclass.runtime import free_disk, models_dir, precision_name
 from emoclass.store import layout
@@ -50,20 +52,27 @@ def calibrate(fitted: Fit, logits: Tensor) -> Calibrated:
     return found
 
 
-def evaluate(fitted: Fit, calibrated: Calibrated) -> Evaluation | None:
+def evaluate(fitted: Fit, calibrated: Calibrated) -> AnyEvaluation | None:
     """Return the scores on the test set; ``None`` if there is none."""
     context, model, data = fitted.context, fitted.model, fitted.context.data
-    if data.test is None or data.labels.task == "multi":
+    if data.test is None:
         return None
-    hardware = context.hardware
+    hardware, baseline, names = context.hardware, context.baseline, data.labels.names
+    engine = TorchEngine(model, device=hardware.device, dtype=hardware.dtype)
+    common: dict[str, Any] = {
+        "training_hashes": context.training_hashes,
+        "logits_of": lambda tokenized: compute_logits(model, context.source_of(model, tokenized)).numpy(),
+    }
+    evaluation: AnyEvaluation
+    if isinstance(baseline, MultiLabelBaseline):
+        several = MultiLabelClassifier(engine, context.tokenizer, names, calibrated.thresholds.tolist())
+        (evaluation,) = evaluate_multilabel([MultiLabelScoring(several, baseline=baseline, **common)], data.test)
+        return evaluation
     scoring = Scoring(
-        Classifier(
-            TorchEngine(model, device=hardware.device, dtype=hardware.dtype), context.tokenizer, data.labels.names
-        ),
-        training_hashes=context.training_hashes,
-        baseline=context.baseline,
+        Classifier(engine, context.tokenizer, names),
+        baseline=baseline,
         temperature=calibrated.record["temperature"],
-        logits_of=lambda tokenized: compute_logits(model, context.source_of(model, tokenized)).numpy(),
+        **common,
     )
     (evaluation,) = report.evaluate([scoring], data.test)
     return evaluation
@@ -91,15 +100,13 @@ def _save(fitted: Fit, manifest: Manifest, *, overwrite: bool) -> StoredModel:
         history=[epoch.to_dict() for epoch in fitted.history],
         card=model_card(manifest),
         training_hashes=context.training_hashes,
-        write_more=lambda directory: (
-            None if manifest.task == "multi" else context.baseline.save(directory, layout.BASELINE)
-        ),
+        write_more=lambda directory: context.baseline.save(directory, layout.BASELINE),
         overwrite=overwrite,
     )
 
 
 def make_manifest(
-    name: str, fitted: Fit, calibrated: Calibrated, test: Evaluation | None, selection: Mapping[str, Any]
+    name: str, fitted: Fit, calibrated: Calibrated, test: AnyEvaluation | None, selection: Mapping[str, Any]
 ) -> Manifest:
     """Describe a trained model.
 

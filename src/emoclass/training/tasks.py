@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,8 +14,12 @@ from torch.nn import functional
 
 from emoclass.data.columns.labels import LabelSet
 from emoclass.encoders.bert.numpy_model import sigmoid
+from emoclass.evaluation.baseline import Baseline, fit_baseline
 from emoclass.evaluation.calibration import fit_temperature
 from emoclass.evaluation.metrics import compute_metrics, confusion_matrix
+from emoclass.evaluation.multilabel_baseline import MultiLabelBaseline, fit_multilabel_baseline
+from emoclass.evaluation.multilabel_metrics import Counts, occurring, ranking_precisions
+from emoclass.evaluation.multilabel_significance import multilabel_gain
 from emoclass.evaluation.significance import Gain, bootstrap_gain
 from emoclass.evaluation.thresholds import fit_calibration, fit_thresholds
 from emoclass.training.events import Scores
@@ -37,6 +42,19 @@ class Calibrated:
     record: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What a trained model computes.
+
+    Attributes:
+        logits: Logits of some texts, ``float32[texts, classes]``.
+        held_out: Returns logits and targets of the validation set, which choose thresholds.
+    """
+
+    logits: Tensor
+    held_out: Callable[[], tuple[Tensor, npt.NDArray[Any]]]
+
+
 class Task(Protocol):
     """What depends on the number of labels of a text."""
 
@@ -46,8 +64,13 @@ class Task(Protocol):
     def calibrated(self, logits: Tensor, targets: npt.NDArray[Any], *, with_offset: bool) -> Calibrated:
         """Fit the calibration on held-out texts; ``with_offset`` says whether the classifier has biases."""
 
-    def gain(self, targets: npt.NDArray[Any], first: Tensor, second: Tensor, metric: str) -> Gain:
-        """Return what the second model's logits gain over those of the first."""
+    def gain(self, targets: npt.NDArray[Any], first: Outputs, second: Outputs, metric: str) -> Gain:
+        """Return what the second model's outputs gain over those of the first."""
+
+    def fit_baseline(
+        self, texts: Sequence[str], targets: npt.NDArray[Any], val_texts: Sequence[str], val_targets: npt.NDArray[Any]
+    ) -> Baseline | MultiLabelBaseline:
+        """Fit the baseline on training texts; the validation set selects its settings."""
 
 
 def task_of(labels: LabelSet) -> Task:
@@ -75,10 +98,16 @@ class SingleLabel:
         classes = len(self.labels)
         return Calibrated(np.full(classes, 1 / temperature), np.zeros(classes), np.zeros(0, np.float32), record)
 
-    def gain(self, targets: npt.NDArray[Any], first: Tensor, second: Tensor, metric: str) -> Gain:
+    def gain(self, targets: npt.NDArray[Any], first: Outputs, second: Outputs, metric: str) -> Gain:
         """Return the gain in accuracy or macro F1."""
-        old, new = (logits.argmax(-1).numpy() for logits in (first, second))
+        old, new = (each.logits.argmax(-1).numpy() for each in (first, second))
         return bootstrap_gain(targets, old, new, len(self.labels), metric)
+
+    def fit_baseline(
+        self, texts: Sequence[str], targets: npt.NDArray[Any], val_texts: Sequence[str], val_targets: npt.NDArray[Any]
+    ) -> Baseline:
+        """Fit a linear SVM on TF-IDF."""
+        return fit_baseline(texts, targets, val_texts, val_targets, len(self.labels))
 
 
 @dataclass(frozen=True)
@@ -89,20 +118,15 @@ class MultiLabel:
 
     def scores(self, logits: Tensor, targets: npt.NDArray[Any]) -> Scores:
         """Return binary cross-entropy, and the scores at the thresholds that these texts choose."""
-        from sklearn.metrics import label_ranking_average_precision_score
-
         loss = float(functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(targets).float()))
-        found = self.calibrated(logits, targets, with_offset=True)
-        probabilities = sigmoid(logits.numpy() * found.slopes + found.offsets)
-        predicted = probabilities >= found.thresholds
-        hits, both = (predicted & targets).sum(axis=0), predicted.sum(axis=0) + targets.sum(axis=0)
-        occurs = targets.any(axis=0)
+        predicted, ranking = self._decided(logits, self.calibrated(logits, targets, with_offset=True), targets)
+        counts = Counts.of(targets, predicted)
         return Scores(
             loss=loss,
             accuracy=float((predicted == targets).all(axis=1).mean()),
-            macro_f1=float((2 * hits / np.maximum(both, 1))[occurs].mean()),
-            micro_f1=float(2 * hits.sum() / max(both.sum(), 1)),
-            lrap=float(label_ranking_average_precision_score(targets, probabilities)),
+            macro_f1=float(counts.macro_f1(occurring(targets))),
+            micro_f1=float(counts.micro_f1()),
+            lrap=float(ranking.mean()),
         )
 
     def calibrated(self, logits: Tensor, targets: npt.NDArray[Any], *, with_offset: bool) -> Calibrated:
@@ -112,6 +136,24 @@ class MultiLabel:
         record = {"method": "platt", "slopes": slopes.tolist(), "offsets": offsets.tolist(), "rows": len(targets)}
         return Calibrated(slopes, offsets, thresholds, record)
 
-    def gain(self, targets: npt.NDArray[Any], first: Tensor, second: Tensor, metric: str) -> Gain:
-        """Return the gain."""
-        raise NotImplementedError
+    def gain(self, targets: npt.NDArray[Any], first: Outputs, second: Outputs, metric: str) -> Gain:
+        """Return the gain in macro F1, micro F1 or label ranking average precision.
+
+        Each model is calibrated, and has its thresholds chosen, on the validation set.
+        """
+        found = (self.calibrated(*each.held_out(), with_offset=True) for each in (first, second))
+        old, new = (self._decided(each.logits, next(found), targets) for each in (first, second))
+        return multilabel_gain(targets, old, new, metric)
+
+    def fit_baseline(
+        self, texts: Sequence[str], targets: npt.NDArray[Any], val_texts: Sequence[str], val_targets: npt.NDArray[Any]
+    ) -> MultiLabelBaseline:
+        """Fit a linear SVM for each label on TF-IDF."""
+        return fit_multilabel_baseline(texts, targets, val_texts, val_targets)
+
+    def _decided(
+        self, logits: Tensor, found: Calibrated, targets: npt.NDArray[np.bool_]
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+        """Return which labels are predicted, and the label ranking average precision of each text."""
+        probabilities = sigmoid(logits.numpy() * found.slopes + found.offsets)
+        return probabilities >= found.thresholds, ranking_precisions(probabilities, targets)

@@ -12,7 +12,7 @@ from emoclass.activations.cache import default_budget
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.encoders.freezing import ParameterCounts, count_parameters, frozen_depth
-from emoclass.evaluation.report import Evaluation
+from emoclass.evaluation.multilabel_report import AnyEvaluation
 from emoclass.runtime import precision_name
 from emoclass.store.checkpoints import StoredModel
 from emoclass.training.averaging import Averaged, average_seeds
@@ -50,7 +50,7 @@ class TrainResult:
     history: tuple[EpochDone, ...]
     best_epoch: int
     parameters: ParameterCounts
-    test: Evaluation | None
+    test: AnyEvaluation | None
     stopped: bool
     failure: str | None
     tuning: Tuning | None = None

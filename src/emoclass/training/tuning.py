@@ -22,6 +22,7 @@ from emoclass.training.events import EpochDone, TrialDone, TrialStarted
 from emoclass.training.fitting import Checkpoints, Fit, fit
 from emoclass.training.run import Run
 from emoclass.training.search_space import first_recipes, search_space
+from emoclass.training.tasks import Outputs
 from emoclass.training.trials import Search, Trial, Tuning
 
 if TYPE_CHECKING:
@@ -136,7 +137,13 @@ class Tuner:
         rows = data.val if data.test is None else data.test
         texts, targets = context.tokenizer(rows.texts), data.labels.encode(rows.labels)
         first = best if self.best.number == 1 else self.fitted(self.trials[0])
-        old, new = (compute_logits(each.model, context.source_of(each.model, texts)) for each in (first, best))
+        old, new = (
+            Outputs(
+                compute_logits(each.model, context.source_of(each.model, texts)),
+                lambda each=each: (each.val_logits(), context.targets("val")),  # type: ignore[misc]
+            )
+            for each in (first, best)
+        )
         return context.task.gain(targets, old, new, self.config.metric), split
 
     def _try(self, number: int, settings: dict[str, Any], asked: optuna.Trial, patience: int | None) -> Trial | None:
