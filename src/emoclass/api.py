@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from emoclass.training.events import DataReady, RecipeChosen, RunEvent
 from emoclass.training.options import RunOptions
 
 if TYPE_CHECKING:
-    from emoclass.evaluation.report import Evaluation
+    from emoclass.evaluation.multilabel_report import AnyEvaluation
     from emoclass.training.train import TrainResult
 
 __all__ = ["evaluate", "predict_text", "train"]
@@ -106,10 +106,11 @@ def evaluate(
     precision: str = "auto",
     options: DataOptions | None = None,
     kept_mistakes: int | None = None,
+    thresholds: float | Mapping[str, float] | None = None,
     predictions: str | Path | None = None,
     on_rows: Callable[[int, int | None], None] = lambda rows, total: None,
     on_note: Callable[[str], None] = lambda note: None,
-) -> Evaluation:
+) -> AnyEvaluation:
     """Evaluate a trained classifier on labelled data: a file, or the test set of a split directory.
 
     The data is streamed: it is read once and never held in memory as a whole.
@@ -121,6 +122,8 @@ def evaluate(
         precision: Precision of all layers but the last: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
         options: How to read the file.
         kept_mistakes: Number of the worst mistakes to keep with their texts.
+        thresholds: Probability from which on labels are predicted, of all labels or by label; by default those of the
+            model. For models of any number of labels a text.
         predictions: A file for row, text, label, prediction, confidence and loss of each scored row, in the format
             of its name; it appears when it is complete.
         on_rows: Called with the number of rows just scored, and that of all rows if it is known.
@@ -131,7 +134,9 @@ def evaluate(
     """
     from emoclass.evaluation.scoring import KEPT_MISTAKES
     from emoclass.evaluation.stored import evaluate_models
+    from emoclass.inference.thresholds import Thresholds
 
+    by_label = thresholds if isinstance(thresholds, Mapping) else {}
     (result,) = evaluate_models(
         data,
         models=[model],
@@ -139,6 +144,7 @@ def evaluate(
         precision=precision,
         options=options,
         kept_mistakes=KEPT_MISTAKES if kept_mistakes is None else kept_mistakes,
+        thresholds=Thresholds(None if isinstance(thresholds, Mapping) else thresholds, by_label),
         predictions=predictions,
         on_rows=on_rows,
         on_note=on_note,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from rich.cells import cell_len
 from rich.table import Table
@@ -16,11 +17,16 @@ from emoclass.data.columns.naming import shortened
 from emoclass.evaluation.calibration import ReliabilityBin
 from emoclass.evaluation.comparison import Comparison
 from emoclass.evaluation.metrics import ClassScores, Metrics
+from emoclass.evaluation.multilabel_metrics import LabelScores
+from emoclass.evaluation.multilabel_report import AnyEvaluation
+from emoclass.evaluation.multilabel_significance import ScoreTest
 from emoclass.evaluation.report import Evaluation
 from emoclass.evaluation.significance import Interval, PairedTest
 
+S = TypeVar("S", ClassScores, LabelScores)
+
 CLASS_ORDERS = ("model", "name", "support", "precision", "recall", "f1")
-_SHOWN_PAIRS = 5
+SHOWN_PAIRS = 5
 _SHOWN_TEXT = 200
 _SHOWN_LABELS = 10
 _BAR_WIDTH = 16
@@ -65,8 +71,8 @@ def _print_brief(evaluation: Evaluation, sort: str) -> None:
     out.print(
         Text(
             f"{console.clean_text(evaluation.source)}: {console.count(m.rows, 'row')}, accuracy {m.accuracy:.4f}"
-            f" (95 %: {_interval(intervals['accuracy'])}), macro F1 {m.macro_f1:.4f}"
-            f" ({_interval(intervals['macro_f1'])})",
+            f" (95 %: {shown_interval(intervals['accuracy'])}), macro F1 {m.macro_f1:.4f}"
+            f" ({shown_interval(intervals['macro_f1'])})",
             style="bold",
         ),
         soft_wrap=True,
@@ -74,11 +80,11 @@ def _print_brief(evaluation: Evaluation, sort: str) -> None:
     if best := evaluation.best_baseline:
         gain = best.test.only_first - best.test.only_second
         scores = f"accuracy {best.accuracy:.4f}, macro F1 {best.macro_f1:.4f}"
-        verdict = f"this model is {_verdict(best.test, gain)}" if best.test.significant else _verdict(best.test, gain)
-        out.print(f"{best.name}: {scores}; {verdict}", soft_wrap=True)
+        found = f"this model is {verdict(best.test, gain)}" if best.test.significant else verdict(best.test, gain)
+        out.print(f"{best.name}: {scores}; {found}", soft_wrap=True)
     console.print_table(out, _class_bars(m, sort))
     if evaluation.most_confused:
-        pairs = [f"{true} → {predicted} {count}" for true, predicted, count in evaluation.most_confused[:_SHOWN_PAIRS]]
+        pairs = [f"{true} → {predicted} {count}" for true, predicted, count in evaluation.most_confused[:SHOWN_PAIRS]]
         out.print(Text(console.clean_text(f"most confused: {', '.join(pairs)}")), soft_wrap=True)
     calibration = evaluation.calibration
     out.print(f"expected calibration error {calibration.ece:.4f}; --details shows more", soft_wrap=True)
@@ -108,11 +114,11 @@ def print_comparison(comparison: Comparison) -> None:
         [
             model.name,
             f"{model.accuracy:.4f}",
-            _interval(model.intervals["accuracy"]),
+            shown_interval(model.intervals["accuracy"]),
             f"{model.macro_f1:.4f}",
-            _interval(model.intervals["macro_f1"]),
+            shown_interval(model.intervals["macro_f1"]),
             f"{model.ece:.3f}",
-            "" if model.test is None else _verdict(model.test, model.test.only_second - model.test.only_first),
+            "" if model.test is None else verdict(model.test, model.test.only_second - model.test.only_first),
         ]
         for model in comparison.models
     ]
@@ -121,31 +127,35 @@ def print_comparison(comparison: Comparison) -> None:
     console.print_table(console.results(), console.table(title, columns, rows))
 
 
-def _verdict(test: PairedTest, gain: int) -> str:
+def verdict(test: PairedTest | ScoreTest, gain: float) -> str:
+    """Return what a test says of a classifier that is better by a gain."""
     if not test.significant:
         return f"no clear difference (p = {test.p_value:.2f})"
-    return f"{'better' if gain > 0 else 'worse'} ({_p_value(test)})"
+    return f"{'better' if gain > 0 else 'worse'} ({shown_p(test)})"
 
 
-def _p_value(test: PairedTest) -> str:
+def shown_p(test: PairedTest | ScoreTest) -> str:
+    """Return a p-value as in "p = 0.012"."""
     return "p < 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.3f}"
 
 
-def _interval(interval: Interval) -> str:
+def shown_interval(interval: Interval) -> str:
+    """Return the bounds of an interval."""
     return f"{interval.lower:.3f}–{interval.upper:.3f}"
 
 
-def _scores(*values: float) -> list[str]:
+def shown_scores(*values: float) -> list[str]:
+    """Return scores as the cells of a table."""
     return [f"{value:.4f}" for value in values]
 
 
 def _summary(evaluation: Evaluation) -> Table:
     m, intervals = evaluation.metrics, evaluation.intervals
-    macro = [*_scores(m.macro_precision, m.macro_recall, m.macro_f1), _interval(intervals["macro_f1"])]
-    weighted = [*_scores(m.weighted_precision, m.weighted_recall, m.weighted_f1), ""]
+    macro = [*shown_scores(m.macro_precision, m.macro_recall, m.macro_f1), shown_interval(intervals["macro_f1"])]
+    weighted = [*shown_scores(m.weighted_precision, m.weighted_recall, m.weighted_f1), ""]
     title = (
         f"{evaluation.source}: {console.count(m.rows, 'row')}, accuracy {m.accuracy:.4f}"
-        f" (95 %: {_interval(intervals['accuracy'])}), loss {m.loss:.4f}"
+        f" (95 %: {shown_interval(intervals['accuracy'])}), loss {m.loss:.4f}"
     )
     columns = ["average over classes", "precision", "recall", "F1", "95 %"]
     return console.table(title, columns, [["macro", *macro], ["weighted", *weighted]])
@@ -155,12 +165,12 @@ def _baselines(evaluation: Evaluation) -> Table:
     rows = [
         [
             baseline.name,
-            *_scores(baseline.accuracy, baseline.macro_f1),
-            _verdict(baseline.test, baseline.test.only_first - baseline.test.only_second),
+            *shown_scores(baseline.accuracy, baseline.macro_f1),
+            verdict(baseline.test, baseline.test.only_first - baseline.test.only_second),
         ]
         for baseline in evaluation.baselines
     ]
-    rows.append(["this model", *_scores(evaluation.metrics.accuracy, evaluation.metrics.macro_f1), ""])
+    rows.append(["this model", *shown_scores(evaluation.metrics.accuracy, evaluation.metrics.macro_f1), ""])
     return console.table("Baselines", ["", "accuracy", "macro F1", "this model is"], rows)
 
 
@@ -168,22 +178,31 @@ def _per_class(metrics: Metrics, sort: str) -> Table:
     return console.table(
         "Classes",
         ["class", "precision", "recall", "F1", "support", "predicted"],
-        [[c.label, *_scores(c.precision, c.recall, c.f1), c.support, c.predicted] for c in _sorted(metrics, sort)],
+        [
+            [c.label, *shown_scores(c.precision, c.recall, c.f1), c.support, c.predicted]
+            for c in in_order(metrics.per_class, sort)
+        ],
     )
 
 
-def _sorted(metrics: Metrics, sort: str) -> Sequence[ClassScores]:
+def in_order(scores: Sequence[S], sort: str) -> Sequence[S]:
+    """Return the scores of classes in one of ``CLASS_ORDERS``."""
     if sort == "model":
-        return metrics.per_class
+        return scores
     if sort == "name":
-        return sorted(metrics.per_class, key=lambda scores: scores.label)
-    return sorted(metrics.per_class, key=lambda scores: -getattr(scores, sort))
+        return sorted(scores, key=lambda each: each.label)
+    return sorted(scores, key=lambda each: -getattr(each, sort))
 
 
 def _class_bars(metrics: Metrics, sort: str) -> Table:
     rows = [
-        [c.label, Text("█" * round(_BAR_WIDTH * c.f1), style="green"), *_scores(c.f1, c.precision, c.recall), c.support]
-        for c in _sorted(metrics, sort)
+        [
+            c.label,
+            Text("█" * round(_BAR_WIDTH * c.f1), style="green"),
+            *shown_scores(c.f1, c.precision, c.recall),
+            c.support,
+        ]
+        for c in in_order(metrics.per_class, sort)
     ]
     return console.table("", ["class", "F1", "", "precision", "recall", "rows"], rows, text_columns=2)
 
@@ -232,7 +251,7 @@ def _heat(share: float, *, correct: bool) -> str:
 
 
 def _most_confused(evaluation: Evaluation) -> Table:
-    rows = [[true, predicted, count] for true, predicted, count in evaluation.most_confused[:_SHOWN_PAIRS]]
+    rows = [[true, predicted, count] for true, predicted, count in evaluation.most_confused[:SHOWN_PAIRS]]
     return console.table("Most confused", ["true", "predicted", "rows"], rows, text_columns=2)
 
 
@@ -274,10 +293,20 @@ def _threshold(evaluation: Evaluation, accuracy: float) -> str:
 def _mistakes(evaluation: Evaluation, count: int) -> Table:
     rows = []
     for mistake in evaluation.mistakes[:count]:
-        text = mistake.text if len(mistake.text) <= _SHOWN_TEXT else mistake.text[: _SHOWN_TEXT - 1] + "…"
+        text = shown_text(mistake.text)
         true = f"{mistake.label} {mistake.label_probability:.3f}"
         rows.append([text, true, f"{mistake.prediction} {mistake.confidence:.3f}", mistake.row, f"{mistake.loss:.2f}"])
     return console.table("Worst mistakes", ["text", "true", "predicted", "row", "loss"], rows, text_columns=3)
+
+
+def score_bar(score: float, width: int) -> Text:
+    """Return a bar for a score."""
+    return Text("█" * round(width * score), style="green")
+
+
+def shown_text(text: str) -> str:
+    """Return a text, or the beginning of a long one."""
+    return text if len(text) <= _SHOWN_TEXT else text[: _SHOWN_TEXT - 1] + "…"
 
 
 def stronger_recipes(recipe: TrainConfig | None) -> list[str]:
@@ -296,13 +325,25 @@ def _print_warnings(evaluation: Evaluation, recipe: TrainConfig | None) -> None:
         relation = "significantly worse than" if best.test.significant else "not significantly better than"
         console.warn(
             f"{relation} {best.name} (accuracy {metrics.accuracy:.4f} against {best.accuracy:.4f}, "
-            f"{_p_value(best.test)}): train with {' or '.join([*stronger_recipes(recipe), 'more data'])}"
+            f"{shown_p(best.test)}): train with {' or '.join([*stronger_recipes(recipe), 'more data'])}"
         )
-    if metrics.absent_labels:
-        console.warn(f"classes without rows, excluded from the macro averages: {', '.join(metrics.absent_labels)}")
-    if evaluation.never_predicted:
-        console.warn(f"classes that are never predicted: {', '.join(evaluation.never_predicted)}")
     _warn_of_unknown_labels(evaluation)
+    unseen = evaluation.accuracy_unseen
+    print_rows_notes(evaluation, "classes", None if unseen is None else f"accuracy on the others {unseen:.4f}")
+
+
+def print_rows_notes(evaluation: AnyEvaluation, classes: str, unseen: str | None) -> None:
+    """Print the warnings and notes about the classes and the rows of the data.
+
+    Args:
+        evaluation: The evaluation.
+        classes: What classes are called, in the plural.
+        unseen: The score on the texts that the model has not seen.
+    """
+    if absent := evaluation.metrics.absent_labels:
+        console.warn(f"{classes} without rows, excluded from the macro averages: {', '.join(absent)}")
+    if evaluation.never_predicted:
+        console.warn(f"{classes} that are never predicted: {', '.join(evaluation.never_predicted)}")
     for reason, rows in evaluation.removed_rows.items():
         if rows:
             console.note(f"{console.count(rows, 'row')} of {evaluation.source} removed: {reason.replace('_', ' ')}")
@@ -311,16 +352,13 @@ def _print_warnings(evaluation: Evaluation, recipe: TrainConfig | None) -> None:
         console.note(f"{texts} over the length limit: only head and tail are read")
     if evaluation.seen_in_training:
         seen = f"the model's training set contains {evaluation.seen_in_training} of these texts"
-        unseen = evaluation.accuracy_unseen
-        console.warn(seen if unseen is None else f"{seen}; accuracy on the others {unseen:.4f}")
+        console.warn(seen if unseen is None else f"{seen}; {unseen}")
 
 
 def _warn_of_unknown_labels(evaluation: Evaluation) -> None:
     unknown = evaluation.unknown_labels
     if not unknown:
         return
-    named = [f"{shortened(label)} ({rows})" for label, rows in list(unknown.items())[:_SHOWN_LABELS]]
-    more = f" and {len(unknown) - len(named)} more" if len(unknown) > len(named) else ""
     classes = [scores.label for scores in evaluation.metrics.per_class]
     kind = unusual_kind({**dict.fromkeys(classes, 1), **unknown})
     if kind is not None and kind.code == "several_labels":
@@ -329,4 +367,10 @@ def _warn_of_unknown_labels(evaluation: Evaluation) -> None:
         known = meant(list(unknown), classes)
     rows = console.count(sum(unknown.values()), "row")
     label = "label" if len(unknown) == 1 else "labels"
-    console.warn(f"{rows} not scored: the model does not know the {label} {', '.join(named)}{more}{known}")
+    console.warn(f"{rows} not scored: the model does not know the {label} {listed_counts(unknown)}{known}")
+
+
+def listed_counts(rows: Mapping[str, int]) -> str:
+    """Return labels with their numbers of rows, and how many more there are."""
+    named = [f"{shortened(label)} ({count})" for label, count in list(rows.items())[:_SHOWN_LABELS]]
+    return ", ".join(named) + (f" and {len(rows) - len(named)} more" if len(rows) > len(named) else "")

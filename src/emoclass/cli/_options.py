@@ -116,6 +116,15 @@ Model = Annotated[
         autocompletion=complete_models,
     ),
 ]
+Threshold = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="[LABEL=]P",
+        help="Probability from which on labels, or one LABEL, are predicted; may be repeated.",
+        show_default="that of the model",
+    ),
+]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="Device: auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[
     str,

@@ -16,6 +16,7 @@ from emoclass.errors import ConfigError, DataError
 from emoclass.files import output_file
 from emoclass.inference.fields import OutputOptions
 from emoclass.inference.records import Layout, RecordInput, TextInput
+from emoclass.inference.thresholds import Thresholds
 from emoclass.inference.totals import Totals
 from emoclass.store.checkpoints import find_model, starter_notes
 
@@ -98,13 +99,14 @@ class Output:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Which model to use, and how to compute: the values of the options of these names."""
+    """Which model to use, how to compute, and what thresholds to use: the values of the options of these names."""
 
     name: str | None
     device: str
     precision: str
     engine: str
     verify: bool
+    thresholds: Thresholds
 
 
 def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
@@ -116,6 +118,7 @@ def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
     stored = find_model(model.name)
     for note in starter_notes(model.name, stored):
         console.note(note)
+    model.thresholds.of(stored.manifest.labels, stored.manifest.task)
 
     from emoclass.inference.fields import fields_of
     from emoclass.inference.predictor import load_model
@@ -131,6 +134,7 @@ def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
         classifier = load_model(
             stored, device=model.device, precision=model.precision, engine=model.engine, verify=model.verify
         )
+        classifier = model.thresholds.applied(classifier)
         fields = fields_of(classifier, options, console.note)
         start = time.perf_counter()
         file = stack.enter_context(output.open())
@@ -160,6 +164,7 @@ def predict_on_ray(inputs: Inputs, output: Output, model: ModelOptions, workers:
         inputs.files,
         output.path,
         model=model.name,
+        thresholds=model.thresholds,
         options=replace(output.options, format="parquet"),
         reading=inputs.options,
         workers=workers,

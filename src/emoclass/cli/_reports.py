@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.text import Text
 
 from emoclass.cli import _console as console
-from emoclass.cli._evaluation import print_evaluation, stronger_recipes
+from emoclass.cli._evaluation import stronger_recipes
+from emoclass.cli._multilabel_evaluation import print_any_evaluation
 from emoclass.cli._progress import epoch_figures, epoch_table, trial_table
 from emoclass.training.events import TrialDone
 from emoclass.training.train import TrainResult
@@ -33,7 +34,7 @@ def print_training(result: TrainResult, *, details: bool = False) -> None:
             soft_wrap=True,
         )
     if result.test is not None:
-        print_evaluation(result.test, details=details, recipe=result.model.manifest.recipe)
+        print_any_evaluation(result.test, details=details, recipe=result.model.manifest.recipe)
     if result.still_learning:
         console.note(f"the model was still learning when training ended; try {_remedies(result)}")
     if details:

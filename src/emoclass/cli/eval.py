@@ -11,8 +11,10 @@ from emoclass.cli import _options as options
 from emoclass.errors import ConfigError, EmoclassError
 
 if TYPE_CHECKING:
+    from emoclass.data.columns.labels import Task
     from emoclass.data.options import DataOptions
     from emoclass.evaluation.metrics import Metrics
+    from emoclass.evaluation.multilabel_metrics import MultiLabelMetrics
     from emoclass.evaluation.stored import Evaluated
 
 _MODELS_HELP = "Trained model; repeat the option to compare models."
@@ -44,6 +46,7 @@ def evaluate(
     report: Annotated[
         str | None, typer.Option(metavar="FILE.html", help="Write the report as a self-contained HTML page.")
     ] = None,
+    threshold: options.Threshold = None,
     predictions: Annotated[
         str | None, typer.Option("--predictions", "-o", metavar="FILE", help=_PREDICTIONS_HELP)
     ] = None,
@@ -60,15 +63,18 @@ def evaluate(
     With several models, each is compared with the first on the rows that all of them can score.
     """
     from emoclass.cli import _console as console
-    from emoclass.cli._evaluation import print_evaluation
+    from emoclass.cli._multilabel_evaluation import print_any_evaluation
     from emoclass.evaluation.scoring import KEPT_MISTAKES
     from emoclass.evaluation.stored import evaluate_models
+    from emoclass.inference.thresholds import Thresholds
     from emoclass.pages.rendering import require_packages
     from emoclass.pages.writing import write_report
+    from emoclass.store.checkpoints import find_model
 
-    _check(sort, errors, target_accuracy)
-    limits = [_parse_limit(limit) for limit in fail_under or ()]
     names: list[str | None] = list(model) if model else [None]
+    thresholds, task = Thresholds.parse(threshold or ()), find_model(names[0]).manifest.task
+    _check(sort, errors, target_accuracy, task)
+    limits = [_parse_limit(limit, task) for limit in fail_under or ()]
     if len(names) > 1 and (report or predictions):
         raise ConfigError("--report and --predictions take a single --model; evaluate the models one by one")
     if report:
@@ -76,10 +82,10 @@ def evaluate(
     if len(names) > 1 and not json_:
         _note_ignored({"--sort": sort != "model", "--errors": errors > 0, "--target-accuracy": bool(target_accuracy)})
     with console.progress_bar(console.status()) as progress:
-        task = progress.add_task("rows", total=None)
+        bar = progress.add_task("rows", total=None)
 
         def on_rows(rows: int, total: int | None) -> None:
-            progress.update(task, advance=rows, total=total)
+            progress.update(bar, advance=rows, total=total)
 
         results = evaluate_models(
             data,
@@ -88,6 +94,7 @@ def evaluate(
             precision=precision,
             options=reading,
             kept_mistakes=max(KEPT_MISTAKES, errors),
+            thresholds=thresholds,
             predictions=predictions,
             on_rows=on_rows,
             on_note=console.note,
@@ -97,7 +104,7 @@ def evaluate(
     elif json_:
         console.print_json(_to_dict(results[0], target_accuracy, errors))
     else:
-        print_evaluation(
+        print_any_evaluation(
             results[0].evaluation,
             sort=sort,
             target_accuracy=target_accuracy,
@@ -111,7 +118,7 @@ def evaluate(
         _require(each.model.manifest.name, each.evaluation.metrics, limits)
 
 
-def _check(sort: str, errors: int, target_accuracy: float | None) -> None:
+def _check(sort: str, errors: int, target_accuracy: float | None, task: Task) -> None:
     from emoclass.cli._evaluation import CLASS_ORDERS
 
     if sort not in CLASS_ORDERS:
@@ -120,6 +127,10 @@ def _check(sort: str, errors: int, target_accuracy: float | None) -> None:
         raise ConfigError(f"--errors {errors} is negative")
     if target_accuracy is not None and not 0 < target_accuracy <= 1:
         raise ConfigError(f"--target-accuracy {target_accuracy} is not above 0 and at most 1")
+    if target_accuracy is not None and task == "multi":
+        raise ConfigError(
+            "--target-accuracy is for models of one label a text; this one has a --threshold for each label"
+        )
 
 
 def _note_ignored(is_given: dict[str, bool]) -> None:
@@ -134,45 +145,49 @@ def _show_comparison(
     names: list[str | None], results: list[Evaluated], target_accuracy: float | None, errors: int, *, json_: bool
 ) -> None:
     from emoclass.cli import _console as console
-    from emoclass.cli._evaluation import print_comparison
-    from emoclass.evaluation.comparison import compare
+    from emoclass.cli._multilabel_evaluation import print_any_comparison
+    from emoclass.evaluation.multilabel_comparison import compare_any
 
     pairs = zip(names, results, strict=True)
-    comparison = compare([(name or result.model.manifest.name, result.evaluation) for name, result in pairs])
+    comparison = compare_any([(name or result.model.manifest.name, result.evaluation) for name, result in pairs])
     if json_:
         evaluations = [_to_dict(each, target_accuracy, errors) for each in results]
         console.print_json({"comparison": comparison.to_dict(), "evaluations": evaluations})
     else:
-        print_comparison(comparison)
+        print_any_comparison(comparison)
 
 
 def _to_dict(result: Evaluated, target_accuracy: float | None, errors: int) -> dict[str, object]:
-    document = {"model": result.model.manifest.name, **result.evaluation.to_dict()}
-    if target_accuracy is not None:
-        point = result.evaluation.threshold_for(target_accuracy)
+    from emoclass.evaluation.report import Evaluation
+
+    evaluation = result.evaluation
+    document = {"model": result.model.manifest.name, **evaluation.to_dict()}
+    if target_accuracy is not None and isinstance(evaluation, Evaluation):
+        point = evaluation.threshold_for(target_accuracy)
         document["target_accuracy"] = {
             "target": target_accuracy,
             "reached": None if point is None else dataclasses.asdict(point),
         }
     if errors:
-        document["errors"] = [dataclasses.asdict(mistake) for mistake in result.evaluation.mistakes[:errors]]
+        document["errors"] = [dataclasses.asdict(mistake) for mistake in evaluation.mistakes[:errors]]
     return document
 
 
-def _parse_limit(text: str) -> tuple[str, float]:
-    from emoclass.evaluation.metrics import SCORES
+def _parse_limit(text: str, task: Task) -> tuple[str, float]:
+    from emoclass.evaluation import metrics, multilabel_metrics
 
+    scores = metrics.SCORES if task == "single" else multilabel_metrics.SCORES
     name, _, value = text.partition("=")
     try:
         limit = float(value)
     except ValueError:
         limit = -1.0
-    if name not in SCORES or not 0 <= limit <= 1:
-        raise ConfigError(f"--fail-under {text!r} is not SCORE=X with X from 0 to 1; scores are {', '.join(SCORES)}")
+    if name not in scores or not 0 <= limit <= 1:
+        raise ConfigError(f"--fail-under {text!r} is not SCORE=X with X from 0 to 1; scores are {', '.join(scores)}")
     return name, limit
 
 
-def _require(model: str, metrics: Metrics, limits: list[tuple[str, float]]) -> None:
+def _require(model: str, metrics: Metrics | MultiLabelMetrics, limits: list[tuple[str, float]]) -> None:
     below = [
         f"{name} {getattr(metrics, name):.4f} is below {limit:g}"
         for name, limit in limits

@@ -58,6 +58,7 @@ def predict(
             "--uncertain-label", metavar="NAME", help="Label of uncertain predictions.", show_default="uncertain"
         ),
     ] = None,
+    threshold: options.Threshold = None,
     escape_formulas: Annotated[
         bool,
         typer.Option("--escape-formulas", help="Prefix ' to fields of csv and tsv that a spreadsheet would compute."),
@@ -89,6 +90,7 @@ def predict(
     from emoclass.cli import _console as console
     from emoclass.cli._prediction import Inputs, ModelOptions, Output, predict_here, predict_on_ray
     from emoclass.inference.fields import OutputOptions
+    from emoclass.inference.thresholds import Thresholds
 
     if engine == "local":
         console.note("--engine local is now called auto; the old name works until the next release")
@@ -116,7 +118,7 @@ def predict(
         escape_formulas=escape_formulas,
     )
     target = Output(output, output_format, written)
-    chosen_model = ModelOptions(model, device, precision, engine, verify)
+    chosen_model = ModelOptions(model, device, precision, engine, verify, Thresholds.parse(threshold or ()))
     if engine == "ray":
         predict_on_ray(inputs, target, chosen_model, workers)
     else:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from emoclass.errors import DataError
+from emoclass.evaluation.comparison import Comparison, compare
 from emoclass.evaluation.multilabel_metrics import Bools, Counts, occurring
-from emoclass.evaluation.multilabel_report import MultiLabelEvaluation, label_errors
+from emoclass.evaluation.multilabel_report import AnyEvaluation, MultiLabelEvaluation, label_errors
 from emoclass.evaluation.multilabel_significance import ScoreTest, multilabel_intervals, randomization_tests
+from emoclass.evaluation.report import Evaluation
 from emoclass.evaluation.significance import Interval
 
 
@@ -97,3 +99,15 @@ def _compared(
         intervals=multilabel_intervals(truth, predicted)[0],
         tests=None if first is None else randomization_tests(truth, first, predicted),
     )
+
+
+def compare_any(evaluations: Sequence[tuple[str, AnyEvaluation]]) -> Comparison | MultiLabelComparison:
+    """Compare classifiers that all give one label a text, or all any number; see ``compare``.
+
+    Raises:
+        DataError: There is nothing that all models know.
+    """
+    several = [(name, each) for name, each in evaluations if isinstance(each, MultiLabelEvaluation)]
+    if several:
+        return compare_multilabel(several)
+    return compare([(name, each) for name, each in evaluations if isinstance(each, Evaluation)])

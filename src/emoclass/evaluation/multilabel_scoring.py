@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from emoclass.evaluation.multilabel_baseline import MultiLabelBaseline
 from emoclass.evaluation.multilabel_metrics import Bools, binary_losses
 from emoclass.evaluation.scoring import BlockScoring, PreparedBlock
 from emoclass.inference.classifiers import MultiLabelClassifier
+from emoclass.inference.fields import label_separator
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +126,27 @@ class MultiLabelScoring(BlockScoring[LabelMistake, LabelRows]):
         self.seen += int(block.seen.sum())
         self._keep_mistakes(~rows.exact, rows.losses, lambda i: self._mistake(block.texts[i], rows, i))
         self.on_scored(block.texts, rows)
+
+    def columns(self, texts: Sequence[str], rows: LabelRows, *, lists: bool) -> dict[str, Sequence[object]]:
+        """Return row, text, labels, predictions, their confidences, and loss."""
+        separator = label_separator(self.labels)
+
+        def cells(values: list[list[str]]) -> Sequence[object]:
+            return values if lists else [separator.join(each) for each in values]
+
+        order = np.argsort(-rows.probabilities, axis=1, kind="stable").tolist()
+        chosen = [[j for j in own if has[j]] for own, has in zip(order, rows.predicted.tolist(), strict=True)]
+        confidences = [
+            [round(float(own[j]), 6) for j in ids] for own, ids in zip(rows.probabilities, chosen, strict=True)
+        ]
+        return {
+            "row": rows.numbers.tolist(),
+            "text": texts,
+            "labels": cells([[self.labels[j] for j in np.flatnonzero(has)] for has in rows.truth]),
+            "predictions": cells([[self.labels[j] for j in ids] for ids in chosen]),
+            "confidences": confidences if lists else cells([[f"{p:.6g}" for p in own] for own in confidences]),
+            "loss": rows.losses.round(6).tolist(),
+        }
 
     def finish(self, name: str) -> tuple[LabelRows, LabelRowDetails]:
         """Return all rows and release the memory of the blocks; call once, at the end.

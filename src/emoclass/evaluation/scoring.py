@@ -207,6 +207,10 @@ class BlockScoring(ABC, Generic[M, R]):
     def add(self, block: PreparedBlock) -> None:
         """Predict the rows of a block."""
 
+    @abstractmethod
+    def columns(self, texts: Sequence[str], rows: R, *, lists: bool) -> dict[str, Sequence[object]]:
+        """Return what a file of predictions has of rows, by name; ``lists`` says whether its cells can be lists."""
+
     def prepare(self, block: Block) -> PreparedBlock:
         """Do the part of the work that does not need the model; may run in another thread, ahead of ``add``."""
         known, true = self._known(block.labels)
@@ -316,6 +320,17 @@ class Scoring(BlockScoring[Mistake, Rows]):
 
         self._keep_mistakes(~rows.correct, rows.losses, mistake)
         self.on_scored(block.texts, rows)
+
+    def columns(self, texts: Sequence[str], rows: Rows, *, lists: bool) -> dict[str, Sequence[object]]:
+        """Return row, text, label, prediction, confidence and loss."""
+        return {
+            "row": rows.numbers.tolist(),
+            "text": texts,
+            "label": [self.labels[i] for i in rows.true.tolist()],
+            "prediction": [self.labels[i] for i in rows.predicted.tolist()],
+            "confidence": rows.confidences.astype(np.float64).round(6).tolist(),
+            "loss": rows.losses.round(6).tolist(),
+        }
 
     def finish(self, name: str) -> tuple[Rows, RowDetails]:
         """Return all rows and release the memory of the blocks; call once, at the end.

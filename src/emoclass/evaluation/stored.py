@@ -8,24 +8,29 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, cast
 
 from emoclass.data.cleaning.stream import LabelledReader
+from emoclass.data.columns.labels import Task
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.formats import check_output_name, format_of
 from emoclass.data.tables.split_directories import split_paths
 from emoclass.data.tables.writing import record_writer
 from emoclass.errors import ConfigError
 from emoclass.evaluation.baseline import Baseline
-from emoclass.evaluation.report import Evaluation
+from emoclass.evaluation.multilabel_baseline import MultiLabelBaseline
+from emoclass.evaluation.multilabel_report import AnyEvaluation, evaluate_multilabel
+from emoclass.evaluation.multilabel_scoring import MultiLabelScoring
 from emoclass.evaluation.report import evaluate as run_evaluation
-from emoclass.evaluation.scoring import KEPT_MISTAKES, Rows, Scoring
+from emoclass.evaluation.scoring import KEPT_MISTAKES, Scoring
 from emoclass.files import output_file
+from emoclass.inference.classifiers import MultiLabelClassifier
 from emoclass.inference.predictor import load
+from emoclass.inference.thresholds import Thresholds
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel, find_model, read_model, starter_notes, training_hashes
+
+AnyScoring = Scoring | MultiLabelScoring
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Evaluated:
     """
 
     model: StoredModel
-    evaluation: Evaluation
+    evaluation: AnyEvaluation
     history: list[dict[str, Any]]
 
 
@@ -51,6 +56,7 @@ def evaluate_models(
     precision: str = "auto",
     options: DataOptions | None = None,
     kept_mistakes: int = KEPT_MISTAKES,
+    thresholds: Thresholds = Thresholds(),  # noqa: B008  # frozen
     predictions: str | Path | None = None,
     on_rows: Callable[[int, int | None], None] = lambda rows, total: None,
     on_note: Callable[[str], None] = lambda note: None,
@@ -58,14 +64,21 @@ def evaluate_models(
     """Evaluate several saved models on the same data, which is read once; see ``emoclass.api.evaluate``.
 
     Raises:
-        ConfigError: ``predictions`` is set with several models.
+        ConfigError: ``predictions`` is set with several models, some predict one label a text and others any number,
+            or ``thresholds`` do not go with them.
     """
     if predictions is not None and len(models) > 1:
         raise ConfigError("predictions can be written for a single model only; evaluate the models one by one")
     stored = [find_model(model) for model in models]
-    load_scoring = partial(_load_scoring, device=device, precision=precision, kept_mistakes=kept_mistakes)
+    task = _common_task(stored, options)
+    for each in stored:
+        thresholds.of(each.manifest.labels, task)
+    load_scoring = partial(
+        _load_scoring, device=device, precision=precision, kept_mistakes=kept_mistakes, thresholds=thresholds
+    )
     with ExitStack() as stack:
-        reading = replace(options or DataOptions(), trained=stored[0].manifest.columns)
+        options = options or DataOptions()
+        reading = replace(options, trained=stored[0].manifest.columns, task=options.task or task)
         labelled = stack.enter_context(open_evaluation_data(data, reading))
         before = labelled.notes
         for note in (*starter_notes(models[0], stored[0]), *before, *_other_columns(stored)):
@@ -74,14 +87,29 @@ def evaluate_models(
         scorings = [scoring for _, scoring, _ in loaded]
         if predictions is not None:
             for scoring in scorings:
-                scoring.on_scored = stack.enter_context(_prediction_writer(predictions, scoring.labels))
-        evaluations = run_evaluation(scorings, labelled, on_rows=on_rows)
+                scoring.on_scored = stack.enter_context(_prediction_writer(predictions, scoring))
+        evaluations = _evaluate(scorings, labelled, on_rows)
         for note in labelled.notes[len(before) :]:
             on_note(note)
     return [
         Evaluated(model, evaluation, history)
         for (model, _, history), evaluation in zip(loaded, evaluations, strict=True)
     ]
+
+
+def _common_task(models: Sequence[StoredModel], options: DataOptions | None) -> Task:
+    """Return whether the models predict one label a text or any number."""
+    first, *others = models
+    task = first.manifest.task
+    if other := next((each for each in others if each.manifest.task != task), None):
+        several, one = (first, other) if task == "multi" else (other, first)
+        raise ConfigError(
+            f"{several.manifest.name} predicts any number of labels a text and {one.manifest.name} one: "
+            "evaluate them one by one"
+        )
+    if options is not None and options.task == "multi" and task == "single":
+        raise ConfigError(f"--task multi: {first.manifest.name} predicts one label a text; leave it out")
+    return task
 
 
 def _other_columns(models: Sequence[StoredModel]) -> Iterator[str]:
@@ -94,18 +122,33 @@ def _other_columns(models: Sequence[StoredModel]) -> Iterator[str]:
 
 
 def _load_scoring(
-    model: StoredModel, *, device: str, precision: str, kept_mistakes: int
-) -> tuple[StoredModel, Scoring, list[dict[str, Any]]]:
+    model: StoredModel, *, device: str, precision: str, kept_mistakes: int, thresholds: Thresholds
+) -> tuple[StoredModel, AnyScoring, list[dict[str, Any]]]:
     """Load a model with everything that its evaluation needs."""
-    classifier = load(model.directory, device=device, precision=precision, engine="torch", verify=True)
-    scoring = Scoring(
-        classifier,
-        training_hashes=training_hashes(model),
-        baseline=Baseline.load(model.directory, layout.BASELINE, len(classifier.labels)),
-        temperature=model.manifest.calibration["temperature"],
-        kept_mistakes=kept_mistakes,
-    )
+    loaded = load(model.directory, device=device, precision=precision, engine="torch", verify=True)
+    classifier = thresholds.applied(loaded)
+    common: dict[str, Any] = {"training_hashes": training_hashes(model), "kept_mistakes": kept_mistakes}
+    stem, count = layout.BASELINE, len(classifier.labels)
+    scoring: AnyScoring
+    if isinstance(classifier, MultiLabelClassifier):
+        baseline = MultiLabelBaseline.load(model.directory, stem, count)
+        scoring = MultiLabelScoring(classifier, baseline=baseline, **common)
+    else:
+        scoring = Scoring(
+            classifier,
+            baseline=Baseline.load(model.directory, stem, count),
+            temperature=model.manifest.calibration["temperature"],
+            **common,
+        )
     return model, scoring, _history(model)
+
+
+def _evaluate(
+    scorings: Sequence[AnyScoring], data: LabelledReader, on_rows: Callable[[int, int | None], None]
+) -> Sequence[AnyEvaluation]:
+    if isinstance(scorings[0], MultiLabelScoring):
+        return evaluate_multilabel(cast("Sequence[MultiLabelScoring]", scorings), data, on_rows=on_rows)
+    return run_evaluation(cast("Sequence[Scoring]", scorings), data, on_rows=on_rows)
 
 
 def _history(stored: StoredModel) -> list[dict[str, Any]]:
@@ -114,8 +157,8 @@ def _history(stored: StoredModel) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _prediction_writer(path: str | Path, labels: Sequence[str]) -> Iterator[Callable[[Sequence[str], Rows], None]]:
-    """Write row, text, label, prediction, confidence and loss of each scored row, in the format of the file name."""
+def _prediction_writer(path: str | Path, scoring: AnyScoring) -> Iterator[Callable[[Sequence[str], Any], None]]:
+    """Write the columns of each scored row, in the format of the file name."""
     check_output_name("--predictions", str(path))
     format_ = format_of(str(path))[0]
     if format_ is None:
@@ -123,15 +166,8 @@ def _prediction_writer(path: str | Path, labels: Sequence[str]) -> Iterator[Call
     with output_file(path) as file:
         writer = record_writer(file, format_)
 
-        def write(texts: Sequence[str], rows: Rows) -> None:
-            columns = {
-                "row": rows.numbers.tolist(),
-                "text": texts,
-                "label": [labels[i] for i in rows.true.tolist()],
-                "prediction": [labels[i] for i in rows.predicted.tolist()],
-                "confidence": rows.confidences.astype(np.float64).round(6).tolist(),
-                "loss": rows.losses.round(6).tolist(),
-            }
+        def write(texts: Sequence[str], rows: Any) -> None:
+            columns = scoring.columns(texts, rows, lists=format_ == "jsonl")
             writer.write(list(columns), zip(*columns.values(), strict=True))
 
         try:

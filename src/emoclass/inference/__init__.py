@@ -10,5 +10,6 @@ __all__ = [
     "records",
     "streaming",
     "threads",
+    "thresholds",
     "totals",
 ]

@@ -212,8 +212,7 @@ class LabelsFields(Fields[MultiLabelPrediction]):
             raise ConfigError(
                 "--uncertain-label is for models of one label a text; this one leaves out labels below --min-confidence"
             )
-        free = (mark for mark in _SEPARATORS if not any(mark in label for label in labels))
-        self._separator = next(free, _SEPARATORS[0])
+        self._separator = label_separator(labels)
 
     def types(self) -> dict[str, str]:
         """Return the aliases of the columns' pyarrow types by column name."""
@@ -261,6 +260,12 @@ def fields_of(
     if isinstance(classifier, MultiLabelClassifier):
         return LabelsFields(options, classifier.labels, on_note)
     return LabelFields(options, classifier.labels, on_note)
+
+
+def label_separator(labels: Sequence[str]) -> str:
+    """Return what stands between several of these labels in a field."""
+    free = (mark for mark in _SEPARATORS if not any(mark in label for label in labels))
+    return next(free, _SEPARATORS[0])
 
 
 def _collapsed(label: str) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from emoclass.evaluation.calibration import ReliabilityBin
+from emoclass.evaluation.metrics import ClassScores
+from emoclass.evaluation.multilabel_metrics import LabelScores
 from emoclass.evaluation.report import Evaluation
 from emoclass.evaluation.scoring import KEPT_MISTAKES
 from emoclass.pages.rendering import BLUE, INK, ORANGE, Figure, plot, render
@@ -46,7 +49,7 @@ def render_evaluation(
         model=model,
         metadata=metadata,
         confusion=confusion,
-        figures=lambda: [*_figures(evaluation), *_training_figures(history)],
+        figures=lambda: [*_figures(evaluation), *training_figures(history)],
         mistakes=evaluation.mistakes[:KEPT_MISTAKES],
         wrong=int((~evaluation.rows.correct).sum()),
     )
@@ -59,7 +62,7 @@ def _figures(evaluation: Evaluation) -> list[Figure]:
         Figure(
             "F1 per class",
             "Bars: " + ", ".join(f"{c.label} {c.f1:.2f}" for c in metrics.per_class),
-            plot(lambda axes: _draw_classes(axes, evaluation), height=0.6 + 0.3 * len(metrics.per_class)),
+            plot_f1(metrics.per_class),
         ),
         Figure(
             "Reliability",
@@ -76,7 +79,8 @@ def _figures(evaluation: Evaluation) -> list[Figure]:
     ]
 
 
-def _training_figures(history: Sequence[Mapping[str, Any]]) -> list[Figure]:
+def training_figures(history: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """Return the plot of a training run, if it has epochs."""
     if not history:
         return []
     scores = ", ".join(f"epoch {epoch['epoch']} validation accuracy {epoch['val_accuracy']:.3f}" for epoch in history)
@@ -85,13 +89,17 @@ def _training_figures(history: Sequence[Mapping[str, Any]]) -> list[Figure]:
     ]
 
 
-def _draw_classes(axes: Axes, evaluation: Evaluation) -> None:
-    scores = evaluation.metrics.per_class[::-1]
-    positions = range(len(scores))
-    axes.barh(positions, [c.f1 for c in scores], color=BLUE, height=0.7)
-    axes.set_yticks(positions, [_short(c.label) for c in scores])
-    axes.set_xlim(0, 1)
-    axes.set_xlabel("F1")
+def plot_f1(scores: Sequence[ClassScores] | Sequence[LabelScores]) -> str:
+    """Return a bar for the F1 of each class, as SVG."""
+
+    def draw(axes: Axes) -> None:
+        positions = range(len(scores))[::-1]
+        axes.barh(positions, [each.f1 for each in scores], color=BLUE, height=0.7)
+        axes.set_yticks(positions, [_short(each.label) for each in scores])
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("F1")
+
+    return plot(draw, height=0.6 + 0.3 * len(scores))
 
 
 def _draw_reliability(axes: Axes, evaluation: Evaluation) -> None:
@@ -99,14 +107,19 @@ def _draw_reliability(axes: Axes, evaluation: Evaluation) -> None:
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle="--")
     series = ((calibration.bins_before, ORANGE, "before"), (calibration.bins, BLUE, "after temperature scaling"))
     for bins, colour, name in series:
-        # The accuracy of a few texts is noisy: small bins get small points.
-        largest = max(b.texts for b in bins)
-        sizes = [12 + 60 * b.texts / largest for b in bins]
-        axes.scatter([b.confidence for b in bins], [b.accuracy for b in bins], sizes, color=colour, alpha=0.8)
-        enough = [b for b in bins if b.texts >= _FEW_TEXTS]
-        axes.plot([b.confidence for b in enough], [b.accuracy for b in enough], color=colour, label=name)
+        draw_bins(axes, bins, colour, name)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
     axes.legend(frameon=False, labelcolor=INK)
+
+
+def draw_bins(axes: Axes, bins: Sequence[ReliabilityBin], colour: str, name: str) -> None:
+    """Draw accuracy against confidence."""
+    # The accuracy of a few texts is noisy: small bins get small points.
+    largest = max(b.texts for b in bins)
+    sizes = [12 + 60 * b.texts / largest for b in bins]
+    axes.scatter([b.confidence for b in bins], [b.accuracy for b in bins], sizes, color=colour, alpha=0.8)
+    enough = [b for b in bins if b.texts >= _FEW_TEXTS]
+    axes.plot([b.confidence for b in enough], [b.accuracy for b in enough], color=colour, label=name)
 
 
 def _draw_coverage(axes: Axes, evaluation: Evaluation) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from emoclass.data.inspection.label_noise import Suspect
 from emoclass.data.inspection.results import Inspection
+from emoclass.evaluation.multilabel_report import MultiLabelEvaluation
 from emoclass.evaluation.stored import Evaluated
 from emoclass.files import output_file
 from emoclass.pages.evaluation import render_evaluation
 from emoclass.pages.inspection import render_inspection
+from emoclass.pages.multilabel import render_multilabel
 
 
 def write_report(result: Evaluated, path: str | Path) -> None:
@@ -26,7 +28,11 @@ def write_report(result: Evaluated, path: str | Path) -> None:
         ("trained", manifest.created_at[:10]),
         ("training texts", f"{manifest.data['rows']['train']:,}"),
     ]
-    page = render_evaluation(result.evaluation, model=manifest.name, metadata=metadata, history=result.history)
+    evaluation = result.evaluation
+    if isinstance(evaluation, MultiLabelEvaluation):
+        page = render_multilabel(evaluation, model=manifest.name, metadata=metadata, history=result.history)
+    else:
+        page = render_evaluation(evaluation, model=manifest.name, metadata=metadata, history=result.history)
     with output_file(path) as file:
         file.write(page.encode("utf-8", "replace"))
 

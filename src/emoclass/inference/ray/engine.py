@@ -19,6 +19,7 @@ from emoclass.inference.fields import OutputOptions, fields_of
 from emoclass.inference.predictor import load
 from emoclass.inference.ray.locations import TableFiles, find_tables
 from emoclass.inference.ray.tables import table_schema
+from emoclass.inference.thresholds import Thresholds
 from emoclass.inference.totals import Totals
 from emoclass.runtime import require_packages
 from emoclass.store.checkpoints import find_model, starter_notes
@@ -40,6 +41,7 @@ def predict_tables(
     output: str,
     *,
     model: str | Path | None = None,
+    thresholds: Thresholds = Thresholds(),  # noqa: B008  # frozen
     options: OutputOptions | None = None,
     reading: DataOptions | None = None,
     workers: int | None = None,
@@ -57,6 +59,7 @@ def predict_tables(
         sources: See ``find_tables``; all nodes of a cluster have to reach them.
         output: A directory that does not exist or is empty, or the URI of one. A local one appears when complete.
         model: A trained model; the newest if ``None``. Ray sends it to the nodes.
+        thresholds: Thresholds in place of those of the model.
         options: What to write of a prediction; the format is parquet.
         reading: How to read the tables.
         workers: Number of workers; one per GPU, or else per CPU core, if ``None``.
@@ -88,6 +91,7 @@ def predict_tables(
     classifier = load(
         stored.directory, device="cpu", precision="fp32", engine="torch"
     )  # workers move it to their device
+    classifier = thresholds.applied(classifier)
     fields = fields_of(classifier, options, on_note)
     with connection(), ExitStack() as stack:
         import ray
