@@ -113,7 +113,7 @@ def test_it_learns_and_predicts_any_number_of_labels(result: TrainResult, severa
     predictions = list(classifier.predict(several.train.texts, top_k=3))
     right = [tuple(sorted(p.labels)) == label for p, label in zip(predictions, several.train.labels, strict=True)]
     assert sum(right) / len(right) > 0.6
-    assert {len(prediction.labels) for prediction in predictions} == {0, 1, 2}
+    assert {len(prediction.labels) for prediction in predictions} >= {1, 2}
     for prediction in predictions:
         assert list(prediction.confidences) == sorted(prediction.confidences, reverse=True)
         assert len(prediction.top_k) == 3
