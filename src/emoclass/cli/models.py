@@ -8,6 +8,7 @@ import typer
 
 from emoclass.cli import _options as options
 from emoclass.cli._commands import App
+from emoclass.config import METRICS
 
 if TYPE_CHECKING:
     from emoclass.store.checkpoints import StoredModel
@@ -44,7 +45,7 @@ def list_(json_: options.Json = False) -> None:
         console.results(),
         console.table(
             "Models",
-            ["name", "trained", "base model", "classes", "val accuracy", "test accuracy", "size", "own"],
+            ["name", "trained", "base model", "classes", "val", "test", "score", "size", "own"],
             [_row(_summary(model)) for model in models],
             text_columns=3,
         ),
@@ -68,7 +69,7 @@ def show(name: Name, json_: options.Json = False) -> None:
     manifest = model.manifest
     summary = _summary(model)
     details = {
-        **{key.replace("_", " "): value for key, value in summary.items() if key != "test_accuracy"},
+        **{key.replace("_", " "): value for key, value in summary.items() if not key.startswith("test_")},
         "encoder": f"{kind}, {'on packed batches' if is_packed else 'through transformers'}",
         "labels": ", ".join(manifest.labels),
         **{key.replace("_", " "): value for key, value in manifest.recipe.to_dict().items() if key != "truncation"},
@@ -76,7 +77,7 @@ def show(name: Name, json_: options.Json = False) -> None:
         "trainable parameters": f"{manifest.parameters['trainable_parameters']:,}",
         "total parameters": f"{manifest.parameters['total_parameters']:,}",
         "best epoch": manifest.metrics.get("best_epoch"),
-        "test accuracy": summary["test_accuracy"],
+        **{key.replace("_", " "): value for key, value in summary.items() if key.startswith("test_")},
         "data": manifest.data.get("source"),
         "text column": manifest.columns and manifest.columns.text,
         "label column": manifest.columns and manifest.columns.label,
@@ -118,15 +119,18 @@ def remove(name: Name) -> None:
 
 def _summary(model: StoredModel) -> dict[str, Any]:
     manifest = model.manifest
-    test = manifest.metrics.get("test") or {}
+    metrics, test = manifest.metrics, manifest.metrics.get("test") or {}
+    # What selects an epoch unless --metric says otherwise.
+    score = METRICS[manifest.task][0]
     return {
         "name": model.directory.name,
         "path": str(model.directory),
         "created_at": manifest.created_at,
         "base_model": manifest.base_model.get("name", ""),
         "num_labels": len(manifest.labels),
-        "val_accuracy": manifest.metrics.get("val_accuracy"),
-        "test_accuracy": test.get("accuracy"),
+        "task": manifest.task,
+        f"val_{score}": metrics.get(f"val_{score}"),
+        f"test_{score}": test.get(score),
         "size_bytes": model.size,
         "own_size_bytes": model.own_size,
     }
@@ -138,8 +142,8 @@ def _row(summary: dict[str, Any]) -> list[object]:
         summary["created_at"][:16].replace("T", " "),
         summary["base_model"],
         summary["num_labels"],
-        _shown(summary["val_accuracy"]),
-        _shown(summary["test_accuracy"]),
+        *(_shown(value) for name, value in summary.items() if name.startswith(("val_", "test_"))),
+        next(name[4:].replace("_f1", " F1") for name in summary if name.startswith("val_")),
         f"{summary['size_bytes'] / 1e6:.0f} MB",
         f"{summary['own_size_bytes'] / 1e6:.0f} MB",
     ]

@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from huggingface_hub import ModelCardData
 
 _TASK = "text-classification"
+# Scores in the front matter: metric of the hub, name, field and arguments.
+_RESULTS: Mapping[str, list[tuple[str, str, str, dict[str, str] | None]]] = {
+    "single": [
+        ("accuracy", "Accuracy", "accuracy", None),
+        ("f1", "Macro F1", "macro_f1", {"average": "macro"}),
+        ("f1", "Weighted F1", "weighted_f1", {"average": "weighted"}),
+    ],
+    "multi": [
+        ("f1", "Micro F1", "micro_f1", {"average": "micro"}),
+        ("f1", "Macro F1", "macro_f1", {"average": "macro"}),
+        ("accuracy", "Subset accuracy", "subset_accuracy", None),
+    ],
+}
 
 
 def model_card(manifest: Manifest) -> str:
@@ -35,11 +48,7 @@ def _front_matter(manifest: Manifest) -> ModelCardData:
     from huggingface_hub import EvalResult, ModelCardData
 
     test = manifest.metrics.get("test") or {}
-    scores: list[tuple[str, str, str, dict[str, str] | None]] = [
-        ("accuracy", "Accuracy", "accuracy", None),
-        ("f1", "Macro F1", "macro_f1", {"average": "macro"}),
-        ("f1", "Weighted F1", "weighted_f1", {"average": "weighted"}),
-    ]
+    scores = _RESULTS[manifest.task]
     results = [
         EvalResult(
             task_type=_TASK,
@@ -57,7 +66,7 @@ def _front_matter(manifest: Manifest) -> ModelCardData:
         base_model=_hub_id(manifest),
         eval_results=results or None,
         library_name="transformers",
-        metrics=["accuracy", "f1"],
+        metrics=list(dict.fromkeys(metric for metric, *_ in scores)),
         model_name=manifest.name,
         pipeline_tag=_TASK,
         tags=["emotion", "emoclass"],
@@ -129,6 +138,9 @@ def _limitations(manifest: Manifest) -> Iterable[str]:
 
 
 def _evaluation(manifest: Manifest) -> Iterable[str]:
+    if manifest.task == "multi":
+        yield from _multilabel_evaluation(manifest)
+        return
     metrics, rows, test = manifest.metrics, manifest.data["rows"], manifest.metrics.get("test")
     val = ["validation", rows["val"], _figure(metrics["val_accuracy"]), _figure(metrics["val_macro_f1"]), ""]
     yield "## Evaluation"
@@ -158,6 +170,48 @@ def _evaluation(manifest: Manifest) -> Iterable[str]:
     )
 
 
+def _multilabel_evaluation(manifest: Manifest) -> Iterable[str]:
+    metrics, rows, test = manifest.metrics, manifest.data["rows"], manifest.metrics.get("test")
+    named = {"micro F1": "micro_f1", "macro F1": "macro_f1", "subset accuracy": "subset_accuracy"}
+    val = ["validation", rows["val"], *_figures(metrics, "val_micro_f1", "val_macro_f1", "val_accuracy", "val_lrap")]
+    yield "## Evaluation"
+    yield ""
+    yield from _table(
+        ["split", "texts", "micro F1", "macro F1", "subset accuracy", "label ranking average precision"],
+        [
+            val,
+            *(
+                [["test", test["rows"], *_figures(test, "micro_f1", "macro_f1", "subset_accuracy", "lrap")]]
+                if test
+                else []
+            ),
+        ],
+    )
+    yield ""
+    yield "The validation set has chosen the thresholds, so that its scores are optimistic."
+    if not test:
+        return
+    intervals = ", ".join(
+        f"{name} {'–'.join(_short(bound) for bound in test['intervals'][field])}" for name, field in named.items()
+    )
+    error = test["calibration"]["mean_error"]
+    measured = "" if error is None else f" Mean calibration error of the labels with 50 texts or more: {error:.4f}."
+    yield ""
+    yield f"95 % bootstrap intervals on the test set: {intervals}.{measured}"
+    yield ""
+    yield from _table(
+        ["label", "threshold", "precision", "recall", "F1", "average precision", "support"],
+        [
+            [
+                _code(each["label"]),
+                *_figures(each, "threshold", "precision", "recall", "f1", "average_precision"),
+                each["support"],
+            ]
+            for each in test["per_label"]
+        ],
+    )
+
+
 def _training(manifest: Manifest) -> Iterable[str]:
     recipe, parameters, averaged = manifest.recipe, manifest.parameters, manifest.metrics.get("averaged")
     weights = f"those of epoch {manifest.metrics['best_epoch']} of {recipe.epochs}"
@@ -180,6 +234,10 @@ def _training(manifest: Manifest) -> Iterable[str]:
 
 def _figure(value: float) -> str:
     return f"{value:.4f}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}"
 
 
 def _figures(values: Mapping[str, float], *names: str) -> list[str]:
