@@ -31,8 +31,8 @@ def write_several(path: Path, *, rows: int = 90, extra: tuple[tuple[str, str], .
         for number in range(rows):
             chosen = [name for bit, name in enumerate(names) if (number % 7) >> bit & 1]
             words = [WORDS[name][number % len(WORDS[name])] for name in chosen]
-            text = f"{FILLERS[number % len(FILLERS)]} {' '.join(words)} {FILLERS[(number // 7) % len(FILLERS)]} {number}"
-            writer.writerow([text, ",".join(chosen)])
+            filler, other = FILLERS[number % len(FILLERS)], FILLERS[(number // 7) % len(FILLERS)]
+            writer.writerow([f"{filler} {' '.join(words)} {other} {number}", ",".join(chosen)])
         writer.writerows(extra)
     return path
 

@@ -202,7 +202,7 @@ def evaluated(labels: list[tuple[str, ...]], names: list[str] = LABELS) -> Multi
 
 
 def tiny_tokenizer_of() -> HeadTailTokenizer:
-    return HeadTailTokenizer(tiny_tokenizer(), TruncationConfig(max_length=20))
+    return HeadTailTokenizer(tiny_tokenizer().to_str(), TruncationConfig(max_length=20))
 
 
 def test_labels_that_the_model_does_not_know_are_left_out_of_their_rows() -> None:

@@ -243,10 +243,10 @@ def _print_warnings(evaluation: MultiLabelEvaluation, recipe: TrainConfig | None
             f"{shown_p(test)}): train with {' or '.join([*stronger_recipes(recipe), 'more data'])}"
         )
     if unknown:
-        label = "label" if len(unknown) == 1 else "labels"
+        label, left_out = ("label", "it is") if len(unknown) == 1 else ("labels", "they are")
         console.warn(
-            f"left out of the rows that have them, because the model does not know the {label}: "
-            f"{listed_counts(unknown)}{meant(list(unknown), evaluation.labels)}"
+            f"the model does not know the {label} {listed_counts(unknown)}{meant(list(unknown), evaluation.labels)}:"
+            f" {left_out} left out of the rows"
         )
     unseen = evaluation.micro_f1_unseen
     print_rows_notes(evaluation, "labels", None if unseen is None else f"micro F1 on the others {unseen:.4f}")
