@@ -124,8 +124,8 @@ def evaluate(
         kept_mistakes: Number of the worst mistakes to keep with their texts.
         thresholds: Probability from which on labels are predicted, of all labels or by label; by default those of the
             model. For models of any number of labels a text.
-        predictions: A file for row, text, label, prediction, confidence and loss of each scored row, in the format
-            of its name; it appears when it is complete.
+        predictions: A file for row, text, label, prediction, confidence and loss of each scored row (or labels,
+            predictions and confidences), in the format of its name; it appears when it is complete.
         on_rows: Called with the number of rows just scored, and that of all rows if it is known.
         on_note: Called with each automatic decision about the data.
 

@@ -178,15 +178,15 @@ def _baselines(evaluation: MultiLabelEvaluation) -> Table:
             each.name,
             f"{each.subset_accuracy:.4f}",
             f"{each.micro_f1:.4f}",
-            shown_p(each.tests["micro_f1"]),
+            shown_p(each.tests["micro_f1"]).removeprefix("p ").removeprefix("= "),
             f"{each.macro_f1:.4f}",
-            shown_p(each.tests["macro_f1"]),
+            shown_p(each.tests["macro_f1"]).removeprefix("p ").removeprefix("= "),
         ]
         for each in evaluation.baselines
     ]
     m = evaluation.metrics
     rows.append(["this model", f"{m.subset_accuracy:.4f}", f"{m.micro_f1:.4f}", "", f"{m.macro_f1:.4f}", ""])
-    return console.table("Baselines", ["", "all right", "micro F1", "", "macro F1", ""], rows)
+    return console.table("Baselines", ["", "all right", "micro F1", "p", "macro F1", "p"], rows)
 
 
 def _per_label(evaluation: MultiLabelEvaluation, sort: str) -> Table:

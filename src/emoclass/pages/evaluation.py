@@ -83,10 +83,10 @@ def training_figures(history: Sequence[Mapping[str, Any]]) -> list[Figure]:
     """Return the plot of a training run, if it has epochs."""
     if not history:
         return []
-    scores = ", ".join(f"epoch {epoch['epoch']} validation accuracy {epoch['val_accuracy']:.3f}" for epoch in history)
-    return [
-        Figure("Training", f"Loss and accuracy per epoch: {scores}", plot(lambda axes: _draw_history(axes, history)))
-    ]
+    name, field = ("macro F1", "macro_f1") if "val_micro_f1" in history[0] else ("accuracy", "accuracy")
+    scores = ", ".join(f"epoch {epoch['epoch']} validation {name} {epoch[f'val_{field}']:.3f}" for epoch in history)
+    figure = plot(lambda axes: _draw_history(axes, history, name, field))
+    return [Figure("Training", f"Loss and {name} per epoch: {scores}", figure)]
 
 
 def plot_f1(scores: Sequence[ClassScores] | Sequence[LabelScores]) -> str:
@@ -127,12 +127,13 @@ def _draw_coverage(axes: Axes, evaluation: Evaluation) -> None:
     axes.set(xlim=(0, 1), xlabel="coverage", ylabel="accuracy")
 
 
-def _draw_history(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:
+def _draw_history(axes: Axes, history: Sequence[Mapping[str, Any]], name: str, field: str) -> None:
     epochs = [epoch["epoch"] for epoch in history]
-    for name, colour in (("train", ORANGE), ("val", BLUE)):
-        axes.plot(epochs, [e[f"{name}_loss"] for e in history], color=colour, marker="o", label=f"{name} loss")
-        accuracies = [e[f"{name}_accuracy"] for e in history]
-        axes.plot(epochs, accuracies, color=colour, marker="s", linestyle=":", label=f"{name} accuracy")
+    for part, colour in (("train", ORANGE), ("val", BLUE)):
+        axes.plot(epochs, [e[f"{part}_loss"] for e in history], color=colour, marker="o", label=f"{part} loss")
+        if f"{part}_{field}" in history[0]:
+            scores = [e[f"{part}_{field}"] for e in history]
+            axes.plot(epochs, scores, color=colour, marker="s", linestyle=":", label=f"{part} {name}")
     axes.set_xticks(epochs)
     axes.set_xlabel("epoch")
     axes.set_ylim(bottom=0)
