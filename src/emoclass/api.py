@@ -132,7 +132,7 @@ def evaluate(
     Raises:
         EmoclassError: Something that the user can mend.
     """
-    from emoclass.evaluation.scoring import KEPT_MISTAKES
+    from emoclass.evaluation.block_scoring import KEPT_MISTAKES
     from emoclass.evaluation.stored import evaluate_models
     from emoclass.inference.thresholds import Thresholds
 

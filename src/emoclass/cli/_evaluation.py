@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from emoclass.cli import _console as console
-from emoclass.config import RECIPES, TrainConfig
+from emoclass.cli._report_parts import (
+    SHOWN_PAIRS,
+    in_order,
+    listed_counts,
+    print_rows_notes,
+    shown_interval,
+    shown_p,
+    shown_scores,
+    shown_text,
+    stronger_recipes,
+    verdict,
+)
+from emoclass.config import TrainConfig
 from emoclass.data.columns.label_kinds import unusual_kind
 from emoclass.data.columns.labels import meant
-from emoclass.data.columns.naming import shortened
 from emoclass.evaluation.calibration import ReliabilityBin
 from emoclass.evaluation.comparison import Comparison
-from emoclass.evaluation.metrics import ClassScores, Metrics
-from emoclass.evaluation.multilabel_metrics import LabelScores
-from emoclass.evaluation.multilabel_report import AnyEvaluation
-from emoclass.evaluation.multilabel_significance import ScoreTest
+from emoclass.evaluation.metrics import Metrics
 from emoclass.evaluation.report import Evaluation
-from emoclass.evaluation.significance import Interval, PairedTest
 
-S = TypeVar("S", ClassScores, LabelScores)
-
-CLASS_ORDERS = ("model", "name", "support", "precision", "recall", "f1")
-SHOWN_PAIRS = 5
-_SHOWN_TEXT = 200
-_SHOWN_LABELS = 10
 _BAR_WIDTH = 16
 # What a table puts around the cells of a column, and the least of a name that says something.
 _CELL_BORDER, _LEAST_NAME = 3, 4
@@ -127,28 +127,6 @@ def print_comparison(comparison: Comparison) -> None:
     console.print_table(console.results(), console.table(title, columns, rows))
 
 
-def verdict(test: PairedTest | ScoreTest, gain: float) -> str:
-    """Return what a test says of a classifier that is better by a gain."""
-    if not test.significant:
-        return f"no clear difference (p = {test.p_value:.2f})"
-    return f"{'better' if gain > 0 else 'worse'} ({shown_p(test)})"
-
-
-def shown_p(test: PairedTest | ScoreTest) -> str:
-    """Return a p-value as in "p = 0.012"."""
-    return "p < 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.3f}"
-
-
-def shown_interval(interval: Interval) -> str:
-    """Return the bounds of an interval."""
-    return f"{interval.lower:.3f}–{interval.upper:.3f}"
-
-
-def shown_scores(*values: float) -> list[str]:
-    """Return scores as the cells of a table."""
-    return [f"{value:.4f}" for value in values]
-
-
 def _summary(evaluation: Evaluation) -> Table:
     m, intervals = evaluation.metrics, evaluation.intervals
     macro = [*shown_scores(m.macro_precision, m.macro_recall, m.macro_f1), shown_interval(intervals["macro_f1"])]
@@ -183,15 +161,6 @@ def _per_class(metrics: Metrics, sort: str) -> Table:
             for c in in_order(metrics.per_class, sort)
         ],
     )
-
-
-def in_order(scores: Sequence[S], sort: str) -> Sequence[S]:
-    """Return the scores of classes in one of ``CLASS_ORDERS``."""
-    if sort == "model":
-        return scores
-    if sort == "name":
-        return sorted(scores, key=lambda each: each.label)
-    return sorted(scores, key=lambda each: -getattr(each, sort))
 
 
 def _class_bars(metrics: Metrics, sort: str) -> Table:
@@ -299,26 +268,6 @@ def _mistakes(evaluation: Evaluation, count: int) -> Table:
     return console.table("Worst mistakes", ["text", "true", "predicted", "row", "loss"], rows, text_columns=3)
 
 
-def score_bar(score: float, width: int) -> Text:
-    """Return a bar for a score."""
-    return Text("█" * round(width * score), style="green")
-
-
-def shown_text(text: str) -> str:
-    """Return a text, or the beginning of a long one."""
-    return text if len(text) <= _SHOWN_TEXT else text[: _SHOWN_TEXT - 1] + "…"
-
-
-def stronger_recipes(recipe: TrainConfig | None) -> list[str]:
-    """Return the options of ``train`` that name stronger recipes than a model was trained with."""
-    if recipe is None:
-        return ["--recipe auto", "--recipe best"]
-    if recipe.unfreeze in ("encoder", "all"):
-        return []
-    is_slow = recipe.learning_rate < RECIPES["fast"]["learning_rate"]
-    return ["--recipe auto", "--recipe best"] if is_slow else ["--recipe best"]
-
-
 def _print_warnings(evaluation: Evaluation, recipe: TrainConfig | None) -> None:
     metrics, best = evaluation.metrics, evaluation.best_baseline
     if best is not None and not evaluation.beats_baseline:
@@ -330,29 +279,6 @@ def _print_warnings(evaluation: Evaluation, recipe: TrainConfig | None) -> None:
     _warn_of_unknown_labels(evaluation)
     unseen = evaluation.accuracy_unseen
     print_rows_notes(evaluation, "classes", None if unseen is None else f"accuracy on the others {unseen:.4f}")
-
-
-def print_rows_notes(evaluation: AnyEvaluation, classes: str, unseen: str | None) -> None:
-    """Print the warnings and notes about the classes and the rows of the data.
-
-    Args:
-        evaluation: The evaluation.
-        classes: What classes are called, in the plural.
-        unseen: The score on the texts that the model has not seen.
-    """
-    if absent := evaluation.metrics.absent_labels:
-        console.warn(f"{classes} without rows, excluded from the macro averages: {', '.join(absent)}")
-    if evaluation.never_predicted:
-        console.warn(f"{classes} that are never predicted: {', '.join(evaluation.never_predicted)}")
-    for reason, rows in evaluation.removed_rows.items():
-        if rows:
-            console.note(f"{console.count(rows, 'row')} of {evaluation.source} removed: {reason.replace('_', ' ')}")
-    if evaluation.truncated:
-        texts = console.count(evaluation.truncated, "text")
-        console.note(f"{texts} over the length limit: only head and tail are read")
-    if evaluation.seen_in_training:
-        seen = f"the model's training set contains {evaluation.seen_in_training} of these texts"
-        console.warn(seen if unseen is None else f"{seen}; {unseen}")
 
 
 def _warn_of_unknown_labels(evaluation: Evaluation) -> None:
@@ -368,9 +294,3 @@ def _warn_of_unknown_labels(evaluation: Evaluation) -> None:
     rows = console.count(sum(unknown.values()), "row")
     label = "label" if len(unknown) == 1 else "labels"
     console.warn(f"{rows} not scored: the model does not know the {label} {listed_counts(unknown)}{known}")
-
-
-def listed_counts(rows: Mapping[str, int]) -> str:
-    """Return labels with their numbers of rows, and how many more there are."""
-    named = [f"{shortened(label)} ({count})" for label, count in list(rows.items())[:_SHOWN_LABELS]]
-    return ", ".join(named) + (f" and {len(rows) - len(named)} more" if len(rows) > len(named) else "")

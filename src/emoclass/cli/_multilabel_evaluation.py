@@ -6,12 +6,11 @@ from rich.table import Table
 from rich.text import Text
 
 from emoclass.cli import _console as console
-from emoclass.cli._evaluation import (
+from emoclass.cli._evaluation import print_comparison, print_evaluation
+from emoclass.cli._report_parts import (
     SHOWN_PAIRS,
     in_order,
     listed_counts,
-    print_comparison,
-    print_evaluation,
     print_rows_notes,
     score_bar,
     shown_interval,

@@ -17,7 +17,7 @@ PANELS = {
     "Regularization": ("dropout", "label_smoothing", "r_drop", "mixup", "class_weights"),
     "Compute": ("device", "precision", "engine", "workers", "verify", "cache_memory", "cache_disk"),
     "Budget and resume": ("patience", "max_minutes", "resume"),
-    "Predictions": ("top_k", "probabilities", "min_confidence", "uncertain_label"),
+    "Predictions": ("top_k", "probabilities", "threshold", "min_confidence", "uncertain_label"),
     "Report": (
         "strict", "fix", "label_noise", "sort", "errors", "target_accuracy", "fail_under", "report", "predictions",
     ),

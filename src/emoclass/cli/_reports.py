@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.text import Text
 
 from emoclass.cli import _console as console
-from emoclass.cli._evaluation import stronger_recipes
 from emoclass.cli._multilabel_evaluation import print_any_evaluation
 from emoclass.cli._progress import epoch_figures, epoch_table, trial_table
+from emoclass.cli._report_parts import stronger_recipes
 from emoclass.training.events import TrialDone
 from emoclass.training.train import TrainResult
 from emoclass.training.trials import Tuning

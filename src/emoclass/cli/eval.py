@@ -64,7 +64,7 @@ def evaluate(
     """
     from emoclass.cli import _console as console
     from emoclass.cli._multilabel_evaluation import print_any_evaluation
-    from emoclass.evaluation.scoring import KEPT_MISTAKES
+    from emoclass.evaluation.block_scoring import KEPT_MISTAKES
     from emoclass.evaluation.stored import evaluate_models
     from emoclass.inference.thresholds import Thresholds
     from emoclass.pages.rendering import require_packages
@@ -119,7 +119,7 @@ def evaluate(
 
 
 def _check(sort: str, errors: int, target_accuracy: float | None, task: Task) -> None:
-    from emoclass.cli._evaluation import CLASS_ORDERS
+    from emoclass.cli._report_parts import CLASS_ORDERS
 
     if sort not in CLASS_ORDERS:
         raise ConfigError(f"--sort {sort} is not known; use {', '.join(CLASS_ORDERS)}")

@@ -2,6 +2,7 @@
 
 __all__ = [
     "baseline",
+    "block_scoring",
     "calibration",
     "comparison",
     "metrics",

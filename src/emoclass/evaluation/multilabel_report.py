@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emoclass.evaluation import baseline
+from emoclass.evaluation.block_scoring import LabelledData, score_blocks
 from emoclass.evaluation.calibration import ReliabilityBin, expected_calibration_error, reliability
 from emoclass.evaluation.multilabel_metrics import (
     Bools,
@@ -21,7 +22,6 @@ from emoclass.evaluation.multilabel_metrics import (
 from emoclass.evaluation.multilabel_scoring import LabelMistake, LabelRowDetails, LabelRows, MultiLabelScoring
 from emoclass.evaluation.multilabel_significance import ScoreTest, multilabel_intervals, randomization_tests
 from emoclass.evaluation.report import CONFUSED_PAIRS, Evaluation, length_groups
-from emoclass.evaluation.scoring import LabelledData, score_blocks
 from emoclass.evaluation.significance import Interval
 
 # The mean calibration error is over labels with at least this many rows: fewer say little about probabilities.

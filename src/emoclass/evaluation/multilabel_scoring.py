@@ -12,9 +12,9 @@ import numpy.typing as npt
 from emoclass.data.columns.labels import Label, names_of
 from emoclass.encoders.bert.numpy_model import sigmoid
 from emoclass.errors import DataError
+from emoclass.evaluation.block_scoring import BlockScoring, PreparedBlock
 from emoclass.evaluation.multilabel_baseline import MultiLabelBaseline
 from emoclass.evaluation.multilabel_metrics import Bools, binary_losses
-from emoclass.evaluation.scoring import BlockScoring, PreparedBlock
 from emoclass.inference.classifiers import MultiLabelClassifier
 from emoclass.inference.fields import label_separator
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emoclass.evaluation import baseline
+from emoclass.evaluation.block_scoring import LabelledData, score_blocks
 from emoclass.evaluation.calibration import (
     Calibration,
     CoveragePoint,
@@ -18,7 +19,7 @@ from emoclass.evaluation.calibration import (
     threshold_for,
 )
 from emoclass.evaluation.metrics import Metrics, class_f1, compute_metrics, confusion_matrix
-from emoclass.evaluation.scoring import LabelledData, Mistake, RowDetails, Rows, Scoring, score_blocks
+from emoclass.evaluation.scoring import Mistake, RowDetails, Rows, Scoring
 from emoclass.evaluation.significance import Interval, PairedTest, bootstrap_intervals, paired_test
 
 CONFUSED_PAIRS = 10

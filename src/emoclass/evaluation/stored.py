@@ -18,11 +18,12 @@ from emoclass.data.tables.split_directories import split_paths
 from emoclass.data.tables.writing import record_writer
 from emoclass.errors import ConfigError
 from emoclass.evaluation.baseline import Baseline
+from emoclass.evaluation.block_scoring import KEPT_MISTAKES
 from emoclass.evaluation.multilabel_baseline import MultiLabelBaseline
 from emoclass.evaluation.multilabel_report import AnyEvaluation, evaluate_multilabel
 from emoclass.evaluation.multilabel_scoring import MultiLabelScoring
 from emoclass.evaluation.report import evaluate as run_evaluation
-from emoclass.evaluation.scoring import KEPT_MISTAKES, Scoring
+from emoclass.evaluation.scoring import Scoring
 from emoclass.files import output_file
 from emoclass.inference.classifiers import MultiLabelClassifier
 from emoclass.inference.predictor import load

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from emoclass.evaluation.block_scoring import KEPT_MISTAKES
 from emoclass.evaluation.calibration import ReliabilityBin
 from emoclass.evaluation.metrics import ClassScores
 from emoclass.evaluation.multilabel_metrics import LabelScores
 from emoclass.evaluation.report import Evaluation
-from emoclass.evaluation.scoring import KEPT_MISTAKES
 from emoclass.pages.rendering import BLUE, INK, ORANGE, Figure, plot, render
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emoclass.evaluation.block_scoring import KEPT_MISTAKES
 from emoclass.evaluation.multilabel_report import CALIBRATED_ROWS, MultiLabelEvaluation
-from emoclass.evaluation.scoring import KEPT_MISTAKES
 from emoclass.pages.evaluation import draw_bins, plot_f1, training_figures
 from emoclass.pages.rendering import BLUE, INK, Figure, plot, render
 
