@@ -16,6 +16,8 @@ import numpy.typing as npt
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
+# Cells that are sorted at a time, so that data of any size needs little memory.
+_MAX_CELLS = 1 << 20
 # Fields of MultiLabelMetrics of which higher is better.
 SCORES = (
     "subset_accuracy", "micro_precision", "micro_recall", "micro_f1", "macro_precision", "macro_recall", "macro_f1",
@@ -149,6 +151,12 @@ def average_precisions(scores: npt.NDArray[Any], truth: Bools) -> Floats:
         scores: ``[rows, cells]``.
         truth: Which cells are true, ``bool[rows, cells]``.
     """
+    step = max(1, _MAX_CELLS // scores.shape[1])
+    parts = [slice(start, start + step) for start in range(0, len(scores), step)]
+    return np.concatenate([_average_precisions(scores[part], truth[part]) for part in parts])
+
+
+def _average_precisions(scores: npt.NDArray[Any], truth: Bools) -> Floats:
     cells = scores.shape[1]
     order = np.argsort(-scores, axis=1, kind="stable")
     ranked, hits = np.take_along_axis(scores, order, axis=1), np.take_along_axis(truth, order, axis=1)

@@ -16,6 +16,8 @@ from emoclass.evaluation.significance import ALPHA, RESAMPLES, Gain, Interval, i
 # spread of sums over groups is that of sums over texts.
 _MAX_UNITS, _LEAST_UNITS = 10_000, 100
 _MAX_CELLS = 1 << 22
+# Columns that are summed at a time: sums take eight times the memory of truth values.
+_SUMMED_COLUMNS = 8
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,11 @@ def _units(
     units = np.minimum(sizes, np.maximum(_MAX_UNITS * sizes // len(strata), _LEAST_UNITS))
     starts = np.cumsum(sizes) - sizes
     firsts = [start + np.arange(count) * size // count for start, count, size in zip(starts, units, sizes, strict=True)]
-    return np.add.reduceat(columns[order], np.concatenate(firsts), axis=0, dtype=np.float64), units
+    borders, values = np.concatenate(firsts), np.empty((int(units.sum()), columns.shape[1]))
+    for start in range(0, columns.shape[1], _SUMMED_COLUMNS):
+        some = columns[:, start : start + _SUMMED_COLUMNS][order]
+        values[:, start : start + _SUMMED_COLUMNS] = np.add.reduceat(some, borders, axis=0, dtype=np.float64)
+    return values, units
 
 
 def _resampled(columns: npt.NDArray[Any], strata: npt.NDArray[np.int64], seed: int) -> Floats:
