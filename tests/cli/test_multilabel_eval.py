@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+import emoclass
 from emoclass.config import TrainConfig
 from emoclass.data.options import DataOptions
 from emoclass.data.preparation import prepare_training_data
@@ -187,3 +188,10 @@ def test_models_and_the_card_show_the_scores(run: Run, several_model: Path) -> N
     card = (several_model / "README.md").read_text(encoding="utf-8")
     assert "| label | threshold | precision | recall | F1 | average precision | support |" in card
     assert "subset accuracy" in card
+
+
+def test_python_takes_thresholds_too(run: Run, table: Path) -> None:
+    evaluation = emoclass.evaluate(table, model="several", thresholds={"joy": 0.0})
+    assert {each.label: each.threshold for each in evaluation.metrics.per_label}["joy"] == 0  # type: ignore[union-attr]
+    every = emoclass.evaluate(table, model="several", thresholds=1.0)
+    assert sum(each.predicted for each in every.metrics.per_label) == 0  # type: ignore[union-attr]

@@ -252,3 +252,13 @@ def test_models_with_other_labels_are_compared_by_those_that_all_know() -> None:
     assert found.models[1].tests["macro_f1"].p_value == 1
     with pytest.raises(DataError, match="no row has a label that all models know"):
         compare_multilabel([("first", first), ("second", evaluated([("x",)] * len(TEXTS), ["x", "y"]))])
+
+
+def test_a_single_row_and_many_labels_are_enough() -> None:
+    names = ["happy", *(f"label {number}" for number in range(200))]
+    classifier = MultiLabelClassifier(WordEngine(names, TEXTS[:1]), tiny_tokenizer_of(), names, [0.5] * len(names))  # type: ignore[arg-type]
+    scoring = MultiLabelScoring(classifier, training_hashes=np.zeros(0, np.int64))
+    (found,) = evaluate_multilabel([scoring], Memory(TEXTS[:1], [("happy",)]))
+    assert found.metrics.macro_f1 == found.intervals["macro_f1"].lower == 1
+    assert len(found.metrics.absent_labels) == 200
+    assert found.to_dict()["per_label"][1]["interval"] is None
