@@ -113,14 +113,14 @@ class BlockScoring(ABC, Generic[M, R]):
         logits_of: Callable[[TokenizedTexts], npt.NDArray[np.float32]] | None = None,
         kept_mistakes: int = KEPT_MISTAKES,
     ) -> None:
-        self.labels = classifier.labels
+        self.classifier, self.labels = classifier, classifier.labels
         self.on_scored: Callable[[Sequence[str], R], None] = lambda texts, rows: None
         self.unknown_labels: Counter[str] = Counter()
         self.mistakes: list[M] = []
         self.seen = 0
         self._ids = {label: number for number, label in enumerate(classifier.labels)}
         self._training = HashSet(training_hashes)
-        self._tokenizer, self._predicted_by_baseline = classifier.tokenizer, baseline and baseline.predict
+        self._predicted_by_baseline = baseline and baseline.predict
         self._logits_of = logits_of or classifier.logits
         self._kept_mistakes = kept_mistakes
         self._columns: dict[str, list[npt.NDArray[Any]]] = {}
@@ -146,7 +146,7 @@ class BlockScoring(ABC, Generic[M, R]):
             texts=texts,
             numbers=block.rows[known],
             true=true,
-            tokenized=self._tokenizer(texts),
+            tokenized=self.classifier.tokenizer(texts),
             baseline=baseline(texts) if baseline and texts else np.zeros(0, np.int64),
             # Models of earlier versions hold the hashes of folded texts only.
             seen=self._training.find(text_hashes(texts)) | self._training.find(bare_hashes(texts)),

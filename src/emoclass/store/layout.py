@@ -111,7 +111,8 @@ class Manifest:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {"format_version": FORMAT_VERSION, **asdict(self), "labels": list(self.labels)}
+        lists = {"labels": list(self.labels), "thresholds": list(self.thresholds)}
+        return {"format_version": FORMAT_VERSION, **asdict(self), **lists}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Manifest:
