@@ -195,3 +195,14 @@ def test_python_takes_thresholds_too(run: Run, table: Path) -> None:
     assert {each.label: each.threshold for each in evaluation.metrics.per_label}["joy"] == 0  # type: ignore[union-attr]
     every = emoclass.evaluate(table, model="several", thresholds=1.0)
     assert sum(each.predicted for each in every.metrics.per_label) == 0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("slopes", [None, [1.0], [1.0, 0.0, 1.0], ["1", "1", "1"]])
+def test_a_model_without_its_calibration_is_damaged(run: Run, table: Path, slopes: object) -> None:
+    path = models_dir() / "several" / "emoclass.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["calibration"]["slopes"] = slopes
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    error = run(table, "--model", "several", code=1).stderr
+    assert "has no usable calibration" in error
+    assert error.count("\n") == 1

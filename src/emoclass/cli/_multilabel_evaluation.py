@@ -23,9 +23,9 @@ from emoclass.cli._report_parts import (
 from emoclass.config import TrainConfig
 from emoclass.data.columns.labels import meant
 from emoclass.evaluation.comparison import Comparison
+from emoclass.evaluation.multilabel_calibration import CALIBRATED_ROWS
 from emoclass.evaluation.multilabel_comparison import MultiLabelComparison
 from emoclass.evaluation.multilabel_report import (
-    CALIBRATED_ROWS,
     AnyEvaluation,
     LabelBaselineResult,
     MultiLabelEvaluation,
@@ -136,10 +136,13 @@ def _verdicts(evaluation: MultiLabelEvaluation, best: LabelBaselineResult) -> st
 
 def _calibration_line(evaluation: MultiLabelEvaluation) -> str:
     calibration = evaluation.calibration
-    if calibration.mean is None:
+    if calibration.mean is None or calibration.mean_before is None:
         return f"no label has {CALIBRATED_ROWS} rows, to measure its calibration error"
     labels = console.count(calibration.labels, "label")
-    return f"mean calibration error {calibration.mean:.4f} ({labels} with {CALIBRATED_ROWS} rows or more)"
+    return (
+        f"mean calibration error {calibration.mean:.4f}, {calibration.mean_before:.4f} before Platt scaling"
+        f" ({labels} with {CALIBRATED_ROWS} rows or more)"
+    )
 
 
 def _label_bars(evaluation: MultiLabelEvaluation, sort: str) -> Table:
@@ -202,12 +205,14 @@ def _per_label(evaluation: MultiLabelEvaluation, sort: str) -> Table:
 
 
 def _probabilities(evaluation: MultiLabelEvaluation, sort: str) -> Table:
-    errors = dict(zip(evaluation.labels, evaluation.calibration.errors, strict=True))
+    calibration = evaluation.calibration
+    pairs = zip(calibration.errors, calibration.errors_before, strict=True)
+    errors = dict(zip(evaluation.labels, pairs, strict=True))
     rows = [
-        [each.label, f"{each.threshold:.4f}", f"{each.average_precision:.4f}", f"{errors[each.label]:.4f}"]
+        [each.label, *shown_scores(each.threshold, each.average_precision, *errors[each.label])]
         for each in in_order(evaluation.metrics.per_label, sort)
     ]
-    columns = ["label", "threshold", "average precision", "calibration error"]
+    columns = ["label", "threshold", "average precision", "calibration error", "before"]
     return console.table(f"Probabilities: {_calibration_line(evaluation)}", columns, rows)
 
 
@@ -242,10 +247,10 @@ def _print_warnings(evaluation: MultiLabelEvaluation, recipe: TrainConfig | None
             f"{shown_p(test)}): train with {' or '.join([*stronger_recipes(recipe), 'more data'])}"
         )
     if unknown:
-        label, left_out = ("label", "it is") if len(unknown) == 1 else ("labels", "they are")
+        rows, label = console.count(evaluation.unknown_rows, "row"), "label" if len(unknown) == 1 else "labels"
         console.warn(
-            f"the model does not know the {label} {listed_counts(unknown)}{meant(list(unknown), evaluation.labels)}:"
-            f" {left_out} left out of the rows"
+            f"{rows} scored without some labels: the model does not know the {label} "
+            f"{listed_counts(unknown)}{meant(list(unknown), evaluation.labels)}"
         )
     unseen = evaluation.micro_f1_unseen
     print_rows_notes(evaluation, "labels", None if unseen is None else f"micro F1 on the others {unseen:.4f}")

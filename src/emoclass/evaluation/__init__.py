@@ -7,6 +7,7 @@ __all__ = [
     "comparison",
     "metrics",
     "multilabel_baseline",
+    "multilabel_calibration",
     "multilabel_comparison",
     "multilabel_metrics",
     "multilabel_report",

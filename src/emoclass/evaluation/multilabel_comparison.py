@@ -10,8 +10,9 @@ import numpy as np
 
 from emoclass.errors import DataError
 from emoclass.evaluation.comparison import Comparison, compare
+from emoclass.evaluation.multilabel_calibration import label_errors
 from emoclass.evaluation.multilabel_metrics import Bools, Counts, occurring
-from emoclass.evaluation.multilabel_report import AnyEvaluation, MultiLabelEvaluation, label_errors
+from emoclass.evaluation.multilabel_report import AnyEvaluation, MultiLabelEvaluation
 from emoclass.evaluation.multilabel_significance import ScoreTest, multilabel_intervals, randomization_tests
 from emoclass.evaluation.report import Evaluation
 from emoclass.evaluation.significance import Interval
@@ -95,7 +96,7 @@ def _compared(
         subset_accuracy=float(np.mean((predicted == truth).all(axis=1))),
         micro_f1=float(counts.micro_f1()),
         macro_f1=float(counts.macro_f1(occurring(truth))),
-        calibration_error=label_errors(evaluation.rows.probabilities[:, columns], truth)[1],
+        calibration_error=label_errors(evaluation.rows.probabilities[:, columns].T, truth)[1],
         intervals=multilabel_intervals(truth, predicted)[0],
         tests=None if first is None else randomization_tests(truth, first, predicted),
     )

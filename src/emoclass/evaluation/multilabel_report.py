@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from emoclass.evaluation import baseline
 from emoclass.evaluation.block_scoring import LabelledData, score_blocks
-from emoclass.evaluation.calibration import ReliabilityBin, expected_calibration_error, reliability
+from emoclass.evaluation.multilabel_calibration import LabelCalibration, measured_calibration
 from emoclass.evaluation.multilabel_metrics import (
     Bools,
     Counts,
@@ -23,9 +22,6 @@ from emoclass.evaluation.multilabel_scoring import LabelMistake, LabelRowDetails
 from emoclass.evaluation.multilabel_significance import ScoreTest, multilabel_intervals, randomization_tests
 from emoclass.evaluation.report import CONFUSED_PAIRS, Evaluation, length_groups
 from emoclass.evaluation.significance import Interval
-
-# The mean calibration error is over labels with at least this many rows: fewer say little about probabilities.
-CALIBRATED_ROWS = 50
 
 
 @dataclass(frozen=True)
@@ -65,23 +61,6 @@ class LabelLengthScore:
 
 
 @dataclass(frozen=True)
-class LabelCalibration:
-    """Probabilities of labels against how often texts have them.
-
-    Attributes:
-        errors: Expected calibration error of each label.
-        mean: Mean of these over the labels with at least ``CALIBRATED_ROWS`` rows; ``None`` if there are none.
-        labels: Number of these labels.
-        bins: Reliability of all probabilities, whatever their label.
-    """
-
-    errors: tuple[float, ...]
-    mean: float | None
-    labels: int
-    bins: tuple[ReliabilityBin, ...]
-
-
-@dataclass(frozen=True)
 class CurvePoint:
     """Recall and precision of a label at a threshold."""
 
@@ -105,6 +84,7 @@ class MultiLabelEvaluation:
         most_confused: Missed label, wrongly predicted label and number of rows of the most frequent pairs.
         removed_rows: Rows that cleaning removed, by reason.
         unknown_labels: Labels that the model does not know, with their number of rows; they are left out of these rows.
+        unknown_rows: Number of rows with such labels.
         seen_in_training: Number of rows whose text appears in the training set, apart from punctuation.
         micro_f1_unseen: Micro F1 on the other rows, or ``None`` if there are none.
         truncated: Number of texts that exceed the length limit.
@@ -122,6 +102,7 @@ class MultiLabelEvaluation:
     most_confused: tuple[tuple[str, str, int], ...]
     removed_rows: dict[str, int]
     unknown_labels: dict[str, int]
+    unknown_rows: int
     seen_in_training: int
     micro_f1_unseen: float | None
     truncated: int
@@ -165,9 +146,18 @@ class MultiLabelEvaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values: the metrics, and what qualifies them."""
         per_label = [
-            {**asdict(scores), "interval": interval and [interval.lower, interval.upper], "calibration_error": error}
-            for scores, interval, error in zip(
-                self.metrics.per_label, self.label_intervals, self.calibration.errors, strict=True
+            {
+                **asdict(scores),
+                "interval": interval and [interval.lower, interval.upper],
+                "calibration_error": error,
+                "calibration_error_before": before,
+            }
+            for scores, interval, error, before in zip(
+                self.metrics.per_label,
+                self.label_intervals,
+                self.calibration.errors,
+                self.calibration.errors_before,
+                strict=True,
             )
         ]
         return {
@@ -180,6 +170,7 @@ class MultiLabelEvaluation:
             "beats_baseline": self.beats_baseline,
             "calibration": {
                 "mean_error": self.calibration.mean,
+                "mean_error_before": self.calibration.mean_before,
                 "labels": self.calibration.labels,
                 "bins": [asdict(each) for each in self.calibration.bins],
             },
@@ -191,6 +182,7 @@ class MultiLabelEvaluation:
             "never_predicted": self.never_predicted,
             "absent_labels": list(self.metrics.absent_labels),
             "unknown_labels": self.unknown_labels,
+            "unknown_rows": self.unknown_rows,
             "removed_rows": self.removed_rows,
             "seen_in_training": self.seen_in_training,
             "micro_f1_unseen": self.micro_f1_unseen,
@@ -216,25 +208,10 @@ def evaluate_multilabel(
     return [_evaluation(scoring, data) for scoring in scorings]
 
 
-def label_errors(probabilities: npt.NDArray[np.float32], truth: Bools) -> tuple[tuple[float, ...], float | None, int]:
-    """Return the calibration error of each label, and their mean over how many labels with enough rows.
-
-    Args:
-        probabilities: ``float32[rows, labels]``.
-        truth: Which labels each row has, ``bool[rows, labels]``.
-    """
-    pairs = zip(probabilities.T, truth.T, strict=True)
-    errors = tuple(expected_calibration_error(reliability(own, has)) for own, has in pairs)
-    is_enough = truth.sum(axis=0) >= CALIBRATED_ROWS
-    enough = [error for error, counts in zip(errors, is_enough.tolist(), strict=True) if counts]
-    return errors, sum(enough) / len(enough) if enough else None, len(enough)
-
-
 def _evaluation(scoring: MultiLabelScoring, data: LabelledData) -> MultiLabelEvaluation:
     rows, details = scoring.finish(data.name)
     intervals, label_intervals = multilabel_intervals(rows.truth, rows.predicted)
     unseen = ~details.seen
-    bins = reliability(rows.probabilities.ravel(), rows.truth.ravel())
     return MultiLabelEvaluation(
         source=data.name,
         metrics=compute_multilabel_metrics(
@@ -243,11 +220,12 @@ def _evaluation(scoring: MultiLabelScoring, data: LabelledData) -> MultiLabelEva
         intervals=intervals,
         label_intervals=label_intervals,
         baselines=_baselines(scoring, rows, details.baseline),
-        calibration=LabelCalibration(*label_errors(rows.probabilities, rows.truth), bins),
+        calibration=measured_calibration(rows.probabilities, rows.truth, scoring.calibration),
         by_length=_by_length(rows, details),
         most_confused=_most_confused(scoring.labels, rows),
         removed_rows=data.removed_counts,
         unknown_labels=dict(scoring.unknown_labels.most_common()),
+        unknown_rows=scoring.unknown_rows,
         seen_in_training=scoring.seen,
         micro_f1_unseen=_micro_f1(rows.truth[unseen], rows.predicted[unseen]) if unseen.any() else None,
         truncated=int(details.truncated.sum()),

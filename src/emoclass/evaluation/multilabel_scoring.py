@@ -14,7 +14,7 @@ from emoclass.encoders.bert.numpy_model import sigmoid
 from emoclass.errors import DataError
 from emoclass.evaluation.block_scoring import BlockScoring, PreparedBlock
 from emoclass.evaluation.multilabel_baseline import MultiLabelBaseline
-from emoclass.evaluation.multilabel_metrics import Bools, binary_losses
+from emoclass.evaluation.multilabel_metrics import Bools, Floats, binary_losses
 from emoclass.inference.classifiers import MultiLabelClassifier
 from emoclass.inference.fields import label_separator
 
@@ -87,26 +87,38 @@ class MultiLabelScoring(BlockScoring[LabelMistake, LabelRows]):
 
     Labels that the classifier does not know are left out of a row's labels and counted; the row is scored.
 
+    Attributes:
+        unknown_rows: Number of rows with such labels.
+
     Args:
         classifier: The classifier.
         baseline: Baseline with the same labels.
+        calibration: Slope and offset of each label by which the classifier's logits were calibrated when training
+            ended, ``float64[labels]`` each.
         **options: Further arguments of ``BlockScoring``.
     """
 
     def __init__(
-        self, classifier: MultiLabelClassifier, *, baseline: MultiLabelBaseline | None = None, **options: Any
+        self,
+        classifier: MultiLabelClassifier,
+        *,
+        baseline: MultiLabelBaseline | None = None,
+        calibration: tuple[Floats, Floats] | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(classifier, baseline=baseline, **options)
         self.baseline, self.thresholds = baseline, classifier.thresholds
+        count = len(self.labels)
+        self.calibration = (np.ones(count), np.zeros(count)) if calibration is None else calibration
+        self.unknown_rows = 0
 
     def _known(self, labels: list[Label]) -> tuple[list[int], Bools]:
         truth = np.zeros((len(labels), len(self.labels)), dtype=np.bool_)
         for row, label in enumerate(labels):
-            for name in names_of(label):
-                if name in self._ids:
-                    truth[row, self._ids[name]] = True
-                else:
-                    self.unknown_labels[name] += 1
+            unknown = [name for name in names_of(label) if name not in self._ids]
+            truth[row, [self._ids[name] for name in names_of(label) if name in self._ids]] = True
+            self.unknown_labels.update(unknown)
+            self.unknown_rows += bool(unknown)
         return list(range(len(labels))), truth
 
     def add(self, block: PreparedBlock) -> None:

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from emoclass.data.cleaning.stream import LabelledReader
 from emoclass.data.columns.labels import Task
 from emoclass.data.options import DataOptions
@@ -133,7 +135,9 @@ def _load_scoring(
     scoring: AnyScoring
     if isinstance(classifier, MultiLabelClassifier):
         baseline = MultiLabelBaseline.load(model.directory, stem, count)
-        scoring = MultiLabelScoring(classifier, baseline=baseline, **common)
+        fitted = model.manifest.calibration
+        calibration = (np.array(fitted["slopes"]), np.array(fitted["offsets"]))
+        scoring = MultiLabelScoring(classifier, baseline=baseline, calibration=calibration, **common)
     else:
         scoring = Scoring(
             classifier,

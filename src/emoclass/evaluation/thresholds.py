@@ -54,6 +54,16 @@ def fit_calibration(
     return slopes, offsets
 
 
+def without_calibration(probabilities: npt.NDArray[np.float32], slope: float, offset: float) -> npt.NDArray[np.float32]:
+    """Return the probabilities of a label before calibration, ``float32[texts]``; see ``fit_calibration``."""
+    from scipy.special import expit, logit
+
+    limit = np.finfo(np.float32)
+    logits = logit(np.clip(probabilities.astype(np.float64), limit.tiny, 1 - limit.epsneg))
+    result: npt.NDArray[np.float32] = expit((logits - offset) / slope).astype(np.float32)
+    return result
+
+
 def fit_thresholds(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Return the threshold of each label with the best F1 on held-out texts, ``float32[labels]``.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emoclass.evaluation.block_scoring import KEPT_MISTAKES
-from emoclass.evaluation.multilabel_report import CALIBRATED_ROWS, MultiLabelEvaluation
+from emoclass.evaluation.multilabel_calibration import CALIBRATED_ROWS
+from emoclass.evaluation.multilabel_report import MultiLabelEvaluation
 from emoclass.pages.evaluation import draw_bins, plot_f1, training_figures
 from emoclass.pages.rendering import BLUE, INK, Figure, plot, render
 

@@ -159,7 +159,16 @@ def _has_temperature(manifest: Manifest) -> bool:
 
 def _usable_thresholds(manifest: Manifest) -> bool:
     thresholds = manifest.thresholds
-    return len(thresholds) == len(manifest.labels) and all(isinstance(t, float) and 0 <= t <= 1 for t in thresholds)
+    slopes, offsets = (manifest.calibration.get(name) for name in ("slopes", "offsets"))
+    return (
+        all(_has_numbers(values, len(manifest.labels)) for values in (list(thresholds), slopes, offsets))
+        and all(0 <= threshold <= 1 for threshold in thresholds)
+        and all(slope > 0 for slope in slopes or ())
+    )
+
+
+def _has_numbers(values: object, count: int) -> bool:
+    return isinstance(values, list) and len(values) == count and all(isinstance(each, float) for each in values)
 
 
 def _at(values: object, keys: str) -> object:

@@ -66,7 +66,9 @@ def evaluate(fitted: Fit, calibrated: Calibrated) -> AnyEvaluation | None:
     evaluation: AnyEvaluation
     if isinstance(baseline, MultiLabelBaseline):
         several = MultiLabelClassifier(engine, context.tokenizer, names, calibrated.thresholds.tolist())
-        (evaluation,) = evaluate_multilabel([MultiLabelScoring(several, baseline=baseline, **common)], data.test)
+        fitting = (calibrated.slopes, calibrated.offsets)
+        several_scoring = MultiLabelScoring(several, baseline=baseline, calibration=fitting, **common)
+        (evaluation,) = evaluate_multilabel([several_scoring], data.test)
         return evaluation
     scoring = Scoring(
         Classifier(engine, context.tokenizer, names),
