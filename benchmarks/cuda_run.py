@@ -41,7 +41,7 @@ from typing import Any
 from cuda_worker import SECTIONS
 
 PROJECT = Path(__file__).resolve().parents[1]
-_MODULES = {"charset-normalizer": "charset_normalizer", "huggingface-hub": "huggingface_hub", "scikit-learn": "sklearn"}
+_MODULES = {"huggingface-hub": "huggingface_hub", "scikit-learn": "sklearn"}
 # Seconds that a section has beyond its limit, to stop by itself.
 _GRACE = 8.0
 # Seconds that must be left to start a worker.

@@ -141,7 +141,6 @@ def test_predict_does_not_import_what_it_does_not_need(more: list[str]) -> None:
         "transformers",
         "pyarrow",
         "rich",
-        "charset_normalizer",
         "ftfy",
         "safetensors",
         "pandas",

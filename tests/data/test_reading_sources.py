@@ -98,7 +98,7 @@ def test_a_record_is_available_before_the_pipe_is_closed():
 
 
 def test_the_reader_imports_no_heavy_library():
-    heavy = {"numpy", "pandas", "pyarrow", "sklearn", "charset_normalizer", "torch", "typer", "rich"}
+    heavy = {"numpy", "pandas", "pyarrow", "sklearn", "torch", "typer", "rich"}
     code = (
         "import sys, io; from emoclass.data.tables.records import open_records\n"
         "list(open_records('-', stdin=io.BytesIO(b'text\\na\\n')))\n"
@@ -206,9 +206,13 @@ def test_explicit_utf16_accepts_a_byte_order_mark(write):
     assert texts(write(CSV.encode("utf-16")), encoding="utf-16") == EXPECTED
 
 
-def test_an_explicit_encoding_that_contradicts_the_byte_order_mark_is_rejected(read_error):
-    message = read_error(codecs.BOM_UTF8 + CSV.encode(), encoding="cp1252")
-    assert "drop --encoding" in message
+def test_a_byte_order_mark_counts_more_than_an_explicit_encoding(write):
+    path = write(codecs.BOM_UTF8 + CSV.encode())
+    assert texts(path, encoding="cp1252") == EXPECTED
+    assert (
+        "data.csv: decoded as utf-8, as its byte order mark says, not as cp1252"
+        in read_table(path, encoding="cp1252").notes
+    )
 
 
 def test_other_encodings_are_named_with_byte_and_line_and_read_when_given(write, read_error):

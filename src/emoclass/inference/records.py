@@ -174,9 +174,11 @@ class RecordInput:
         text = _find_text(reader, self._options)
         for note in (*reader.notes, *text.notes):
             self._on_note(note)
-        return self._items_of(reader, chain(text.sample, reader), text.columns)
+        return self._items_of(reader, chain(text.sample, reader), text.columns, told=len(reader.notes))
 
-    def _items_of(self, reader: RecordReader, records: Iterator[Record], columns: Columns) -> Iterator[Item]:
+    def _items_of(
+        self, reader: RecordReader, records: Iterator[Record], columns: Columns, *, told: int
+    ) -> Iterator[Item]:
         positions = [reader.columns.index(name) for name in columns.texts]
         with reader:
             for record in records:
@@ -186,6 +188,8 @@ class RecordInput:
                     self._on_error(DataError(f"{reader.name}: row {record.number}: {error}"))
                     continue
                 yield Item(reader.columns, record.values, text or "")
+        for note in reader.notes[told:]:
+            self._on_note(note)
         replaced, guess = reader.replaced
         if replaced:
             hint = f" (is it {guess}? then pass --encoding {guess})" if guess else ""

@@ -135,7 +135,8 @@ class LabelledReader:
             message = nothing_left(self.name, self._columns, self._removed)
             only_labels_lack = not any(self._removed[reason] for reason in ("null_text", "blank_text"))
             raise DataError(f"{message}; {self._advice}" if only_labels_lack else message)
-        self.notes += (*self._cells.notes(), *self._errors.notes())
+        late = (note for note in self._reader.notes if note not in self.notes)
+        self.notes += (*late, *self._cells.notes(), *self._errors.notes())
         yield block
 
     def _check_errors(self) -> None:

@@ -1,4 +1,8 @@
-"""Decode bytes to lines of text in one pass: byte order marks, strict decoding, errors that suggest an encoding."""
+"""Decode bytes to lines of text in one pass: byte order marks, strict decoding, errors that suggest an encoding.
+
+An encoding that is given is that of text that does not say otherwise. What has a byte order mark, and lines that are
+UTF-8, are read as such, so that one option reads all parts of a data set.
+"""
 
 import codecs
 import io
@@ -6,6 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
+from emoclass.data.columns.naming import quoted
+from emoclass.data.tables.encodings import guess_encodings
+from emoclass.data.tables.mixed import MixedLines, decode_lines, is_utf8, may_hold_utf8
 from emoclass.data.tables.sources import ByteReader
 from emoclass.errors import ConfigError, DataError, one_line
 
@@ -18,22 +25,41 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SAMPLE_BYTES = 1 << 16
-_FOREIGN_RUN = re.compile(rb"[\x80-\xff]+")
+_WORDS = re.compile(rb"[^ \n\r\t,;\"]+")
+_SHOWN = 30
 
 
-def decode_sample(name: str, content: bytes, encoding: str | None) -> str:
+def decode_sample(content: bytes, encoding: str | None) -> str:
     """Decode the first bytes of a text to look at them; what cannot be decoded is replaced.
 
     Raises:
         ConfigError: The encoding is unknown.
-        DataError: The byte order mark contradicts the encoding.
     """
     mark, marked = _byte_order_mark(content)
-    codec = _choose_encoding(name, encoding, marked)
+    codec = _choose_encoding(encoding, marked)
     try:
+        if may_hold_utf8(codec):
+            return decode_lines(content, codec)
         return content[len(mark) :].decode(codec, "replace")
     except UnicodeError:  # codecs that take no error handler
         return ""
+
+
+def doubts(name: str, content: bytes, encoding: str | None) -> tuple[str, ...]:
+    """Return a note if the first bytes of a text look like another encoding than the one that is given for them."""
+    codec = _choose_encoding(encoding, _byte_order_mark(content)[1])
+    if encoding is None or not may_hold_utf8(codec):
+        return ()
+    lines = content[:_SAMPLE_BYTES].splitlines(keepends=True)
+    foreign = b"".join(line for line in lines if not line.isascii() and not is_utf8(line, codec))
+    likely = guess_encodings(foreign)
+    if not likely or any(foreign.decode(each, "replace") == foreign.decode(codec, "replace") for each in likely):
+        return ()
+    ours, theirs = _readings(foreign, codec, likely[0])
+    return (
+        f"{name}: read as {codec} ({ours}), but looks like {likely[0]} ({theirs}): if that is right, convert it to"
+        f" UTF-8 with iconv -f {likely[0]} -t UTF-8 {name}",
+    )
 
 
 class TextLines:
@@ -41,7 +67,7 @@ class TextLines:
 
     Args:
         content: The bytes.
-        encoding: Encoding of the text; that of a byte order mark or UTF-8 if ``None``.
+        encoding: Encoding of what has no byte order mark and is not UTF-8; UTF-8 if ``None``.
         newline: What ends a line, as for ``open``.
         replace: Whether bytes that cannot be decoded become replacement characters.
         binary: Whether NUL bytes are allowed.
@@ -67,30 +93,43 @@ class TextLines:
     ) -> None:
         self.name = content.name
         mark, marked = _byte_order_mark(content.head)
-        self.encoding = _choose_encoding(self.name, encoding, marked)
-        self.notes: tuple[str, ...] = ()
-        if marked not in (None, "utf-8"):
-            self.notes = (f"{self.name}: decoded as {marked}, as its byte order mark says",)
-        self._given = encoding is not None
-        self._bytes = _TextBytes(content, self.encoding, skip=len(mark), count_invalid=replace, allow_nul=binary)
+        self.encoding = _choose_encoding(encoding, marked)
+        self._given = encoding
+        self.notes = _mark_notes(self.name, encoding, marked)
+        mixed = may_hold_utf8(self.encoding)
+        count_invalid = replace and not mixed
+        self._bytes = _TextBytes(content, self.encoding, skip=len(mark), count_invalid=count_invalid, allow_nul=binary)
+        self._mixed = MixedLines(self._bytes, self.encoding, replace=replace) if mixed else None
         # Not str.splitlines: only \n, \r and \r\n end a line, other separators are text.
         errors = "replace" if replace else "strict"
-        raw = cast(BinaryIO, self._bytes)
-        self._wrapper = io.TextIOWrapper(raw, encoding=self.encoding, errors=errors, newline=newline)
+        raw = cast(BinaryIO, self._mixed or self._bytes)
+        self._wrapper = io.TextIOWrapper(
+            raw, encoding="utf-8" if mixed else self.encoding, errors=errors, newline=newline
+        )
 
     @property
     def replaced(self) -> int:
         """Number of places where bytes were replaced."""
-        return self._bytes.invalid
+        return (self._mixed or self._bytes).invalid
 
     @property
     def guess(self) -> str | None:
         """Likely encoding, by the first bytes that were replaced; ``None`` if unclear."""
-        return _detect(self._bytes.invalid_sample) if self._bytes.invalid_sample else None
+        likely = guess_encodings((self._mixed or self._bytes).invalid_sample)
+        return likely[0] if likely else None
+
+    def last_notes(self) -> tuple[str, ...]:
+        """Return what was recognized in the lines that were read."""
+        if self._mixed is None or not self._mixed.utf8:
+            return ()
+        if not self._mixed.others:
+            return (f"{self.name}: is UTF-8, and read as such, not as {self.encoding}",)
+        lines = f"{self._mixed.utf8:,} {'line is' if self._mixed.utf8 == 1 else 'lines are'}"
+        return (f"{self.name}: {lines} UTF-8, and read as such, the others as {self.encoding}",)
 
     def __iter__(self) -> Iterator[str]:
         try:
-            if self.encoding.startswith("utf-8"):
+            if self._mixed or self.encoding.startswith("utf-8"):
                 yield from self._wrapper
                 return  # reading a terminal again would wait for another Ctrl-D
             for line in self._wrapper:
@@ -108,18 +147,27 @@ class TextLines:
         self._wrapper.close()
 
     def _undecodable(self, error: UnicodeDecodeError) -> str:
-        line, offset = self._bytes.locate(error)
+        line, offset = (self._mixed or self._bytes).locate(error)
         problem = (
             f"{self.name}: line {line} is not valid {self.encoding.upper()}"
             f" (byte 0x{error.object[error.start]:02x} at offset {offset})"
         )
         line_start = error.object.rfind(b"\n", 0, error.start) + 1
-        guess = _detect(error.object[line_start:] + self._bytes.read_ahead(_SAMPLE_BYTES))
-        if guess is None or guess == self.encoding:
-            return f"{problem}: find out its encoding and pass --encoding, or convert the file to UTF-8"
-        other = f"pass --encoding {guess} if that is right" if self._given else f"pass --encoding {guess}"
-        shown = _word_at(error.object, error.start, guess)
-        return f"{problem}; it looks like {guess}, which reads {shown}: {other}, or convert the file to UTF-8"
+        sample = error.object[line_start:] + self._bytes.read_ahead(_SAMPLE_BYTES)
+        likely = [each for each in guess_encodings(sample) if each != self.encoding]
+        convert = "or convert the file to UTF-8"
+        if not likely:
+            return f"{problem}: find out its encoding and pass --encoding, {convert}"
+        if len(likely) == 1:
+            (reading,) = _readings(sample, *likely)
+            condition = " if that is right" if self._given else ""
+            looks = f"it looks like {likely[0]}, which reads {reading}"
+            return f"{problem}; {looks}: pass --encoding {likely[0]}{condition}, {convert}"
+        first, second = _readings(sample, *likely)
+        return (
+            f"{problem}; it looks like {likely[0]}, which reads {first}, or {likely[1]}, which reads {second}: pass"
+            f" --encoding {likely[0]} or {likely[1]}, whichever is right, {convert}"
+        )
 
 
 class _TextBytes(io.BufferedIOBase):
@@ -196,7 +244,16 @@ def _byte_order_mark(head: bytes) -> tuple[bytes, str | None]:
     return next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), (b"", None))
 
 
-def _choose_encoding(name: str, given: str | None, marked: str | None) -> str:
+def _mark_notes(name: str, given: str | None, marked: str | None) -> tuple[str, ...]:
+    if marked is None:
+        return ()
+    differs = given is not None and not marked.startswith(codecs.lookup(given).name.removesuffix("-sig"))
+    if marked == "utf-8" and not differs:
+        return ()
+    return (f"{name}: decoded as {marked}, as its byte order mark says{f', not as {given}' if differs else ''}",)
+
+
+def _choose_encoding(given: str | None, marked: str | None) -> str:
     if given is None:
         return marked or "utf-8"
     try:
@@ -205,47 +262,15 @@ def _choose_encoding(name: str, given: str | None, marked: str | None) -> str:
         codec = codecs.lookup(given).name
     except (LookupError, ValueError) as error:
         raise ConfigError(f"unknown encoding {given!r}: pass a name such as utf-8, cp1252 or utf-16") from error
-    if marked is None:
-        return "utf-8" if codec == "utf-8-sig" else codec
-    if not marked.startswith(codec.removesuffix("-sig")):
-        raise DataError(f"{name}: starts with the byte order mark of {marked}, not {given}: drop --encoding")
-    return marked
+    return marked or ("utf-8" if codec == "utf-8-sig" else codec)
 
 
-def _word_at(content: bytes, place: int, encoding: str) -> str:
-    """Return the word around a byte as an encoding reads it, for a person to judge."""
-    start = max(content.rfind(mark, 0, place) for mark in b" \n\t,;") + 1
-    ends = [end for mark in b" \n\t,;\r" if (end := content.find(mark, place)) >= 0]
-    return repr(content[start : min(ends, default=len(content))].decode(encoding, "replace")[:30])
-
-
-def _is_western(sample: bytes) -> bool:
-    """Return whether few bytes are not ASCII, each alone or in a pair among Latin letters: accents and quotes."""
-    runs = _FOREIGN_RUN.findall(sample)
-    letters = sum(byte < 128 and chr(byte).isalpha() for byte in sample)
-    if not runs or max(map(len, runs)) > 2 or 5 * sum(map(len, runs)) > letters:
-        return False
-    try:
-        sample.decode("cp1252")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _detect(sample: bytes) -> str | None:
-    """Guess the encoding of a sample that is not UTF-8, ``None`` if unclear."""
-    from charset_normalizer import from_bytes
-
-    foreign = b"".join(line for line in sample.splitlines(keepends=True) if not line.isascii())
-    if _is_western(foreign):
-        return "cp1252"
-    matches = from_bytes(foreign)
-    best = matches.best()
-    if best is None:
-        return None
-    # A few accents fit many code pages equally well: prefer the most common one.
-    for match in matches:
-        as_good = match.chaos <= best.chaos and match.coherence >= best.coherence - 0.05
-        if as_good and "cp1252" in match.could_be_from_charset:
-            return "cp1252"
-    return best.encoding.replace("_", "-")
+def _readings(sample: bytes, *encodings: str) -> list[str]:
+    """Return the first word that encodings read in different ways, or one reads at all, for a person to judge."""
+    shown: list[str] = []
+    for word in _WORDS.findall(sample):
+        if not word.isascii():
+            shown = [quoted(word.decode(each, "replace")[:_SHOWN]) for each in encodings]
+            if len({*shown}) == len(encodings):
+                break
+    return shown or [""] * len(encodings)

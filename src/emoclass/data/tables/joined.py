@@ -79,6 +79,7 @@ class JoinedReader:
                 for record in self._current:
                     number += 1
                     yield Record(number, record.line, self._aligned(self._current, record.values))
+                self._note(self._current)
                 self._hash.update(self._current.sha256().encode())
 
     def _aligned(self, reader: RecordReader, values: list[object]) -> list[object]:

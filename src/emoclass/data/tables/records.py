@@ -54,7 +54,7 @@ class RecordReader:
         total_rows: Number of data rows if known without reading them, as for parquet; else ``None``.
         columns: Names of the columns. For jsonl the list grows in place when a later object has a new key; a record has
             values for the columns known when it was read, the first ones.
-        notes: What was recognized without an option: delimiter, byte order mark, gzip.
+        notes: What was recognized without an option: delimiter, byte order mark, gzip; more after the last record.
         layout: How the input is written: ``format``, and for text ``encoding``, ``line_end``, ``gzip``; for csv and tsv
             also ``delimiter``, ``quoting`` and ``header``.
     """
@@ -122,6 +122,7 @@ class RecordReader:
     def _read(self) -> Iterator[Record]:
         for number, (line, values) in enumerate(self._rows, start=1):
             yield Record(number, line, values)
+        self.notes += () if self._lines is None else self._lines.last_notes()
 
 
 def _layout(source: Source, found: Identified, rows: _Rows, encoding: str | None) -> dict[str, Any]:

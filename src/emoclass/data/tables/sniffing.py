@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emoclass import lfs
-from emoclass.data.tables.decoding import decode_sample
+from emoclass.data.tables.decoding import decode_sample, doubts
 from emoclass.data.tables.dialects import sniff
 from emoclass.data.tables.excel import require_workbook
 from emoclass.data.tables.fasttext import is_fasttext
@@ -90,7 +90,7 @@ def identify(source: Source, path: str | Path, options: ReadOptions, *, predicti
         return binary
     waits = wait or source.is_regular()
     content = source.content.peek(_SAMPLE_BYTES) if waits else source.content.head
-    text = decode_sample(source.name, content, options.encoding)
+    text = decode_sample(content, options.encoding)
     _reject_foreign(source.name, text, is_stream=str(path) == STDIN, is_lines=LINES in (given, named))
     whole = source.content.at_end
     format_, notes = _text_format(source.name, text, given, named, whole=whole)
@@ -102,6 +102,7 @@ def identify(source: Source, path: str | Path, options: ReadOptions, *, predicti
     newline = _newline(text, format_, whole=whole, waited=waits)
     sample = _sample(text, newline, whole=whole) if waits else _NO_SAMPLE
     pairs = newline == "\r\n" or text.count("\r\n") * 2 > text.count("\n")
+    notes += doubts(source.name, content, options.encoding)
     return Identified(format_, sample, newline, "CR" if newline == "\r" else "CRLF" if pairs else "LF", notes)
 
 
