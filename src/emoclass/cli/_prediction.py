@@ -21,6 +21,8 @@ from emoclass.inference.totals import Totals
 from emoclass.store.checkpoints import find_model, starter_notes
 
 _SHOWN_ERRORS = 5
+# Share of records up to which texts that the model cannot read are not worth a word.
+_NEGLIGIBLE = 0.01
 
 
 @dataclass(frozen=True)
@@ -219,4 +221,7 @@ def _summary(totals: Totals, seconds: float, low: float, skipped: int = 0) -> st
         f"below confidence {low:g}": totals.unsure,
         "without a label": totals.unlabelled,
     }
+    for what, count in (("with mostly unknown tokens", totals.unknown), ("with damaged encoding", totals.damaged)):
+        if count > _NEGLIGIBLE * totals.records:
+            counts[what] = count
     return ", ".join(parts + [f"{count:,} {what}" for what, count in counts.items() if count])

@@ -148,7 +148,9 @@ def _fix(table: Table, data: CleanData, path: str, *, overwrite: bool) -> None:
     reasons = Counter(change.reason.replace("_", " ") for change in changes if change.action == "removed")
     kinds = f" ({', '.join(f'{rows} {reason}' for reason, rows in reasons.items())})" if reasons else ""
     removed = reasons.total()
-    console.note(f"{path}: {removed} rows removed{kinds}, {len(changes) - removed} texts repaired; {record} lists them")
+    labels = sum(change.reason == "label" for change in changes)
+    repaired = f"{len(changes) - removed - labels} texts{f' and {labels} labels' if labels else ''} repaired"
+    console.note(f"{path}: {removed} rows removed{kinds}, {repaired}; {record} lists them")
 
 
 def _find_suspects(cleaned: dict[str, CleanData]) -> tuple[dict[str, list[Suspect]] | None, DataError | None]:

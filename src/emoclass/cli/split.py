@@ -60,6 +60,7 @@ def split(
     from emoclass.data.cleaning.cleaning import clean
     from emoclass.data.cleaning.label_checks import require_classes
     from emoclass.data.cleaning.small_classes import SmallClasses
+    from emoclass.data.inspection.findings import find_before_use
     from emoclass.data.split.splitting import parse_ratios
     from emoclass.data.split.writing import SplitOptions, write_split
     from emoclass.data.tables.split_directories import WHOLE
@@ -86,6 +87,8 @@ def split(
     )
     for message in (*table.notes, *cleaned.notes, *require_classes(cleaned, reading.words())):
         console.note(message)
+    for finding in find_before_use(cleaned):
+        console.note(f"{finding.part}: {finding.message}")
     with console.status().status(f"finding duplicates, splitting and writing {len(cleaned):,} rows"):
         record = write_split(output_dir, table, cleaned, settings, version=__version__)
     console.tell_removed(record["removed"], record["conflicts"])

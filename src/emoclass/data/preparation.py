@@ -14,6 +14,7 @@ from emoclass.data.cleaning.label_checks import places_of, rare_classes, require
 from emoclass.data.cleaning.small_classes import SmallClasses
 from emoclass.data.columns.labels import LabelSet, names_of
 from emoclass.data.columns.naming import located
+from emoclass.data.inspection.findings import find_before_use
 from emoclass.data.options import DataOptions
 from emoclass.data.parts import PartColumns, choose_together
 from emoclass.data.similarity.folding import bare_hashes
@@ -104,6 +105,7 @@ def prepare_training_data(
     notes += require_classes(splits["train"], options.words())
     if rare := places_of(rare_classes(splits["train"]), splits["train"].files):
         notes.append(f"{splits['train'].name}: {rare}: add rows of such a class, or remove it")
+    notes += [f"{found.part}: {found.message}" for data in splits.values() for found in find_before_use(data)]
     if "val" not in splits:
         shares = (ratios[0], ratios[1], 0.0) if "test" in splits else ratios
         splits = {**splits, **_split(splits["train"], shares, seed)}

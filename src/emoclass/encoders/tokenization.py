@@ -166,6 +166,14 @@ class HeadTailTokenizer:
             unknown.append(unknowns)
         return counts, unknown
 
+    def count_tokenized(self, texts: TokenizedTexts) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the content tokens of each text and the unknown ones among them, after truncation."""
+        content = texts.lengths - len(self._prefix) - len(self._suffix)
+        is_unknown = texts.input_ids == self._unknown
+        if not is_unknown.any():
+            return content, np.zeros_like(content)
+        return content, np.diff(np.concatenate(([0], np.cumsum(is_unknown)))[texts.offsets])
+
     def __call__(self, texts: Sequence[str]) -> TokenizedTexts:
         """Return the token ids of the texts, truncated, with special tokens."""
         starts = range(0, max(1, len(texts)), _TEXTS_AT_ONCE)

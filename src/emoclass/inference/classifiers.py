@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -35,12 +35,14 @@ class Prediction:
         confidence: Its probability, 0 to 1.
         top_k: The most probable classes with their probabilities, best first.
         truncated: Whether the text was above the length limit.
+        unknown: Whether most of its tokens are not in the vocabulary.
     """
 
     label: str
     confidence: float
     top_k: tuple[tuple[str, float], ...]
     truncated: bool
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,14 @@ class MultiLabelPrediction:
         confidences: Their probabilities, 0 to 1.
         top_k: The most probable labels with their probabilities, best first, whatever their thresholds.
         truncated: Whether the text was above the length limit.
+        unknown: Whether most of its tokens are not in the vocabulary.
     """
 
     labels: tuple[str, ...]
     confidences: tuple[float, ...]
     top_k: tuple[tuple[str, float], ...]
     truncated: bool
+    unknown: bool = False
 
 
 P = TypeVar("P", Prediction, MultiLabelPrediction)
@@ -153,6 +157,8 @@ class _TextClassifier(ABC, Generic[P]):
             top_k: Number of most probable classes in a prediction.
             waiting: Returns how many more texts are known to follow.
         """
+        tokens, unknown = self.tokenizer.count_tokenized(tokenized)
+        is_unknown = 2 * unknown > tokens
         probabilities = self._probabilities(self._engine.logits(tokenized, waiting()))
         # The sort is stable, so that ties are in the order of the classes.
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
@@ -161,7 +167,8 @@ class _TextClassifier(ABC, Generic[P]):
                 yield self._blank()
                 continue
             ranked = tuple((self.labels[i], float(probabilities[row, i])) for i in best[row])
-            yield self._prediction(probabilities[row], ranked, bool(tokenized.truncated[row]))
+            prediction = self._prediction(probabilities[row], ranked, bool(tokenized.truncated[row]))
+            yield replace(prediction, unknown=True) if is_unknown[row] else prediction
 
     def logits(self, tokenized: TokenizedTexts) -> Floats:
         """Return the logits of tokenized texts, ``float32[texts, classes]``."""

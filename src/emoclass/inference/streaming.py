@@ -45,7 +45,7 @@ def predict_records(
     def write(batch: Batch) -> None:
         nonlocal totals
         writer.write(batch)
-        totals += Totals.of((prediction for _, prediction in batch), fields.low_confidence)
+        totals += Totals.of(((item.text, prediction) for item, prediction in batch), fields.low_confidence)
         on_records(len(batch))
 
     ranks = fields.options.ranks(len(classifier.labels))

@@ -10,6 +10,7 @@ import torch
 
 from emoclass.activations.cache import default_budget
 from emoclass.config import TrainConfig
+from emoclass.data.inspection.findings import find_unknown_tokens
 from emoclass.data.preparation import TrainingData
 from emoclass.encoders.freezing import ParameterCounts, count_parameters, frozen_depth
 from emoclass.evaluation.multilabel_report import AnyEvaluation
@@ -194,6 +195,7 @@ def announce(context: Context, config: TrainConfig) -> Fit:
     require_space(model)
     hardware, data = context.hardware, context.data
     truncated = sum(int(texts.truncated.sum()) for texts in context.tokenized.values())
+    notes += _unknown_tokens(context)
     context.on_event(
         Prepared(
             parameters=count_parameters(model),
@@ -208,6 +210,15 @@ def announce(context: Context, config: TrainConfig) -> Fit:
         )
     )
     return Fit(context, model, config)
+
+
+def _unknown_tokens(context: Context) -> tuple[str, ...]:
+    """Return a note if the base model's vocabulary lacks many tokens of the texts of all processes."""
+    counts = [context.tokenizer.count_tokenized(texts) for texts in context.tokenized.values()]
+    totals = torch.tensor([sum(int(each[part].sum()) for each in counts) for part in (0, 1)])
+    tokens, unknown = context.hardware.ranks.total(totals).tolist()
+    found = find_unknown_tokens(context.data.train.name, unknown / max(1, tokens))
+    return tuple(f"{each.part}: {each.message}" for each in found)
 
 
 def close(run: Run, fitted: Fit, tuning: Tuning | None, stored: StoredModel) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from emoclass.data.cleaning.cleaning import CleanData
+if TYPE_CHECKING:
+    from emoclass.data.cleaning.cleaning import CleanData
 
 _SHOWN = 3
 _SHOWN_CHARACTERS = 80
@@ -77,6 +79,19 @@ def is_damaged(text: str) -> bool:
     return "\N{REPLACEMENT CHARACTER}" in text or (is_bad(text) and is_bad(_HARMLESS.sub(r"\1", text)))
 
 
+# UTF-8 in other encodings: "Ã©", "â€™", "Рё", "√©". Only such texts are worth a closer look where time matters.
+_DAMAGE = re.compile(
+    "[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u0192\u02c6\u02dc\u2013-\u20ac\u2122]"
+    "|[\u0420\u0421][\u00a0-\u00bf\u0401-\u040f\u0451-\u045f\u0490\u0491\u2013-\u20ac\u2122]"
+    "|\u221a[\u00a0-\u00ff\u2020-\u2122]|\ufffd"
+)
+
+
+def is_clearly_damaged(text: str) -> bool:
+    """Return whether a text is damaged, after a glance: it may miss rare kinds of damage."""
+    return bool(_DAMAGE.search(text)) and is_damaged(text)
+
+
 _CHECKS: dict[str, Callable[[str], object]] = {
     "urls": _URL.search,
     "html": _HTML.search,
@@ -87,10 +102,12 @@ _CHECKS: dict[str, Callable[[str], object]] = {
 }
 
 
-def find_traits(data: CleanData) -> tuple[Trait, ...]:
-    """Return the traits that occur in the texts, in a fixed order."""
+def find_traits(data: CleanData, only: Collection[str] = _CHECKS.keys()) -> tuple[Trait, ...]:
+    """Return those of the named traits that occur in the texts, in a fixed order."""
     traits = []
     for name, check in _CHECKS.items():
+        if name not in only:
+            continue
         found = [position for position, text in enumerate(data.texts) if check(text)]
         if found:
             examples = tuple(data.texts[position][:_SHOWN_CHARACTERS] for position in found[:_SHOWN])

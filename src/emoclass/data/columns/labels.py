@@ -23,6 +23,8 @@ Label: TypeAlias = str | tuple[str, ...]
 
 # Only canonical integers: "1", "01" and "+1" are different names.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_BETWEEN_DIGITS = re.compile(r"(?<=[0-9])_(?=[0-9])")
+_STYLE = re.compile("[\ufe00-\ufe0f]")  # of emoji
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,14}\.?[0-9]{0,14}|\.[0-9]{1,14})")
 _SHOWN = 3
 
@@ -131,11 +133,12 @@ def sorted_names(labels: Iterable[str]) -> list[str]:
 
 def folded_name(name: str) -> str | Decimal:
     """Return what names have in common that look the same: a number, or the name without case, accents and marks."""
-    compatible = unicodedata.normalize("NFKC", name).strip()
+    compatible = _STYLE.sub("", unicodedata.normalize("NFKC", name)).strip()
+    compatible = _BETWEEN_DIGITS.sub("", "".join(str(unicodedata.decimal(c, c)) for c in compatible))
     if _NUMBER.fullmatch(compatible):
         return Decimal(compatible).normalize() + 0  # not -0
     bare = "".join(c for c in unicodedata.normalize("NFKD", compatible.casefold()) if not unicodedata.combining(c))
-    return re.sub(r"[\W_]+", "", bare) or name
+    return re.sub(r"[\W_]+", "", bare) or compatible
 
 
 def meant(unknown: Iterable[str], names: Iterable[str]) -> str:

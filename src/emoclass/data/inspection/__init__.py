@@ -1,3 +1,3 @@
 """Describe data and find what needs a decision."""
 
-__all__ = ["inspection", "label_noise", "results"]
+__all__ = ["findings", "inspection", "label_noise", "results"]

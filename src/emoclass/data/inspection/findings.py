@@ -7,12 +7,15 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from emoclass.data.cleaning.label_checks import places_of
-from emoclass.data.columns.labels import folded_name, shown_label
-from emoclass.data.columns.naming import listed_labels, located, quoted, shortened
+from emoclass.data.cleaning.spellings import damaged_names, distinguished, look_of
+from emoclass.data.cleaning.traits import find_traits
+from emoclass.data.columns.labels import each_name, folded_name, shown_label, sorted_names
+from emoclass.data.columns.naming import FileRows, listed_labels, located, quoted, shortened
 from emoclass.data.inspection.results import Finding
 
 if TYPE_CHECKING:
-    from emoclass.data.cleaning.cleaning import Conflict
+    from emoclass.data.cleaning.cleaning import CleanData, Conflict
+    from emoclass.data.cleaning.traits import Trait
     from emoclass.data.inspection.results import Leak, PartInspection, Repetition
 
 # A tenth of the data has at most one row of a class with fewer rows.
@@ -40,7 +43,8 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
         )
     yield from _near(part)
     yield from _classes(part)
-    yield from _traits(part)
+    for trait in part.traits:
+        yield _trait(part.part, trait, part.files)
     if part.tokens is not None and part.tokens.over_limit:
         over, limit = part.tokens.over_limit, part.tokens.limit
         yield Finding(
@@ -51,14 +55,23 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
             f" {part.tokens.dropped:,} tokens ({part.tokens.share_dropped:.1%}) between them are dropped; with the head"
             " alone they would be dropped from the end",
         )
-    if part.tokens is not None and part.tokens.share_unknown > UNKNOWN_TOKENS:
-        yield Finding(
-            "unknown_tokens",
-            "decide",
-            part.part,
-            f"{part.tokens.share_unknown:.1%} of the tokens are not in the vocabulary: is the base model made for this"
-            " language?",
-        )
+    if part.tokens is not None:
+        yield from find_unknown_tokens(part.part, part.tokens.share_unknown)
+
+
+def find_before_use(data: "CleanData") -> Iterator[Finding]:
+    """Yield what makes a split or a training useless that nobody would see in it: odd labels and damaged texts."""
+    if data.columns.labels:
+        yield from _spellings(data.name, sorted_names(each_name(data.labels)))
+    for trait in find_traits(data, only=("damaged_encoding",)):
+        yield _trait(data.name, trait, data.files)
+
+
+def find_unknown_tokens(part: str, share: float) -> Iterator[Finding]:
+    """Yield that a share of the tokens is not in the vocabulary, unless it is small."""
+    if share > UNKNOWN_TOKENS:
+        message = f"{share:.1%} of the tokens are not in the vocabulary: is the base model made for this language?"
+        yield Finding("unknown_tokens", "decide", part, message)
 
 
 def find_across_parts(parts: "Sequence[PartInspection]", leaks: "Sequence[Leak]") -> Iterator[Finding]:
@@ -108,11 +121,11 @@ def _near(part: "PartInspection") -> Iterator[Finding]:
 
 
 _TRAITS: dict[str, tuple[Literal["decide", "info"], str, str]] = {
-    "placeholder": ("decide", "a placeholder instead of text", "remove such rows, or let --fix do it"),
+    "placeholder": ("decide", "a placeholder instead of text", "remove such rows, or let inspect-data --fix do it"),
     "damaged_encoding": (
         "decide",
         "damage by a wrong encoding",
-        "export the data as UTF-8, or let --fix repair it",
+        "export the data as UTF-8, or let inspect-data --fix repair it",
     ),
     "html": ("decide", "HTML", "a model reads it as words; remove it unless it is intended"),
     "urls": ("info", "URLs", "they become many tokens with little meaning"),
@@ -121,13 +134,11 @@ _TRAITS: dict[str, tuple[Literal["decide", "info"], str, str]] = {
 }
 
 
-def _traits(part: "PartInspection") -> Iterator[Finding]:
-    for trait in part.traits:
-        severity, what, advice = _TRAITS[trait.name]
-        where = f"{_count(trait.rows, 'text', 'texts')} ({trait.share:.1%})"
-        first = f"{quoted(trait.examples[0])} in {located(trait.first_row, trait.first_line, part.files)}"
-        message = f"{what} in {where}, the first {first}: {advice}"
-        yield Finding(trait.name, severity, part.part, message)
+def _trait(part: str, trait: "Trait", files: Sequence[FileRows]) -> Finding:
+    severity, what, advice = _TRAITS[trait.name]
+    where = f"{_count(trait.rows, 'text', 'texts')} ({trait.share:.1%})"
+    first = f"{quoted(trait.examples[0])} in {located(trait.first_row, trait.first_line, files)}"
+    return Finding(trait.name, severity, part, f"{what} in {where}, the first {first}: {advice}")
 
 
 def _unseen_classes(parts: "Sequence[PartInspection]", reference: "PartInspection") -> Iterator[Finding]:
@@ -181,9 +192,7 @@ def _classes(part: "PartInspection") -> Iterator[Finding]:
         yield Finding(part.label_problem.code, "decide", part.part, part.label_problem.message)
     if part.label_problem is None or not part.label_problem.fatal:
         yield from _sizes(part)
-    for names, difference in _similar([entry.name for entry in part.classes]):
-        message = f"{_named(names)} {difference}: spell them the same if they are one class"
-        yield Finding("similar_labels", "decide", part.part, message)
+    yield from _spellings(part.part, [entry.name for entry in part.classes])
 
 
 def _sizes(part: "PartInspection") -> Iterator[Finding]:
@@ -205,18 +214,28 @@ def _sizes(part: "PartInspection") -> Iterator[Finding]:
         yield Finding("imbalance", "decide", part.part, message)
 
 
-def _similar(names: list[str]) -> Iterator[tuple[list[str], str]]:
-    """Yield names that are spelled differently but look the same, and how they differ."""
+def _spellings(part: str, names: Sequence[str]) -> Iterator[Finding]:
+    """Yield the labels that are spelled differently but look alike, and those that are damaged."""
     by_fold = defaultdict(list)
     for name in names:
         by_fold[folded_name(name)].append(name)
     for key, same in by_fold.items():
-        if len(same) > 1:
-            are_numbers = isinstance(key, Decimal)
-            yield (
-                same,
-                "are the same number" if are_numbers else "differ only by case, whitespace, punctuation or accents",
-            )
+        if len(same) == 1:
+            continue
+        what = "differ only by case, whitespace, punctuation or accents"
+        advice = "spell them the same if they are one class"
+        if isinstance(key, Decimal):
+            what = "are the same number"
+        elif len({*map(look_of, same)}) == 1:
+            what = "look the same, but are not the same characters"
+            advice = "spell them the same, or let inspect-data --fix do it"
+        shown = distinguished(same)
+        listed = ", ".join([*shown[:_SHOWN_CLASSES], *["…"] * (len(shown) > _SHOWN_CLASSES)])
+        yield Finding("similar_labels", "decide", part, f"{listed} {what}: {advice}")
+    if damaged := damaged_names(names):
+        _, what, advice = _TRAITS["damaged_encoding"]
+        labels = "label" if len(damaged) == 1 else "labels"
+        yield Finding("damaged_labels", "decide", part, f"{what} in the {labels} {_named(damaged)}: {advice}")
 
 
 def _with_labels(rows: "Conflict | Repetition", part: "PartInspection", *, most: int | None = None) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from emoclass.data.columns.naming import quoted
-from emoclass.data.tables.encodings import guess_encodings
 from emoclass.data.tables.mixed import MixedLines, decode_lines, is_utf8, may_hold_utf8
 from emoclass.data.tables.sources import ByteReader
 from emoclass.errors import ConfigError, DataError, one_line
@@ -52,7 +51,7 @@ def doubts(name: str, content: bytes, encoding: str | None) -> tuple[str, ...]:
         return ()
     lines = content[:_SAMPLE_BYTES].splitlines(keepends=True)
     foreign = b"".join(line for line in lines if not line.isascii() and not is_utf8(line, codec))
-    likely = guess_encodings(foreign)
+    likely = _likely(foreign)
     if not likely or any(foreign.decode(each, "replace") == foreign.decode(codec, "replace") for each in likely):
         return ()
     ours, theirs = _readings(foreign, codec, likely[0])
@@ -115,7 +114,7 @@ class TextLines:
     @property
     def guess(self) -> str | None:
         """Likely encoding, by the first bytes that were replaced; ``None`` if unclear."""
-        likely = guess_encodings((self._mixed or self._bytes).invalid_sample)
+        likely = _likely((self._mixed or self._bytes).invalid_sample)
         return likely[0] if likely else None
 
     def last_notes(self) -> tuple[str, ...]:
@@ -154,7 +153,7 @@ class TextLines:
         )
         line_start = error.object.rfind(b"\n", 0, error.start) + 1
         sample = error.object[line_start:] + self._bytes.read_ahead(_SAMPLE_BYTES)
-        likely = [each for each in guess_encodings(sample) if each != self.encoding]
+        likely = [each for each in _likely(sample) if each != self.encoding]
         convert = "or convert the file to UTF-8"
         if not likely:
             return f"{problem}: find out its encoding and pass --encoding, {convert}"
@@ -274,3 +273,9 @@ def _readings(sample: bytes, *encodings: str) -> list[str]:
             if len({*shown}) == len(encodings):
                 break
     return shown or [""] * len(encodings)
+
+
+def _likely(sample: bytes) -> list[str]:
+    from emoclass.data.tables.encodings import guess_encodings
+
+    return guess_encodings(sample)
