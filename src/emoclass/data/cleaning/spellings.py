@@ -20,8 +20,9 @@ def look_of(name: str) -> str:
 
 
 def distinguished(names: Collection[str]) -> list[str]:
-    """Return names in quotes, those that look the same with the codes of their characters."""
-    if len({look_of(unicodedata.normalize("NFKC", name)) for name in names}) == len(names):
+    """Return names in quotes, with the codes of their characters where some look the same or have other digits."""
+    plain = ("".join(str(unicodedata.decimal(c, c)) for c in unicodedata.normalize("NFKC", name)) for name in names)
+    if len({*map(look_of, plain)}) == len(names):
         return [shortened(name) for name in names]
     return [f"{shortened(name)} ({ascii(name)[1:-1]})" if not name.isascii() else quoted(name) for name in names]
 
