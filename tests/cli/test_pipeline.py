@@ -61,7 +61,13 @@ def test_options_reach_the_recipe(tiny_train: Run, cli: Run) -> None:
             ("--recipe", "reference", "--learning-rate", "1e-4"),
             "--recipe auto, --recipe best, more --epochs or --tune 20",
         ),
-        (("--recipe", "fast", "--learning-rate", "1e-3"), "--recipe best, more --epochs or --tune 20"),
+        (("--recipe", "fast", "--learning-rate", "1e-3"), "--recipe auto, --recipe best, more --epochs or --tune 20"),
+        (
+            ("--recipe", "best", "--learning-rate", "1e-4", "--unfreeze", "1"),
+            "--unfreeze encoder, more --epochs or --tune 20",
+        ),
+        (("--recipe", "best", "--learning-rate", "1e-4", "--seeds", "2"), "more --epochs"),
+        (("--recipe", "best", "--learning-rate", "1e-4", "--unfreeze", "auto"), "more --epochs"),
         (("--recipe", "best", "--learning-rate", "1e-4"), "more --epochs or --tune 20"),
     ],
 )

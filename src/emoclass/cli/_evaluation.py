@@ -18,10 +18,8 @@ from emoclass.cli._report_parts import (
     shown_p,
     shown_scores,
     shown_text,
-    stronger_recipes,
     verdict,
 )
-from emoclass.config import TrainConfig
 from emoclass.data.columns.label_kinds import unusual_kind
 from emoclass.data.columns.labels import meant
 from emoclass.evaluation.calibration import ReliabilityBin
@@ -41,7 +39,7 @@ def print_evaluation(
     target_accuracy: float | None = None,
     errors: int = 0,
     details: bool = False,
-    recipe: TrainConfig | None = None,
+    stronger: Sequence[str] = (),
 ) -> None:
     """Print the report to standard output, and its notes and warnings to standard error.
 
@@ -51,7 +49,7 @@ def print_evaluation(
         target_accuracy: Accuracy to find a confidence threshold for.
         errors: Number of mistakes to show.
         details: Whether to print all tables, not only what fits a screen.
-        recipe: How the model was trained, to say how it could become better.
+        stronger: Options of ``train`` that could make the model better.
     """
     out = console.results()
     if details:
@@ -62,7 +60,7 @@ def print_evaluation(
         out.print(_threshold(evaluation, target_accuracy), soft_wrap=True)
     if errors:
         console.print_table(out, _mistakes(evaluation, errors))
-    _print_warnings(evaluation, recipe)
+    _print_warnings(evaluation, stronger)
 
 
 def _print_brief(evaluation: Evaluation, sort: str) -> None:
@@ -268,13 +266,13 @@ def _mistakes(evaluation: Evaluation, count: int) -> Table:
     return console.table("Worst mistakes", ["text", "true", "predicted", "row", "loss"], rows, text_columns=3)
 
 
-def _print_warnings(evaluation: Evaluation, recipe: TrainConfig | None) -> None:
+def _print_warnings(evaluation: Evaluation, stronger: Sequence[str]) -> None:
     metrics, best = evaluation.metrics, evaluation.best_baseline
     if best is not None and not evaluation.beats_baseline:
         relation = "significantly worse than" if best.test.significant else "not significantly better than"
         console.warn(
             f"{relation} {best.name} (accuracy {metrics.accuracy:.4f} against {best.accuracy:.4f}, "
-            f"{shown_p(best.test)}): train with {' or '.join([*stronger_recipes(recipe), 'more data'])}"
+            f"{shown_p(best.test)}): train with {' or '.join([*stronger, 'more data'])}"
         )
     _warn_of_unknown_labels(evaluation)
     unseen = evaluation.accuracy_unseen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.table import Table
 from rich.text import Text
 
@@ -17,10 +19,8 @@ from emoclass.cli._report_parts import (
     shown_p,
     shown_scores,
     shown_text,
-    stronger_recipes,
     verdict,
 )
-from emoclass.config import TrainConfig
 from emoclass.data.columns.labels import meant
 from emoclass.evaluation.comparison import Comparison
 from emoclass.evaluation.multilabel_calibration import CALIBRATED_ROWS
@@ -43,12 +43,12 @@ def print_any_evaluation(
     target_accuracy: float | None = None,
     errors: int = 0,
     details: bool = False,
-    recipe: TrainConfig | None = None,
+    stronger: Sequence[str] = (),
 ) -> None:
     """Print the report of either kind of model; see ``print_evaluation``."""
     if isinstance(evaluation, Evaluation):
         print_evaluation(
-            evaluation, sort=sort, target_accuracy=target_accuracy, errors=errors, details=details, recipe=recipe
+            evaluation, sort=sort, target_accuracy=target_accuracy, errors=errors, details=details, stronger=stronger
         )
         return
     if details:
@@ -57,7 +57,7 @@ def print_any_evaluation(
         _print_brief(evaluation, sort)
     if errors:
         console.print_table(console.results(), _mistakes(evaluation, errors))
-    _print_warnings(evaluation, recipe)
+    _print_warnings(evaluation, stronger)
 
 
 def print_any_comparison(comparison: Comparison | MultiLabelComparison) -> None:
@@ -237,14 +237,14 @@ def _mistakes(evaluation: MultiLabelEvaluation, count: int) -> Table:
     return console.table("Worst mistakes", ["text", "true", "predicted", "row", "loss"], rows, text_columns=3)
 
 
-def _print_warnings(evaluation: MultiLabelEvaluation, recipe: TrainConfig | None) -> None:
+def _print_warnings(evaluation: MultiLabelEvaluation, stronger: Sequence[str]) -> None:
     best, unknown = evaluation.best_baseline, evaluation.unknown_labels
     if best is not None and not evaluation.beats_baseline:
         test = best.tests["macro_f1"]
         relation = "significantly worse than" if test.significant else "not significantly better than"
         console.warn(
             f"{relation} {best.name} (macro F1 {evaluation.metrics.macro_f1:.4f} against {best.macro_f1:.4f}, "
-            f"{shown_p(test)}): train with {' or '.join([*stronger_recipes(recipe), 'more data'])}"
+            f"{shown_p(test)}): train with {' or '.join([*stronger, 'more data'])}"
         )
     if unknown:
         rows, label = console.count(evaluation.unknown_rows, "row"), "label" if len(unknown) == 1 else "labels"

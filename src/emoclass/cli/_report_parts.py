@@ -8,7 +8,6 @@ from typing import TypeVar
 from rich.text import Text
 
 from emoclass.cli import _console as console
-from emoclass.config import RECIPES, TrainConfig
 from emoclass.data.columns.naming import shortened
 from emoclass.evaluation.metrics import ClassScores
 from emoclass.evaluation.multilabel_metrics import LabelScores
@@ -63,16 +62,6 @@ def score_bar(score: float, width: int) -> Text:
 def shown_text(text: str) -> str:
     """Return a text, or the beginning of a long one."""
     return text if len(text) <= _SHOWN_TEXT else text[: _SHOWN_TEXT - 1] + "…"
-
-
-def stronger_recipes(recipe: TrainConfig | None) -> list[str]:
-    """Return the options of ``train`` that name stronger recipes than a model was trained with."""
-    if recipe is None:
-        return ["--recipe auto", "--recipe best"]
-    if recipe.unfreeze in ("encoder", "all"):
-        return []
-    is_slow = recipe.learning_rate < RECIPES["fast"]["learning_rate"]
-    return ["--recipe auto", "--recipe best"] if is_slow else ["--recipe best"]
 
 
 def print_rows_notes(evaluation: AnyEvaluation, classes: str, unseen: str | None) -> None:

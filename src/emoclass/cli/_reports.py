@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.text import Text
 
 from emoclass.cli import _console as console
+from emoclass.cli._advice import more_training, stronger_settings
 from emoclass.cli._multilabel_evaluation import print_any_evaluation
 from emoclass.cli._progress import epoch_figures, epoch_table, trial_table
-from emoclass.cli._report_parts import stronger_recipes
 from emoclass.training.events import TrialDone
 from emoclass.training.train import TrainResult
 from emoclass.training.trials import Tuning
@@ -34,23 +34,14 @@ def print_training(result: TrainResult, *, details: bool = False) -> None:
             soft_wrap=True,
         )
     if result.test is not None:
-        print_any_evaluation(result.test, details=details, recipe=result.model.manifest.recipe)
-    if result.still_learning:
-        console.note(f"the model was still learning when training ended; try {_remedies(result)}")
+        print_any_evaluation(result.test, details=details, stronger=stronger_settings(result.model.manifest))
+    if result.still_learning and not result.stopped and not result.failure:
+        console.note(f"the model was still learning when training ended; try {more_training(result)}")
     if details:
         counts = result.parameters
         out.print(f"{counts.trainable:,} of {counts.total:,} parameters trained ({counts.share:.2%})", soft_wrap=True)
     name = result.model.manifest.name
     out.print(Text(f"model {name}: {console.clean_text(str(result.model.directory))}"), soft_wrap=True)
-
-
-def _remedies(result: TrainResult) -> str:
-    """Return the options that would train the model further, joined with "or"."""
-    options = [*stronger_recipes(result.model.manifest.recipe), "more --epochs"]
-    if result.tuning is None:
-        options.append("--tune 20")
-    *others, last = options
-    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _print_tuning(tuning: Tuning) -> None:

@@ -63,6 +63,7 @@ def evaluate(
     With several models, each is compared with the first on the rows that all of them can score.
     """
     from emoclass.cli import _console as console
+    from emoclass.cli._advice import stronger_settings
     from emoclass.cli._multilabel_evaluation import print_any_evaluation
     from emoclass.evaluation.block_scoring import KEPT_MISTAKES
     from emoclass.evaluation.stored import evaluate_models
@@ -110,7 +111,7 @@ def evaluate(
             target_accuracy=target_accuracy,
             errors=errors,
             details=details,
-            recipe=results[0].model.manifest.recipe,
+            stronger=stronger_settings(results[0].model.manifest),
         )
     if report:
         write_report(results[0], report)

@@ -110,7 +110,7 @@ def open_run(
         if options.name is not None and options.name != saved_model:
             check_free(options.name, overwrite=options.overwrite)
         devices = [device] if device.type == "cuda" else []
-        with torch.random.fork_rng(devices), _suggest_smaller_settings():
+        with torch.random.fork_rng(devices), _suggest_smaller_settings(config):
             yield Run(
                 data=data,
                 config=config,
@@ -143,15 +143,15 @@ def _data_digest(data: TrainingData) -> str:
 
 
 @contextmanager
-def _suggest_smaller_settings() -> Iterator[None]:
+def _suggest_smaller_settings(config: TrainConfig) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise DeviceError(
-            "out of memory; lower --batch-size, --max-length or --cache-memory, or train fewer layers (--unfreeze)"
-        ) from error
+        settings = [*["--batch-size"] * (config.batch_size > 1), "--max-length", "--cache-memory"]
+        fewer_layers = ", or train fewer layers (--unfreeze)" * (config.unfreeze not in (0, 1))
+        raise DeviceError(f"out of memory; lower {', '.join(settings[:-1])} or {settings[-1]}{fewer_layers}") from error
 
 
 def _stem(name: str) -> str:
