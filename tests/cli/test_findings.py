@@ -148,3 +148,15 @@ def test_fix_respells_one_of_several_labels_in_a_cell(cli: Run) -> None:
     options = ("--task", "multi", "--base-model", "none")
     assert cli("inspect-data", "data.csv", *options, "--fix", "fixed.csv").exit_code == 0
     assert {row["label"] for row in read("fixed.csv")} == {"caf\u00e9", "tea", "tea|caf\u00e9"}
+
+
+def test_labels_that_look_the_same_in_two_parts_are_told_apart_and_fixed_alike(cli: Run, tiny_base: Path) -> None:
+    for name, spelling in (("train", "caf\u00e9"), ("val", "cafe\u0301")):
+        write(f"{name}.csv", with_labels((spelling, "tea")))
+    question = "(is 'cafe\u0301' (cafe\\u0301) the class 'caf\u00e9' (caf\\xe9)?)"
+    assert question in cli("train", "train.csv", "--val", "val.csv", "--base-model", tiny_base).stderr
+    found = json.loads(cli("inspect-data", ".", "--base-model", "none", "--json").stdout)["findings"]
+    assert any(question in each["message"] for each in found if each["code"] == "unseen_class")
+    for name in ("train", "val"):
+        assert cli("inspect-data", f"{name}.csv", "--base-model", "none", "--fix", f"fixed-{name}.csv").exit_code == 0
+    assert {row["label"] for row in read("fixed-train.csv")} == {row["label"] for row in read("fixed-val.csv")}

@@ -123,7 +123,7 @@ def test_rare_classes_are_those_with_one_or_two_rows_where_others_have_more(clea
         ("1.0", ("1", "2"), " (is '1.0' the class '1'?)"),
         ("1", ("1.0", "2.0"), " (is '1' the class '1.0'?)"),
         ("true", ("True", "False"), " (is 'true' the class 'True'?)"),
-        ("\uff11", ("1", "2"), " (is '\uff11' the class '1'?)"),
+        ("\uff11", ("1", "2"), " (is '\uff11' (\\uff11) the class '1'?)"),
         ("10", ("1.0", "2"), ""),
         ("x", ("true", "True", "1"), ""),
         ("TRUE", ("true", "True"), ""),

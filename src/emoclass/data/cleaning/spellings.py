@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from emoclass.data.cleaning.traits import is_damaged
-from emoclass.data.columns.naming import quoted, shortened
-
-# Selectors of emoji and text style, zero-width spaces, direction marks, soft hyphens. Joiners are visible.
-_INVISIBLE = re.compile("[\ufe00-\ufe0f\u200b\u200e\u200f\u2060\ufeff\u00ad]")
-
-
-def look_of(name: str) -> str:
-    """Return what a person sees of a name: without Unicode forms and invisible characters."""
-    return " ".join(unicodedata.normalize("NFC", _INVISIBLE.sub("", name)).split())
-
-
-def distinguished(names: Collection[str]) -> list[str]:
-    """Return names in quotes, with the codes of their characters where some look the same or have other digits."""
-    plain = ("".join(str(unicodedata.decimal(c, c)) for c in unicodedata.normalize("NFKC", name)) for name in names)
-    if len({*map(look_of, plain)}) == len(names):
-        return [shortened(name) for name in names]
-    return [f"{shortened(name)} ({ascii(name)[1:-1]})" if not name.isascii() else quoted(name) for name in names]
+from emoclass.data.columns.naming import look_of
 
 
 def damaged_names(names: Iterable[str]) -> list[str]:
@@ -42,7 +25,7 @@ def repaired(text: str) -> str:
 
 
 def respellings(counts: Mapping[str, int]) -> dict[str, str]:
-    """Return another spelling for labels where one is certain: repaired, and that of most rows that look the same.
+    """Return another spelling for labels where one is certain: repaired, and composed as most that look the same.
 
     Args:
         counts: Rows of each label.
@@ -53,7 +36,6 @@ def respellings(counts: Mapping[str, int]) -> dict[str, str]:
     found = dict[str, str]()
     for names in spellings.values():
         whole = [name for name in names if repaired(name) == name]
-        best = max(whole, key=lambda name: (counts[name], unicodedata.is_normalized("NFC", name)), default=None)
-        target = repaired(names[0]) if best is None else best
+        target = unicodedata.normalize("NFC", max(whole, key=counts.__getitem__) if whole else repaired(names[0]))
         found |= {name: target for name in names if name != target}
     return found

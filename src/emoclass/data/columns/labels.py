@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from emoclass.data.columns.naming import listed_labels, shortened
+from emoclass.data.columns.naming import distinguished, listed_labels, shortened
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
@@ -147,5 +147,6 @@ def meant(unknown: Iterable[str], names: Iterable[str]) -> str:
     for name in names:
         by_fold[folded_name(name)].append(name)
     pairs = ((label, by_fold.get(folded_name(label), [])) for label in unknown)
-    questions = [f"is {shortened(label)} the class {shortened(same[0])}?" for label, same in pairs if len(same) == 1]
+    shown = (distinguished((label, same[0])) for label, same in pairs if len(same) == 1)
+    questions = [f"is {label} the class {name}?" for label, name in shown]
     return f" ({' '.join([*questions[:_SHOWN], *['…'] * (len(questions) > _SHOWN)])})" if questions else ""

@@ -1,11 +1,15 @@
 """Name columns, classes, texts and rows in messages."""
 
+import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePath
+
+# Selectors of emoji and text style, zero-width spaces, direction marks, soft hyphens. Joiners are visible.
+_INVISIBLE = re.compile("[\ufe00-\ufe0f\u200b\u200e\u200f\u2060\ufeff\u00ad]")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,19 @@ def place_in(files: Sequence[FileRows], row: int, line: int | None) -> str:
     file = files[bisect_right(files, row, key=lambda file: file.first_row) - 1]
     place = f"line {line}" if line else f"row {row - file.first_row + 1}"
     return f"{PurePath(file.path).name}, {place}"
+
+
+def look_of(name: str) -> str:
+    """Return what a person sees of a name: without Unicode forms and invisible characters."""
+    return " ".join(unicodedata.normalize("NFC", _INVISIBLE.sub("", name)).split())
+
+
+def distinguished(names: Collection[str]) -> list[str]:
+    """Return names in quotes, with the codes of their characters where some look the same or have other digits."""
+    plain = ("".join(str(unicodedata.decimal(c, c)) for c in unicodedata.normalize("NFKC", name)) for name in names)
+    if len({*map(look_of, plain)}) == len(names):
+        return [shortened(name) for name in names]
+    return [shortened(name) + ("" if name.isascii() else f" ({brief(ascii(name)[1:-1], most=60)})") for name in names]
 
 
 def listed(names: Iterable[str], *, most: int = 20) -> str:

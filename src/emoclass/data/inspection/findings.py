@@ -7,10 +7,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from emoclass.data.cleaning.label_checks import places_of
-from emoclass.data.cleaning.spellings import damaged_names, distinguished, look_of
+from emoclass.data.cleaning.spellings import damaged_names
 from emoclass.data.cleaning.traits import find_traits
-from emoclass.data.columns.labels import each_name, folded_name, shown_label, sorted_names
-from emoclass.data.columns.naming import FileRows, listed_labels, located, quoted, shortened
+from emoclass.data.columns.labels import each_name, folded_name, meant, shown_label, sorted_names
+from emoclass.data.columns.naming import FileRows, distinguished, listed_labels, located, look_of, quoted, shortened
 from emoclass.data.inspection.results import Finding
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ def _unseen_classes(parts: "Sequence[PartInspection]", reference: "PartInspectio
                 "unseen_class",
                 "decide",
                 part.part,
-                f"{_named(unseen)} appear here but not in {reference.part}: add them there or remove them here",
+                f"{_named(unseen)} appear here but not in {reference.part}{meant(unseen, known)}: add them there or"
+                " remove them here",
             )
 
 
