@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 
+from emoclass.data.tables.mixed import UTF8
+
 # In order of preference where the text is the same. Their names in Python, with how much rarer they are than the first.
 _WESTERN = {"cp1252": 0.0, "iso8859-15": 4.0, "cp850": 3.0, "mac-roman": 3.0}
 _CENTRAL = {"cp1250": 1.0, "iso8859-2": 2.0, "cp852": 4.0}
@@ -31,7 +33,6 @@ _WORD = 2.0
 _MOST_WORDS = 12
 _MARKS = "’“”–…«»„‘€\xa0—‚´°£•·§©®™‹›"
 _SHARE_OF_MARKS = 0.1
-_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _WORDS = re.compile(r"[^\W\d_]+")
 # Capitals and marks within words, and letters of other scripts in Latin words: there are hardly any.
 _ODD = re.compile(
@@ -189,7 +190,7 @@ def _is_foreign(line: bytes) -> bool:
     """Return whether a line is not ASCII, and not mostly UTF-8."""
     if line.isascii():
         return False
-    encoded = sum(map(len, _UTF8.findall(line)))
+    encoded = sum(map(len, UTF8.findall(line)))
     return encoded < 2 * (sum(byte > 127 for byte in line) - encoded) or not encoded
 
 

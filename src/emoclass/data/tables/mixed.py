@@ -1,8 +1,12 @@
 """Text in one encoding that has lines in UTF-8: exports put together, or a file whose encoding was named in error."""
 
 import io
+import re
+from contextlib import suppress
 from typing import Protocol
 
+# A character that is not ASCII.
+UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 # Characters of two bytes, where single bytes are none.
 _PAIRS = (b"\xb0\xa1", b"\x88\x9f")
 
@@ -49,7 +53,7 @@ class MixedLines(io.BufferedIOBase):
 
     Attributes:
         utf8: Number of lines in UTF-8.
-        others: Number of lines in the other encoding; none of these lines is ASCII.
+        others: Whether there are lines in the other encoding; these, too, are not ASCII.
         invalid: Number of replaced places.
         invalid_sample: The first line with one.
     """
@@ -59,7 +63,7 @@ class MixedLines(io.BufferedIOBase):
         self._content, self._codec, self._replace = content, codec, replace
         self._rest: list[bytes] = []
         self._line, self._offset, self._ended = 1, 0, False
-        self.utf8 = self.others = self.invalid = 0
+        self.utf8, self.others, self.invalid = 0, False, 0
         self.invalid_sample = b""
 
     def readable(self) -> bool:
@@ -84,6 +88,12 @@ class MixedLines(io.BufferedIOBase):
         if block.isascii():
             self._pass(block)
             return block
+        if not UTF8.search(block):
+            with suppress(UnicodeError):
+                encoded = block.decode(self._codec).encode()
+                self.others = True
+                self._pass(block)
+                return encoded
         lines = block.splitlines(keepends=True)
         for number, line in enumerate(lines):
             if not line.isascii():
@@ -99,7 +109,7 @@ class MixedLines(io.BufferedIOBase):
         if is_utf8(line, self._codec):
             self.utf8 += 1
             return line
-        self.others += 1
+        self.others = True
         try:
             return line.decode(self._codec).encode()
         except UnicodeDecodeError:
