@@ -26,6 +26,8 @@ _MARKS = (
 _SAMPLE_BYTES = 1 << 16
 _WORDS = re.compile(rb"[^ \n\r\t,;\"]+")
 _SHOWN = 30
+# Bytes that are not ASCII from which on a guess is worth more than a doubt.
+_CERTAIN = 16
 
 
 def decode_sample(content: bytes, encoding: str | None) -> str:
@@ -51,7 +53,7 @@ def doubts(name: str, content: bytes, encoding: str | None) -> tuple[str, ...]:
         return ()
     lines = content[:_SAMPLE_BYTES].splitlines(keepends=True)
     foreign = b"".join(line for line in lines if not line.isascii() and not is_utf8(line, codec))
-    likely = _likely(foreign)
+    likely = _likely(foreign) if sum(byte > 127 for byte in foreign) >= _CERTAIN else []
     if not likely or any(foreign.decode(each, "replace") == foreign.decode(codec, "replace") for each in likely):
         return ()
     ours, theirs = _readings(foreign, codec, likely[0])

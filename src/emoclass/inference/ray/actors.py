@@ -55,6 +55,9 @@ class TablePredictor:
         texts = [self._texts.text_of(row) or "" for row in cells]
         predictions = self._classifier.predict(texts, top_k=self._ranks)
         low = self._fields.low_confidence
-        rows = [[*self._fields.values(p), *vars(Totals.of([p], low)).values()] for p in predictions]
+        rows = [
+            [*self._fields.values(p), *vars(Totals.of([(text, p)], low)).values()]
+            for text, p in zip(texts, predictions, strict=True)
+        ]
         added = arrow_table(rows, self._added)
         return pa.Table.from_arrays([*table.columns, *added.columns], schema=pa.schema([*table.schema, *added.schema]))
