@@ -88,7 +88,7 @@ def train(
         config = TrainConfig.named(name, **given)
         run_options.check(config)
         on_event(RecipeChosen(name, reason))
-    config = config.for_task(prepared.labels.task, given="metric" in given)
+    config = config.for_task(prepared.labels.task, given=given)
     # Importing torch takes a second: errors in the data come first.
     from emoclass.training.train import train as run_training
 

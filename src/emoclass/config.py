@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
@@ -262,21 +262,26 @@ class TrainConfig:
         epochs = math.ceil(self.min_steps / math.ceil(texts / self.batch_size))
         return replace(self, epochs=max(self.epochs, epochs), min_steps=0)
 
-    def for_task(self, task: Literal["single", "multi"], *, given: bool = False) -> TrainConfig:
-        """Return the recipe for one label a text or any number of them, with the default metric where its own is not.
+    def for_task(self, task: Literal["single", "multi"], *, given: Container[str] = ()) -> TrainConfig:
+        """Return the recipe for one label a text or any number of them.
+
+        The metric is the default one where its own is for the other task. With any number of labels, classes are not
+        weighted unless that was asked for: thresholds take care of rare labels (docs/experiments.md).
 
         Args:
             task: Which of the two.
-            given: Whether the metric was asked for.
+            given: Names of the settings that were asked for.
 
         Raises:
-            ConfigError: That metric is for the other task.
+            ConfigError: The metric that was asked for is for the other task.
         """
-        if self.metric in METRICS[task]:
-            return self
-        labels = "one label" if task == "single" else "any number of labels"
-        _require(not given, f"--metric {self.metric} is not for {labels} a text; use {' or '.join(METRICS[task])}")
-        return replace(self, metric=METRICS[task][0])
+        changes = {} if task == "single" or "class_weights" in given else {"class_weights": "none"}
+        if self.metric not in METRICS[task]:
+            labels = "one label" if task == "single" else "any number of labels"
+            names = " or ".join(METRICS[task])
+            _require("metric" not in given, f"--metric {self.metric} is not for {labels} a text; use {names}")
+            changes["metric"] = METRICS[task][0]
+        return replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON values."""

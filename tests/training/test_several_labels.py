@@ -26,7 +26,7 @@ from emoclass.inference.predictor import load
 from emoclass.training.losses import BinaryCrossEntropy, positive_weights
 from emoclass.training.train import TrainResult
 from tests.conftest import FILLERS, TINY, WORDS, random_tensors
-from tests.runs import read_tensors, run_training
+from tests.runs import context_of, read_tensors, run_training
 
 Config = Callable[..., TrainConfig]
 NAMES = ("anger", "fear", "joy")
@@ -205,7 +205,21 @@ def test_a_metric_belongs_to_a_task(metric: str, task: Any, other: str) -> None:
     config = TrainConfig(metric=metric)
     assert config.for_task(task).metric == other
     with pytest.raises(ConfigError, match=f"--metric {metric} is not for .* a text; use "):
-        config.for_task(task, given=True)
+        config.for_task(task, given=["metric"])
+
+
+def test_the_weights_of_a_recipe_are_for_one_label_a_text() -> None:
+    small = TrainConfig.named("small")
+    assert small.for_task("single") == small
+    assert small.for_task("multi").class_weights == "none"
+    assert small.for_task("multi", given=["class_weights"]).class_weights == "sqrt"
+
+
+def test_a_new_classifier_begins_with_the_frequency_of_each_label(several: TrainingData, recipe: Config) -> None:
+    context = context_of(several, recipe(), torch.float32)
+    model, _ = context.new_model(recipe())
+    frequencies = context.targets("train").mean(axis=0)
+    assert torch.sigmoid(model.classifier.bias).tolist() == pytest.approx(frequencies, abs=0.02)
 
 
 def logits_like_a_model(texts: int, seed: int) -> tuple[Any, Any]:

@@ -122,6 +122,9 @@ class Context:
         """
         classes = len(self.data.labels)
         model, notes = self.base.load(classes, seed=config.seed, dropout=config.dropout, tensors=self.weights)
+        bias = self.task.initial_bias(self.targets("train"))
+        if bias is not None and model.classifier.bias is not None:
+            model.classifier.bias.data = bias
         freeze(model, config.unfreeze, train_pooler=config.train_pooler)
         if isinstance(model, GenericModel):
             model.dtype = self.hardware.dtype

@@ -58,6 +58,9 @@ class Outputs:
 class Task(Protocol):
     """What depends on the number of labels of a text."""
 
+    def initial_bias(self, targets: npt.NDArray[Any]) -> Tensor | None:
+        """Return the biases with which a new classifier begins, ``float32[classes]``; ``None`` for zeros."""
+
     def scores(self, logits: Tensor, targets: npt.NDArray[Any]) -> Scores:
         """Return the scores of logits, ``float32[texts, classes]``."""
 
@@ -83,6 +86,10 @@ class SingleLabel:
     """One label a text: softmax, a temperature, the most probable class."""
 
     labels: LabelSet
+
+    def initial_bias(self, targets: npt.NDArray[Any]) -> Tensor | None:
+        """Return none: a softmax of zeros is as good a start as any."""
+        return None
 
     def scores(self, logits: Tensor, targets: npt.NDArray[Any]) -> Scores:
         """Return cross-entropy, accuracy and macro F1."""
@@ -115,6 +122,11 @@ class MultiLabel:
     """Any number of labels a text: a sigmoid, a calibration and a threshold for each label."""
 
     labels: LabelSet
+
+    def initial_bias(self, targets: npt.NDArray[Any]) -> Tensor | None:
+        """Return the log odds of each label, so that the first steps need not learn how rare labels are."""
+        counts = torch.from_numpy(targets.sum(axis=0)).float()
+        return ((counts + 1) / (len(targets) - counts + 1)).log()
 
     def scores(self, logits: Tensor, targets: npt.NDArray[Any]) -> Scores:
         """Return binary cross-entropy, and the scores at the thresholds that these texts choose."""
