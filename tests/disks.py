@@ -34,3 +34,13 @@ def refuse_to_flush_directories(monkeypatch: pytest.MonkeyPatch) -> None:
         original(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
+
+
+def refuse_locks(monkeypatch: pytest.MonkeyPatch, code: int = errno.ENOLCK) -> None:
+    """Let locks of files fail, as on a file system that has none."""
+    import fcntl
+
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", flock)

@@ -13,6 +13,7 @@ from emoclass.data.preparation import prepare_training_data
 from emoclass.errors import ConfigError, SecondaryProcessError
 from emoclass.runtime import resolve_device
 from emoclass.store.checkpoints import find_model
+from emoclass.store.saving import check_free, require_writable
 from emoclass.training.events import DataReady, RecipeChosen, RunEvent
 from emoclass.training.options import RunOptions
 
@@ -77,6 +78,9 @@ def train(
         manifest = find_model(like).manifest
         config, options = manifest.recipe.changed(**given), replace(options, trained=manifest.columns)
     run_options.check(config)
+    if run_options.name is not None:  # a training that is resumed may have saved a model of this name before
+        check_free(run_options.name, overwrite=run_options.overwrite or run_options.resume)
+    require_writable()
     prepared = prepare_training_data(data, val=val, test=test, options=options, ratios=ratios, seed=config.seed)
     on_event(DataReady(prepared))
     if is_auto:

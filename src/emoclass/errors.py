@@ -38,7 +38,16 @@ class NameTakenError(ModelError):
 
 
 class BusyError(EmoclassError):
-    """Another process holds the lock."""
+    """Another process holds the lock.
+
+    Args:
+        message: What the user reads.
+        holder: Which one, and what to do if it is gone, where that has to be done by hand.
+    """
+
+    def __init__(self, message: str, holder: str | None = None) -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class DeviceError(EmoclassError):

@@ -24,6 +24,7 @@ from emoclass.errors import DataError
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _STALE_SECONDS = 24 * 3600.0  # what is older is no longer being written
+_PROBED_BYTES = 1 << 30
 
 
 def temporary_sibling(target: Path) -> Path:
@@ -85,6 +86,59 @@ def whole_directory(target: Path, *, holding: AbstractContextManager[None] | Non
         _flush(target.parent)
 
 
+def require_room(directory: Path, *sizes: int) -> None:
+    """Check that files can be written into a directory, which need not exist yet, by making files of these sizes.
+
+    Permissions, free space, quotas and limits are then what they are for the files to come. Of large files only the
+    first gigabyte is made: some file systems write it.
+
+    Raises:
+        OSError: They cannot.
+    """
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    with ExitStack() as stack:
+        for size in sizes or (1,):
+            aside = temporary_sibling(existing / "room")
+            stack.callback(aside.unlink, missing_ok=True)
+            with aside.open("xb", buffering=0) as file:
+                file.write(b"\0")
+                _allocate(file.fileno(), min(size, _PROBED_BYTES))
+                os.fsync(file.fileno())
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except AttributeError:  # macOS, Windows
+        pass
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENODEV, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+
+
+def require_outputs(*paths: str | Path | None) -> None:
+    """Check that ``output_file`` could write these files, without touching what is there.
+
+    Raises:
+        OSError: It could not; the error has the name that was given.
+    """
+    for path in paths:
+        if path is not None:
+            _require_output(path)
+
+
+def _require_output(path: str | Path) -> None:
+    target = Path(path)
+    with errors_named(str(path)):
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a directory; name a file")
+        place = Path(os.path.realpath(target)).parent
+        if (not target.exists() or target.is_file()) and not place.is_dir():
+            raise FileNotFoundError(errno.ENOENT, f"there is no directory {place}; make it first")
+        if not target.exists() or target.is_file():
+            require_room(place)
+
+
 def _never(target: Path) -> bool:
     return False
 
@@ -105,7 +159,9 @@ def free_directory(
     problem, remedy = "is not empty, and nothing in it was touched", "name a new directory"
     try:
         target = Path(directory).resolve()
-        if not target.exists() or not any(target.iterdir()) or replaceable(target):
+        is_replaced = target.exists() and any(target.iterdir())
+        if not is_replaced or replaceable(target):
+            require_room(target.parent if is_replaced else target)
             return target
         remedy += ", or pass --overwrite to replace what is there" if overwritable(target) else ""
     except (OSError, RuntimeError, ValueError) as error:

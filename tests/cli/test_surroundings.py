@@ -1,5 +1,7 @@
 """Users without a home directory, and other surroundings that are not those of a desk."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,3 +94,71 @@ def test_a_dash_is_standard_output(cli: Run, tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     assert cli("predict", "happy", "-o", "-").stdout.count("\n") == 1
     assert not list(tmp_path.glob("-*"))
+
+
+@pytest.fixture
+def unusable(tmp_path: Path) -> Path:
+    """A path below a file: nothing can be written there, by root neither."""
+    (tmp_path / "file").touch()
+    return tmp_path / "file" / "below"
+
+
+@pytest.fixture
+def unreadable_table(tmp_path: Path) -> Path:
+    """A table whose errors are reported if anybody reads it."""
+    path = tmp_path / "broken.csv"
+    path.write_text('text,label\n"a,b\n')
+    return path
+
+
+def test_a_home_that_cannot_be_written_is_known_before_the_data_is_read(
+    cli: Run, monkeypatch: pytest.MonkeyPatch, unusable: Path, unreadable_table: Path
+) -> None:
+    monkeypatch.setenv("EMOCLASS_HOME", str(unusable))
+    result = cli("train", unreadable_table)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {unusable / 'models'}: no model can be saved here: Not a directory")
+
+
+@pytest.mark.parametrize("code", [errno.EDQUOT, errno.ENOSPC, errno.EFBIG])
+def test_a_quota_that_is_full_is_known_before_training(
+    tiny_train: Run, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def full(descriptor: int, offset: int, size: int) -> None:
+        if size > 1000:
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    result = tiny_train()
+    assert result.exit_code == 1
+    assert f"which takes 16 MiB: {os.strerror(code)}: free some space" in result.stderr
+    assert "epoch 1" not in result.stderr
+
+
+def test_a_name_that_is_taken_is_known_before_the_data_is_read(
+    cli: Run, trained_model: Path, unreadable_table: Path
+) -> None:
+    assert "a model named 'first' exists" in cli("train", unreadable_table, "--name", "first").stderr
+
+
+def test_a_second_input_that_is_missing_is_known_before_the_first_is_read(cli: Run, unreadable_table: Path) -> None:
+    for command in (["train", unreadable_table, "--val"], ["inspect-data", unreadable_table]):
+        assert cli(*command, "missing.csv").stderr == "error: missing.csv: no such file: check the path\n"
+
+
+@pytest.mark.usefixtures("trained_model")
+def test_an_output_that_cannot_be_written_is_known_before_the_data_is_read(
+    cli: Run, unusable: Path, unreadable_table: Path
+) -> None:
+    for command in (
+        ["eval", unreadable_table, "-o", unusable.with_suffix(".csv")],
+        ["eval", unreadable_table, "--report", unusable.with_suffix(".html")],
+        ["inspect-data", unreadable_table, "--report", unusable.with_suffix(".html")],
+        ["inspect-data", unreadable_table, "--fix", unusable.with_suffix(".csv")],
+        ["split", unreadable_table, "--output-dir", unusable],
+    ):
+        result = cli(*command)
+        assert result.exit_code == 1
+        assert str(command[-1]) in result.stderr
+        assert "directory" in result.stderr
+        assert "broken.csv" not in result.stderr

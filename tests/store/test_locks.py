@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,9 +18,10 @@ import pytest
 from emoclass.config import TrainConfig
 from emoclass.data.preparation import TrainingData
 from emoclass.encoders.weights import map_tensors
-from emoclass.errors import EmoclassError, ModelError, StoppedError
+from emoclass.errors import BusyError, EmoclassError, ModelError, StoppedError
 from emoclass.inference import predictor
 from emoclass.inference.predictor import load
+from emoclass.locking import locked
 from emoclass.runtime import models_dir
 from emoclass.store import checkpoints, saving
 from emoclass.store import replacing as directories
@@ -27,6 +30,7 @@ from emoclass.store.saving import export_model, remove_model
 from emoclass.training.events import EpochDone, Resumed, StateNotSaved
 from emoclass.training.train import TrainResult
 from tests.conftest import in_models_dir
+from tests.disks import refuse_locks
 from tests.runs import run_training
 
 TEXTS = ["a happy day", "so very angry and mad", "they are afraid in the dark"]
@@ -287,3 +291,68 @@ def test_the_newest_model_is_found_while_it_is_being_replaced(train: Train, hold
     train("older")
     train("newest").model.directory.rename(models_dir() / ".newest.old")
     assert find_model().directory.name == "newest"
+
+
+needs_flock = pytest.mark.skipif(sys.platform == "win32", reason="locks are different there")
+
+
+@needs_flock
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_without_locks_a_training_saves_resumes_and_excludes(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    refuse_locks(monkeypatch, code)
+    events: list[object] = []
+    seen: list[object] = []
+
+    def on_event(event: object) -> None:
+        if isinstance(event, EpochDone) and event.epoch == 2:
+            train("beside", epochs=3, on_event=events.append)
+            seen.append(event)
+
+    assert train("first", epochs=3, on_event=on_event, should_stop=lambda: bool(seen)).stopped
+    (problem,) = [event.reason for event in events if isinstance(event, StateNotSaved)]
+    assert "another process is at the same training" in problem
+    assert f"process {os.getpid()} on {socket.gethostname()}" in problem
+    events.clear()
+    train("first", epochs=3, resume=True, on_event=events.append)
+    assert any(isinstance(event, Resumed) for event in events)
+    assert answers("first") == answers("beside")
+    remove_model("beside")
+    assert in_models_dir() == ["first"]
+    assert sorted(path.name for path in (models_dir() / ".locks").iterdir()) == ["beside", "first"]
+
+
+@needs_flock
+def test_without_locks_that_of_a_process_that_ended_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = "import errno, fcntl, os\ndef flock(*args): raise OSError(errno.ENOLCK, '')\nfcntl.flock = flock\n"
+    script += HOLDER
+    command = [sys.executable, "-c", script, str(tmp_path / "lock")]
+    refuse_locks(monkeypatch)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(BusyError, match=f"process {process.pid} on "), locked(tmp_path / "lock", seconds=0):
+            pass
+        process.kill()
+    assert (tmp_path / "lock~").exists()
+    with locked(tmp_path / "lock", seconds=0):
+        pass
+    (tmp_path / "lock~").touch()  # of a process that was killed before it wrote its name
+    os.utime(tmp_path / "lock~", (0, 0))
+    with locked(tmp_path / "lock", seconds=0):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+@needs_flock
+def test_without_locks_that_of_another_machine_can_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_locks(monkeypatch)
+    place = tmp_path / "lock~"
+    place.write_text("1 elsewhere 0123456789abcdef")
+    found = pytest.raises(BusyError, match=f"process 1 on elsewhere; if that is gone, remove {place}")
+    with found, locked(tmp_path / "lock", seconds=0.1):
+        pass
+    place.unlink()
+    with locked(tmp_path / "lock", seconds=0):
+        assert place.exists()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -29,7 +32,7 @@ from emoclass.inference.predictor import load
 from emoclass.runtime import runs_dir
 from emoclass.store.runs import RunStates
 from emoclass.training import finishing, loop, stopping
-from emoclass.training.events import Resumed, StateNotSaved, StepDone
+from emoclass.training.events import Resumable, Resumed, StateNotSaved, StepDone
 from emoclass.training.train import TrainResult
 from tests.runs import read_tensors, run_training
 
@@ -148,6 +151,59 @@ def test_a_training_that_could_not_be_saved_is_not_lost(
     result = run_training(parts, config(), resume=True, on_event=events.append)
     assert len(result.history) == 3
     assert not [e for e in events if isinstance(e, StepDone)]
+
+
+def test_a_model_that_cannot_be_saved_is_kept_where_it_can(
+    parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    original = finishing.save_model
+
+    def full(*args: Any, directory: Path | None = None, **kwargs: Any) -> Any:
+        if directory is None:
+            raise EmoclassError("the disk is full")
+        return original(*args, directory=directory, **kwargs)
+
+    def no_state(self: RunStates, tensors: object, metadata: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(finishing, "save_model", full)
+        with pytest.raises(EmoclassError, match="the disk is full; .* the same command with --resume goes on"):
+            run_training(parts, config(epochs=2))
+        patch.setattr(RunStates, "save", no_state)
+        with pytest.raises(EmoclassError, match="the disk is full; it is kept in ") as caught:
+            run_training(parts, config())
+    words = shlex.split(str(caught.value).split(": ")[-1])
+    assert words[:3] == ["emoclass", "predict", "--model"]
+    whole = run_training(parts, config(), name="whole")
+    assert load(words[3]).predict_text("so happy") == load(whole.model.directory).predict_text("so happy")
+
+
+def test_a_training_that_begins_anew_says_so_and_keeps_what_there_is(parts: TrainingData, config: Config) -> None:
+    whole = run_training(parts, config(epochs=3), name="whole", cache_disk=0)
+    for stop in (StopAfter(3, 2), StopAfter(1, 2)):
+        with suppress(StoppedError):
+            run_training(parts, config(epochs=3), on_event=stop.on_event, should_stop=stop.should_stop)
+        assert any(isinstance(event, Resumable) for event in stop.events) == (stop.wanted == (1, 2))
+    events: list[Any] = []
+    result = run_training(parts, config(epochs=3), resume=True, on_event=events.append)
+    assert [event.epoch for event in events if isinstance(event, Resumed)] == [3]
+    assert same(result, whole)
+
+
+def test_a_name_that_is_taken_by_a_stopped_training_leads_to_resume(
+    tiny_train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(stopping, "time", SimpleNamespace(monotonic=partial(next, count(step=5))))
+        assert tiny_train("--name", "own", "--epochs", 30, "--max-minutes", 1).exit_code == 130
+    again = tiny_train("--name", "own", "--epochs", 30)
+    assert again.exit_code == 1
+    assert "'own' exists" in again.stderr
+    assert "--resume" in again.stderr
+    assert "resuming in epoch" in tiny_train("--name", "own", "--epochs", 30, "--resume").stderr
+    assert "--resume" not in tiny_train("--name", "own", "--epochs", 30).stderr
 
 
 def test_damaged_states_are_passed_over(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir
 from emoclass.training import finishing, objective
 from emoclass.training import fitting as fitting_module
-from emoclass.training.events import EpochDone, PrefixDone, TextsEncoded
+from emoclass.training import train as train_module
+from emoclass.training.events import EpochDone, PrefixDone, Prepared, TextsEncoded
 from emoclass.training.optimizer import linear_schedule
 from emoclass.training.train import TrainResult
 from tests.conftest import HUB_CONFIG
@@ -283,6 +284,17 @@ def test_a_disk_without_room_is_told_before_training(
     monkeypatch.setattr(finishing, "free_disk", lambda path: 1 << 20)
     with pytest.raises(ModelError, match="the disk has 1 MiB left"):
         run_training(parts, config())
+
+
+def test_a_time_limit_before_the_first_epoch_is_told_before_training(
+    parts: TrainingData, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_module, "estimated_seconds", lambda context, config, model: 90.0 * config.epochs)
+    for minutes, is_told in ((1, True), (2, False), (None, False)):
+        events: list[object] = []
+        run_training(parts, config(epochs=2), max_minutes=minutes, on_event=events.append)
+        (prepared,) = [event for event in events if isinstance(event, Prepared)]
+        assert any("first epoch, which takes about 1.5 minutes" in note for note in prepared.notes) == is_told
 
 
 def test_the_schedule_rises_over_the_warm_up_and_falls_to_zero() -> None:

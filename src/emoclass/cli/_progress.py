@@ -20,6 +20,7 @@ from emoclass.training.events import (
     Prepared,
     Probed,
     RecipeChosen,
+    Resumable,
     Resumed,
     RunEvent,
     SeedStarted,
@@ -90,6 +91,7 @@ class TrainingDisplay:
             TextsEncoded: self._show_encoded,
             PrefixDone: self._show_use,
             Resumed: self._show_resumed,
+            Resumable: self._show_resumable,
             StateNotSaved: self._show_not_saved,
             Probed: self._show_probe,
             SeedStarted: self._show_seed,
@@ -141,6 +143,12 @@ class TrainingDisplay:
     def _show_resumed(self, event: Resumed) -> None:
         self._history = list(event.history)
         console.note(f"resuming in epoch {event.epoch} after {event.step} steps")
+
+    def _show_resumable(self, event: Resumable) -> None:
+        console.note(
+            "this training was begun before and not completed: the same command with --resume goes on from there; "
+            "without it, it begins anew, and what there is stays until it has come as far"
+        )
 
     def _show_not_saved(self, event: StateNotSaved) -> None:
         console.warn(f"no checkpoint could be saved to resume from: {event.reason}")

@@ -9,6 +9,7 @@ import typer
 
 from emoclass.cli import _options as options
 from emoclass.errors import ConfigError, EmoclassError
+from emoclass.files import require_outputs
 
 if TYPE_CHECKING:
     from emoclass.data.columns.labels import Task
@@ -78,6 +79,7 @@ def evaluate(
     limits = [_parse_limit(limit, task) for limit in fail_under or ()]
     if len(names) > 1 and (report or predictions):
         raise ConfigError("--report and --predictions take a single --model; evaluate the models one by one")
+    require_outputs(report, predictions)
     if report:
         require_packages()
     if len(names) > 1 and not json_:

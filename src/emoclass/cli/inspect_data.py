@@ -9,6 +9,7 @@ import typer
 
 from emoclass.cli import _options as options
 from emoclass.errors import ConfigError, DataError, ModelError
+from emoclass.files import require_outputs
 
 if TYPE_CHECKING:
     from emoclass.data.cleaning.cleaning import CleanData
@@ -102,6 +103,7 @@ def _check(*, fix: str | None, overwrite: bool, report: str | None, label_noise:
         from emoclass.data.cleaning.fixing import check_target
 
         check_target(fix, overwrite=overwrite)
+    require_outputs(fix, report)
     if report is not None:
         from emoclass.pages import rendering
 
@@ -120,6 +122,7 @@ def _read(sources: list[str], reader: DataOptions) -> tuple[dict[str, Table], di
     from emoclass.data.tables.shards import split_of
     from emoclass.data.tables.split_directories import WHOLE
 
+    reader.require(*sources)
     read = [
         (split_of(table.name) if split == WHOLE and len(sources) > 1 else split, table)
         for source in sources

@@ -62,7 +62,7 @@ def split(
     from emoclass.data.cleaning.small_classes import SmallClasses
     from emoclass.data.inspection.findings import find_before_use
     from emoclass.data.split.splitting import parse_ratios
-    from emoclass.data.split.writing import SplitOptions, write_split
+    from emoclass.data.split.writing import SplitOptions, free_target, write_split
     from emoclass.data.tables.split_directories import WHOLE
 
     if output_format is not None and output_format not in FORMATS:
@@ -75,6 +75,7 @@ def split(
         format=output_format,
         overwrite=overwrite,
     )
+    free_target(output_dir, overwrite=overwrite)
     with console.progress_bar(console.status()) as progress:
         task = progress.add_task("rows read", total=None)
         table = replace(reading, on_rows=lambda rows: progress.advance(task, rows)).read(data)

@@ -15,6 +15,7 @@ from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.options import ReadOptions
 from emoclass.data.tables.records import RecordReader, open_records
 from emoclass.data.tables.row_errors import RowErrors
+from emoclass.data.tables.sources import require_source
 from emoclass.data.tables.split_directories import SPLITS, SplitFiles, split_paths
 from emoclass.data.tables.table import Table, read_table
 
@@ -72,6 +73,12 @@ class DataOptions(ReadOptions):
         }
         header = [] if self.header is None else ["--header" if self.header else "--no-header"]
         return [word for name, value in values.items() if value is not None for word in (name, value)] + header
+
+    @staticmethod
+    def require(*sources: str | Path) -> None:
+        """Check that inputs exist and may be read, before the first of them is read."""
+        for source in sources:
+            require_source(source)
 
     def open(self, source: str | Path, **more: Any) -> RecordReader:
         """Open one table; further options are those of ``open_records``."""

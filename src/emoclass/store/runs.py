@@ -72,8 +72,9 @@ class RunStates:
             return self
         try:
             self._stack.enter_context(locked(self.directory / _LOCK, seconds=0))
-        except BusyError:
+        except BusyError as error:
             self.problem = "another process is at the same training"
+            self.problem += f" ({error.holder})" if error.holder else ""
         except OSError as error:
             self.problem = str(error.strerror or error)
         else:
@@ -186,6 +187,25 @@ def unfinished_runs() -> list[tuple[Path, int]]:
     """Return the directories of trainings that ended too early, with their bytes."""
     sizes = {run: sum(_size(file) for file in run.rglob(f"*{_STATE}")) for run in _runs()}
     return [(run, size) for run, size in sizes.items() if size]
+
+
+def saved_by_unfinished(name: str, created_at: str) -> bool:
+    """Return whether a model holds the best epoch so far of a training that ended too early."""
+    newest = (max(run.glob(f"*{_STATE}"), key=lambda path: path.stat().st_mtime, default=None) for run in _runs())
+    with suppress(OSError):
+        return any(path and _metadata(path).get("saved_model") == [name, created_at] for path in newest)
+    return False
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """Return the metadata of a state without its tensors; empty if the file is damaged."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            found = json.loads(json.loads(file.read(min(size, path.stat().st_size)))["__metadata__"]["metadata"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def clear_runs() -> int:

@@ -17,13 +17,14 @@ import numpy.typing as npt
 
 from emoclass.encoders.weights import map_tensors
 from emoclass.errors import ConfigError, EmoclassError, ModelError, NameTakenError
-from emoclass.files import replacing, whole_directory
+from emoclass.files import replacing, require_room, whole_directory
 from emoclass.fingerprint import file_sha256
 from emoclass.runtime import expanded, models_dir
 from emoclass.store import layout, starter
 from emoclass.store.checkpoints import StoredModel, find_model, list_models, read_model, verify_model
 from emoclass.store.layout import Manifest
 from emoclass.store.replacing import discard, reserved, step_aside, was_reserved
+from emoclass.store.runs import saved_by_unfinished
 from emoclass.store.shards import write_shards
 
 
@@ -45,8 +46,9 @@ def save_model(
     training_hashes: npt.NDArray[np.int64],
     write_more: Callable[[Path], None] = lambda directory: None,
     overwrite: bool = False,
+    directory: Path | None = None,
 ) -> StoredModel:
-    """Save a model under its name in the user's model directory, whole or not at all.
+    """Save a model under its name in the user's model directory, or in a new directory, whole or not at all.
 
     Args:
         manifest: The content of ``emoclass.json`` but for checksums.
@@ -60,15 +62,17 @@ def save_model(
         training_hashes: Hashes of the training texts, ``int64[hashes]``.
         write_more: Writes more files into the directory.
         overwrite: Whether to replace a model of that name.
+        directory: A new directory in place of one in the user's model directory.
 
     Raises:
         ConfigError: The name cannot be used.
         NameTakenError: There is a model of that name, perhaps only since now, and ``overwrite`` is not set.
         EmoclassError: The disk is full or cannot be written; an existing model is unchanged.
     """
-    target = check_free(manifest.name, overwrite=overwrite)
+    target = directory or check_free(manifest.name, overwrite=overwrite)
+    holding = _vacant(manifest.name, overwrite=overwrite) if directory is None else None
     try:
-        with whole_directory(target, holding=_vacant(manifest.name, overwrite=overwrite)) as aside:
+        with whole_directory(target, holding=holding) as aside:
             frozen_sha256 = write_shards(aside, tensors, trained, _frozen_files())
             write_json(aside / layout.CONFIG, config)
             (aside / layout.TOKENIZER).write_text(tokenizer_json, encoding="utf-8")
@@ -99,11 +103,37 @@ def check_free(name: str, *, overwrite: bool = False) -> Path:
     if name == starter.NAME:
         raise ConfigError(f"{name!r} is the name of the model that comes with emoclass: choose another --name")
     if target.exists() and not overwrite:
+        resume = " (the same command with --resume continues its training)" if _is_unfinished(target) else ""
         raise NameTakenError(
-            f"a model named {name!r} exists; choose another --name, pass --overwrite, "
+            f"a model named {name!r} exists{resume}; choose another --name, pass --overwrite, "
             f"or remove it: emoclass models remove {name}"
         )
     return target
+
+
+def _is_unfinished(directory: Path) -> bool:
+    try:
+        manifest = find_model(directory).manifest
+    except ModelError:
+        return False
+    return saved_by_unfinished(manifest.name, manifest.created_at)
+
+
+def require_writable(*sizes: int) -> None:
+    """Check that a model could be saved, which consists of files of these sizes in bytes.
+
+    Raises:
+        ModelError: It could not.
+    """
+    directory = models_dir()
+    try:
+        require_room(directory, *sizes)
+    except OSError as error:
+        needed = f", which takes {sum(sizes) >> 20} MiB" if sizes else ""
+        raise ModelError(
+            f"{directory}: no model can be saved here{needed}: {error.strerror or error}: "
+            "free some space, or set EMOCLASS_HOME to a directory where you may write"
+        ) from error
 
 
 def free_name(preferred: str) -> str:

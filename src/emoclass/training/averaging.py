@@ -47,8 +47,9 @@ def average_seeds(first: Fit, states: RunStates, *, resume: bool = False, patien
         model, _ = context.new_model(config)
         other = Fit(context, model, replace(config, seed=(config.seed + number) % 2**32))
         with states.of_part(f"seed-{number}") as own:
-            saved = load_checkpoint(own, ranks) if resume else None
-            checkpoints = Checkpoints(own, context.on_event, {})
+            found = load_checkpoint(own, ranks)
+            saved, earlier = (found, None) if resume or found is None else (None, found.metadata)
+            checkpoints = Checkpoints(own, context.on_event, {}, earlier)
             try:
                 fit(other, stop=context.stop, patience=patience, checkpoints=checkpoints, saved=saved)
             except StoppedError:

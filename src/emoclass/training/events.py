@@ -69,6 +69,11 @@ class Resumed:
 
 
 @dataclass(frozen=True)
+class Resumable:
+    """A run begins anew although an earlier run of the same training could be resumed."""
+
+
+@dataclass(frozen=True)
 class StateNotSaved:
     """A checkpoint could not be saved, and why."""
 
@@ -199,6 +204,7 @@ RunEvent = (
     | TextsEncoded
     | PrefixDone
     | Resumed
+    | Resumable
     | StateNotSaved
     | Probed
     | SeedStarted

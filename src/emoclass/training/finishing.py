@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import platform
+import shlex
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +20,7 @@ from emoclass._version import __version__
 from emoclass.activations.logits import compute_logits
 from emoclass.encoders.freezing import count_parameters
 from emoclass.encoders.interface import Model
-from emoclass.errors import ModelError, NameTakenError
+from emoclass.errors import EmoclassError, ModelError, NameTakenError
 from emoclass.evaluation import report
 from emoclass.evaluation.multilabel_baseline import MultiLabelBaseline
 from emoclass.evaluation.multilabel_report import AnyEvaluation, evaluate_multilabel
@@ -28,7 +32,8 @@ from emoclass.runtime import free_disk, models_dir, precision_name
 from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel
 from emoclass.store.layout import Manifest
-from emoclass.store.saving import free_name, save_model
+from emoclass.store.runs import RunStates
+from emoclass.store.saving import free_name, require_writable, save_model
 from emoclass.training.card import model_card
 from emoclass.training.context import Hardware
 from emoclass.training.fitting import Fit
@@ -80,15 +85,34 @@ def evaluate(fitted: Fit, calibrated: Calibrated) -> AnyEvaluation | None:
     return evaluation
 
 
-def save(fitted: Fit, manifest: Manifest, *, overwrite: bool) -> StoredModel:
-    """Save a trained model under its name, or a numbered one where the name has been taken meanwhile."""
-    while True:
-        name = manifest.name if overwrite else free_name(manifest.name)
-        with suppress(NameTakenError):
-            return _save(fitted, Manifest(**{**vars(manifest), "name": name}), overwrite=overwrite)
+def save(fitted: Fit, manifest: Manifest, states: RunStates, *, overwrite: bool) -> StoredModel:
+    """Save a trained model under its name, or a numbered one where the name has been taken meanwhile.
+
+    Raises:
+        EmoclassError: It cannot be saved. The message says where the training is kept: in its checkpoints, or else as a
+            model among the temporary files.
+    """
+    try:
+        while True:
+            name = manifest.name if overwrite else free_name(manifest.name)
+            with suppress(NameTakenError):
+                return _save(fitted, replace(manifest, name=name), overwrite=overwrite)
+    except EmoclassError as error:
+        raise EmoclassError(f"{error}{_keep(fitted, manifest, states)}") from error
 
 
-def _save(fitted: Fit, manifest: Manifest, *, overwrite: bool) -> StoredModel:
+def _keep(fitted: Fit, manifest: Manifest, states: RunStates) -> str:
+    """Keep what was trained although it cannot be saved; return where it is."""
+    if states.exist:
+        return f"; its training is kept in {states.directory}: the same command with --resume goes on from there"
+    with suppress(EmoclassError, OSError):
+        place = Path(tempfile.mkdtemp(prefix="emoclass-")) / manifest.name
+        _save(fitted, manifest, directory=place)
+        return f"; it is kept in {place}: emoclass predict --model {shlex.quote(str(place))} uses it"
+    return ""
+
+
+def _save(fitted: Fit, manifest: Manifest, *, overwrite: bool = False, directory: Path | None = None) -> StoredModel:
     context, model = fitted.context, fitted.model
     own_name, head = model.own_name, {id(p) for p in model.classifier.parameters()}
     return save_model(
@@ -104,6 +128,7 @@ def _save(fitted: Fit, manifest: Manifest, *, overwrite: bool) -> StoredModel:
         training_hashes=context.training_hashes,
         write_more=lambda directory: context.baseline.save(directory, layout.BASELINE),
         overwrite=overwrite,
+        directory=directory,
     )
 
 
@@ -162,7 +187,8 @@ def require_space(model: Model) -> None:
     """
     # The model, and two checkpoints with weights, two moments and the best weights.
     parameters = count_parameters(model)
-    needed = 4 * parameters.total + 2 * 16 * parameters.trainable + 16 * 1024**2
+    sizes = (4 * parameters.total, 16 * parameters.trainable, 16 * parameters.trainable, 16 * 1024**2)
+    needed = sum(sizes)
     directory = models_dir()
     free = free_disk(directory)
     if free < needed:
@@ -170,6 +196,7 @@ def require_space(model: Model) -> None:
             f"{directory}: the model needs {needed >> 20} MiB and the disk has {free >> 20} MiB left; "
             "free some, or set EMOCLASS_HOME to a directory on another disk"
         )
+    require_writable(*sizes)
 
 
 def _versions(hardware: Hardware) -> dict[str, str]:

@@ -37,18 +37,27 @@ class Checkpoints:
         states: The files.
         on_event: Told when one cannot be saved.
         metadata: Plain JSON values that are saved in each.
+        earlier: Metadata of a checkpoint that is not resumed from; it stays until this training has come as far.
     """
 
     states: RunStates
     on_event: Callable[[RunEvent], None]
     metadata: Mapping[str, Any]
+    earlier: Mapping[str, Any] | None = None
 
     def save(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
         """Save a checkpoint; a disk that is full ends checkpoints, not the training."""
+        if self.earlier is not None and _place(metadata) < _place(self.earlier):
+            return
         try:
             self.states.save(tensors, {**self.metadata, **metadata})
         except OSError as error:
             self.on_event(StateNotSaved(f"{self.states.directory}: {error.strerror or error}"))
+
+
+def _place(metadata: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how far a training, or a search, had come at a checkpoint."""
+    return (len(metadata["trials"]), 0) if "trials" in metadata else (metadata["epoch"], metadata["step"])
 
 
 def load_checkpoint(states: RunStates, ranks: Ranks) -> SavedState | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ from emoclass.store.checkpoints import find_model
 from emoclass.store.runs import RunStates, SavedState, run_key
 from emoclass.store.saving import check_free
 from emoclass.training.context import Hardware
-from emoclass.training.events import RunEvent, StateNotSaved
+from emoclass.training.events import Resumable, RunEvent, StateNotSaved
 from emoclass.training.fitting import load_checkpoint
 from emoclass.training.options import SEARCHABLE, RunOptions
 from emoclass.training.ranks import join_ranks
@@ -43,6 +44,7 @@ class Run:
         hardware: Device, dtype and processes.
         states: Its checkpoints.
         saved: The checkpoint to resume from.
+        earlier: Metadata of the checkpoint that an earlier run left, if this one does not resume from it.
         saved_model: Name of the model in which an earlier run saved the best epoch so far.
     """
 
@@ -55,6 +57,7 @@ class Run:
     hardware: Hardware
     states: RunStates
     saved: SavedState | None
+    earlier: Mapping[str, Any] | None
     saved_model: str | None
 
     @property
@@ -106,11 +109,14 @@ def open_run(
         if states.problem and ranks.is_first:
             on_event(StateNotSaved(f"{states.directory}: {states.problem}"))
         saved = load_checkpoint(states, ranks) if options.resume else None
+        found = None if options.resume else states.load()
+        if found is not None:
+            on_event(Resumable())
         saved_model = None if saved is None else _saved_model(saved)
         if options.name is not None and options.name != saved_model:
             check_free(options.name, overwrite=options.overwrite)
         devices = [device] if device.type == "cuda" else []
-        with torch.random.fork_rng(devices), _suggest_smaller_settings(config):
+        with torch.random.fork_rng(devices), _suggest_smaller_settings(config), _say_how_to_resume(states):
             yield Run(
                 data=data,
                 config=config,
@@ -121,6 +127,7 @@ def open_run(
                 hardware=Hardware(device=device, dtype=dtype, ranks=ranks),
                 states=states,
                 saved=saved,
+                earlier=None if found is None else found.metadata,
                 saved_model=saved_model,
             )
 
@@ -140,6 +147,16 @@ def _data_digest(data: TrainingData) -> str:
             digest.update(f"{len(text)} {len(label)} {text}{label}".encode("utf-8", "surrogatepass"))
         digest.update(b"\0")
     return digest.hexdigest()
+
+
+@contextmanager
+def _say_how_to_resume(states: RunStates) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if states.exist:
+            interrupt.args = ("the same command with --resume goes on from the last checkpoint",)
+        raise
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -128,7 +129,7 @@ def train(
             "averaged": None if averaged is None else averaged.to_dict(),
         }
         manifest = make_manifest(run.name, fitted, calibrated, test, selection)
-        stored = save(fitted, manifest, overwrite=run.overwrites)
+        stored = save(fitted, manifest, run.states, overwrite=run.overwrites)
         close(run, fitted, tuning, stored)
     return TrainResult(
         stored,
@@ -182,7 +183,9 @@ def fit_all(
         return *search(context, run), None
     fitted = announce(context, config)
     context.encode(frozen_depth(fitted.model))
-    checkpoints = Checkpoints(run.states, context.on_event, {"probes": [probe.to_dict() for probe in probes]})
+    checkpoints = Checkpoints(
+        run.states, context.on_event, {"probes": [probe.to_dict() for probe in probes]}, run.earlier
+    )
     fit(fitted, stop=context.stop, patience=options.patience, checkpoints=checkpoints, saved=run.saved)
     if config.seeds == 1 or fitted.stopped or fitted.failure is not None:
         return fitted, None, None
@@ -193,6 +196,10 @@ def announce(context: Context, config: TrainConfig) -> Fit:
     """Return a new model before its first epoch, after checking that there is room for it on the disk."""
     model, notes = context.new_model(config)
     require_space(model)
+    if (left := context.stop.seconds_left) < math.inf:
+        first = estimated_seconds(context, replace(config, epochs=1, seeds=1), model)
+        short = f"--max-minutes may end before the first epoch, which takes about {first / 60:.1f} minutes"
+        notes += (f"{short}: no model is saved then, but --resume goes on",) if first > left else ()
     hardware, data = context.hardware, context.data
     truncated = sum(int(texts.truncated.sum()) for texts in context.tokenized.values())
     notes += _unknown_tokens(context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ _STARTUP_TRIALS = 8
 def search(context: Context, run: Run) -> tuple[Fit, Tuning]:
     """Search for better settings, and return the best trial's model and the search with its gain."""
     trials = run.options.tune or 1
-    tuner = Tuner(context, run.config, run.fixed, run.states, min_epochs=run.min_epochs)
+    tuner = Tuner(context, run.config, run.fixed, run.states, min_epochs=run.min_epochs, earlier=run.earlier)
     result = tuner.run(trials, saved=run.saved, patience=run.options.patience)
     fitted = tuner.fitted(result.best)
     fitted.stopped = len(result.trials) < trials and context.stop.requested
@@ -51,6 +51,7 @@ class Tuner:
         fixed: Settings that are not searched.
         states: Where the search is saved after each trial.
         min_epochs: Minimum number of epochs of each trial.
+        earlier: Metadata of a checkpoint that is not resumed from.
 
     Attributes:
         trials: All trials so far.
@@ -58,10 +59,17 @@ class Tuner:
     """
 
     def __init__(
-        self, context: Context, config: TrainConfig, fixed: Set[str], states: RunStates, *, min_epochs: int = 1
+        self,
+        context: Context,
+        config: TrainConfig,
+        fixed: Set[str],
+        states: RunStates,
+        *,
+        min_epochs: int = 1,
+        earlier: Mapping[str, Any] | None = None,
     ) -> None:
         self.context, self.config = context, config
-        self._checkpoints = Checkpoints(states, context.on_event, {})
+        self._checkpoints = Checkpoints(states, context.on_event, {}, earlier)
         depths = [config.unfreeze] if "unfreeze" in fixed else context.depths_to_try
         starts = [
             replace(start, epochs=max(start.epochs, min_epochs))

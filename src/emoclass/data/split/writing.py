@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,10 +71,7 @@ def write_split(
     where = f"{table.name}: column {quoted(data.columns.label)}: "
     LabelSet.from_labels(data.labels, task=data.columns.task, where=where)
 
-    def replaceable(place: Path) -> bool:
-        return options.overwrite and _is_split(place)
-
-    target = free_directory(directory, "the split", replaceable=replaceable, overwritable=_is_split)
+    target, replaceable = free_target(directory, overwrite=options.overwrite)
     groups = _groups(table, data, options)
     column = options.group_column
     unit = "different texts" if column is None else f"groups of --group-column {quoted(column)}"
@@ -100,6 +98,19 @@ def write_split(
         # Bytes of a file name that are not UTF-8 become JSON escapes.
         (aside / SPLIT_FILE).write_bytes(content.encode("utf-8", "backslashreplace"))
     return record
+
+
+def free_target(directory: str | Path, *, overwrite: bool) -> tuple[Path, Callable[[Path], bool]]:
+    """Return the whole path of a directory for a split, and what says whether it may be replaced.
+
+    Raises:
+        DataError: It is not free, or cannot be written.
+    """
+
+    def replaceable(place: Path) -> bool:
+        return overwrite and _is_split(place)
+
+    return free_directory(directory, "the split", replaceable=replaceable, overwritable=_is_split), replaceable
 
 
 def _is_split(directory: Path) -> bool:

@@ -18,6 +18,7 @@ __all__ = [
     "row_errors",
     "rows",
     "shards",
+    "sources",
     "split_directories",
     "table",
     "writing",

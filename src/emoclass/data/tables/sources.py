@@ -8,7 +8,7 @@ import select
 import stat
 import sys
 import zlib
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -165,6 +165,19 @@ def open_source(source: str | Path, stack: ExitStack, *, stdin: BinaryIO | None 
     unzipped = stack.enter_context(gzip.GzipFile(fileobj=raw, mode="rb"))
     content = ByteReader(cast(BinaryIO, unzipped), name)
     return Source(name, file, raw, content, compressed, () if named else (f"{name}: gzip data, decompressed",))
+
+
+def require_source(source: str | Path) -> None:
+    """Check that an input exists and may be read, without reading from it.
+
+    Raises:
+        DataError: It does not, or may not.
+    """
+    path = Path(source)
+    with suppress(OSError, ValueError):  # which opening it reports
+        if str(source) == STDIN or not stat.S_ISREG(path.stat().st_mode):
+            return
+    _open_file(str(source)).close()
 
 
 def _open_file(name: str) -> BinaryIO:
