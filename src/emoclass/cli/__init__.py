@@ -19,7 +19,7 @@ from emoclass.cli import cache, env, inspect_data, models, predict, split, train
 from emoclass.cli import eval as eval_command
 from emoclass.cli._commands import App
 from emoclass.cli._shared import verbosity
-from emoclass.cli._signals import INTERRUPTED, end_at_signals, silence
+from emoclass.cli._signals import INTERRUPTED, Terminal, end_at_signals, silence
 from emoclass.errors import ConfigError, EmoclassError, StoppedError
 from emoclass.files import NamedFile
 from emoclass.runtime import TORCH_LOADER
@@ -134,7 +134,10 @@ def main() -> None:
         with suppress(AttributeError, ValueError):
             stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     _name_errors_of_stdout()
-    if not sys.stderr.isatty():
+    if sys.stderr.isatty():
+        terminal = io.BufferedWriter(Terminal(sys.stderr.fileno()))
+        sys.stderr = io.TextIOWrapper(terminal, "utf-8", "replace", line_buffering=True)
+    else:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     end_at_signals()
     # Objects from torch's import live until the end. Looking for garbage among them takes a quarter of a second.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
+import io
 import os
+import select
 import signal
 import sys
 import threading
@@ -17,6 +21,7 @@ INTERRUPTED = 128 + signal.SIGINT
 # What a closed terminal sends; Windows has no such signal.
 _HANGUP = getattr(signal, "SIGHUP", None)
 _terminals: list[TextIO] = []
+_is_command = False  # or a call from another program, whose streams are its own
 _ENDING = [number for number in (signal.SIGINT, signal.SIGTERM, _HANGUP) if number is not None]
 # Nobody waits longer for a reader. What is left of a file takes longer on a slow disk, but no disk stalls for good.
 _STREAM_SECONDS, _FILE_SECONDS = 1.5, 15.0
@@ -73,6 +78,9 @@ def prompt_exit(seconds: float) -> Iterator[None]:
 
 def end_at_signals() -> None:
     """Let SIGTERM and SIGHUP, where nobody handles or ignores them, clean up as Ctrl-C does."""
+    global _is_command
+    _is_command = True
+    atexit.register(_stop_looking)
     # Asked now: of a terminal that is gone, nobody can tell any more that it was one.
     _terminals[:] = [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
     for number in _ENDING:
@@ -81,8 +89,41 @@ def end_at_signals() -> None:
 
 
 def _interrupt(number: int, frame: Any) -> None:
-    leave_terminal(number)
+    _end_soon(number)
     raise KeyboardInterrupt
+
+
+def _end_soon(number: int) -> None:
+    """From a signal on, discard what would be written to a terminal that is gone, or to a stream that stalls."""
+    leave_terminal(number)
+    if _is_command and hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, _leave_stalled)
+        signal.setitimer(signal.ITIMER_REAL, _STREAM_SECONDS, _STREAM_SECONDS)
+
+
+def _leave_stalled(number: int, frame: Any) -> None:
+    stalled = [stream for stream in (sys.__stdout__, sys.__stderr__) if stream is not None and _is_full(stream)]
+    for stream in stalled:
+        silence(stream)
+    # A write that waits is called again after any signal, and then finds the stream that discards.
+    for thread in threading.enumerate() if stalled else ():
+        if thread.ident is not None and thread is not threading.main_thread():
+            signal.pthread_kill(thread.ident, signal.SIGALRM)
+
+
+def _stop_looking() -> None:
+    """Write what is left while streams are looked after; Python then forgets its handlers, and the timer would kill."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _is_full(stream: TextIO) -> bool:
+    with suppress(OSError, ValueError):
+        return not select.select([], [stream.fileno()], [], 0)[1]
+    return False
 
 
 def leave_terminal(number: int) -> None:
@@ -95,6 +136,22 @@ def silence(stream: TextIO) -> None:
     """Discard all further output to a stream whose reader has closed the pipe, also at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class Terminal(io.FileIO):
+    """A terminal, open for writing; one that is gone discards what is written, for its signal may come later."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "wb", closefd=False)
+
+    def write(self, data: Any) -> int:
+        """Write bytes; return how many."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return memoryview(data).nbytes
 
 
 class Interrupts:
@@ -123,7 +180,7 @@ class Interrupts:
         self._deferred = True
 
     def _handle(self, number: int, frame: Any) -> None:
-        leave_terminal(number)
+        _end_soon(number)
         if not self._deferred or self.requested.is_set():
             raise KeyboardInterrupt
         self.requested.set()
