@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -13,7 +13,7 @@ from emoclass.cli._signals import cleanup_seconds, prompt_exit
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.formats import LINES, STDIN, format_of, written_format
 from emoclass.errors import ConfigError, DataError
-from emoclass.files import output_file
+from emoclass.files import is_same_file, output_file
 from emoclass.inference.fields import OutputOptions
 from emoclass.inference.records import Layout, RecordInput, TextInput
 from emoclass.inference.thresholds import Thresholds
@@ -94,6 +94,25 @@ class Output:
             raise ConfigError("parquet is not written to a terminal; use --output FILE")
         return replace(self.options, format=format)
 
+    def replaces(self, inputs: Inputs) -> bool:
+        """Return whether the output takes the place of the input.
+
+        Raises:
+            ConfigError: Something of the inputs would be lost.
+        """
+        if self.path is None:
+            with suppress(OSError, ValueError):
+                if any(is_same_file(sys.stdout.fileno(), name) for name in inputs.files):
+                    raise ConfigError("standard output goes into the file that is read: use --output for that")
+            return False
+        if not any(is_same_file(self.path, name) for name in inputs.files):
+            return False
+        if len(inputs.files) > 1:
+            raise ConfigError(f"--output {self.path} is also one of several inputs: name another file")
+        if inputs.options.skip_errors:
+            raise ConfigError(f"--on-error skip would remove rows from {self.path}: name another --output")
+        return True
+
     def open(self) -> AbstractContextManager[BinaryIO]:
         """Open the file, or standard output."""
         return nullcontext(sys.stdout.buffer) if self.path is None else output_file(self.path)
@@ -126,11 +145,15 @@ def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
     from emoclass.inference.predictor import load_model
     from emoclass.inference.streaming import predict_records
 
-    skipped = _SkippedRecords()
+    skipped, is_replaced = _SkippedRecords(), output.replaces(inputs)
     inputs = replace(inputs, options=replace(inputs.options, trained=stored.manifest.columns))
     with prompt_exit(cleanup_seconds(output.path)), ExitStack() as stack:
-        records = TextInput(inputs.texts) if inputs.texts else stack.enter_context(_open_files(inputs, skipped))
+        records = (
+            TextInput(inputs.texts) if inputs.texts else stack.enter_context(_open_files(inputs, skipped, is_replaced))
+        )
         options = output.options_for(records.layout)
+        if is_replaced and options.format == LINES:
+            raise ConfigError(f"--output {output.path} would replace the texts by their labels: name another file")
         if isinstance(records, RecordInput):
             records.require_same_columns(options.format)
         classifier = load_model(
@@ -178,12 +201,16 @@ def predict_on_ray(inputs: Inputs, output: Output, model: ModelOptions, workers:
     console.note(_summary(totals, time.perf_counter() - start, output.options.min_confidence or 0.5))
 
 
-def _open_files(inputs: Inputs, skipped: _SkippedRecords) -> RecordInput:
+def _open_files(inputs: Inputs, skipped: _SkippedRecords, is_replaced: bool) -> RecordInput:
     files = inputs.files or [STDIN]
     if STDIN in files and sys.stdin is not None and sys.stdin.isatty():
         console.note("reading from the terminal; end with Ctrl-D")
     return RecordInput(
-        files, inputs.options, on_error=skipped.add if inputs.options.skip_errors else _stop, on_note=console.note
+        files,
+        inputs.options,
+        on_error=skipped.add if inputs.options.skip_errors else _stop,
+        on_note=console.note,
+        is_replaced=is_replaced,
     )
 
 

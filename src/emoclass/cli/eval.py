@@ -9,7 +9,7 @@ import typer
 
 from emoclass.cli import _options as options
 from emoclass.errors import ConfigError, EmoclassError
-from emoclass.files import require_outputs
+from emoclass.files import require_other, require_outputs
 
 if TYPE_CHECKING:
     from emoclass.data.columns.labels import Task
@@ -80,6 +80,8 @@ def evaluate(
     if len(names) > 1 and (report or predictions):
         raise ConfigError("--report and --predictions take a single --model; evaluate the models one by one")
     require_outputs(report, predictions)
+    for option, path in (("--report", report), ("--predictions", predictions)):
+        require_other(option, path, [data])
     if report:
         require_packages()
     if len(names) > 1 and not json_:

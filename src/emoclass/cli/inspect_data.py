@@ -9,7 +9,7 @@ import typer
 
 from emoclass.cli import _options as options
 from emoclass.errors import ConfigError, DataError, ModelError
-from emoclass.files import require_outputs
+from emoclass.files import require_other, require_outputs
 
 if TYPE_CHECKING:
     from emoclass.data.cleaning.cleaning import CleanData
@@ -58,6 +58,7 @@ def inspect_data(
     from emoclass.cli._inspection import print_inspection
     from emoclass.data.inspection.inspection import TOKEN_LIMIT, inspect
 
+    require_other("--report", report, data)
     _check(fix=fix, overwrite=overwrite, report=report, label_noise=label_noise)
     with console.progress_bar(console.status()) as progress:
         rows_read = progress.add_task("rows read", total=None)

@@ -106,16 +106,20 @@ class Fields(ABC, Generic[P]):
             return value
         return round(value, 6)
 
+    def earlier(self, columns: Sequence[str]) -> list[str]:
+        """Return those of a table's columns that an earlier prediction added, under names that nobody else gives."""
+        names = list(self.types())
+        if self.options.format == "jsonl":
+            more = {"top_k": self.options.top_k > 1, "probabilities": self.options.probabilities}
+            names = [*names[:2], *(name for name, is_there in more.items() if is_there)]
+        own, last = columns[: -len(names)], list(columns[-len(names) :])
+        return last if last == _free(own, names) and any(name.startswith(_PREFIX) for name in last) else []
+
     def free_names(self, columns: Sequence[str], names: Iterable[str]) -> list[str]:
         """Return names for added columns, prefixed where the input has such a column."""
-        taken = set(columns)
-        result = []
-        for name in names:
-            free = name
-            while free in taken:
-                free = _PREFIX + free
-            taken.add(free)
-            result.append(free)
+        names = list(names)
+        result = _free(columns, names)
+        for name, free in zip(names, result, strict=True):
             if free != name and name not in self._renamed:
                 self._renamed.add(name)
                 self._on_note(f"the input has a field {name!r}; the prediction's is named {free!r}")
@@ -266,6 +270,17 @@ def label_separator(labels: Sequence[str]) -> str:
     """Return what stands between several of these labels in a field."""
     free = (mark for mark in _SEPARATORS if not any(mark in label for label in labels))
     return next(free, _SEPARATORS[0])
+
+
+def _free(columns: Sequence[str], names: Iterable[str]) -> list[str]:
+    taken, result = set(columns), []
+    for name in names:
+        free = name
+        while free in taken:
+            free = _PREFIX + free
+        taken.add(free)
+        result.append(free)
+    return result
 
 
 def _collapsed(label: str) -> str:

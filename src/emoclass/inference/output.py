@@ -42,10 +42,15 @@ class PredictionWriter:
         self._writer: RecordWriter | None = None
         if options.format != LINES:
             delimiter = layout.delimiter if layout.format == options.format else None
-            self._writer = record_writer(file, options.format, delimiter=delimiter, schema=layout.schema)
-        self._columns = list(layout.columns)
+            style = layout.style if layout.format == options.format else None
+            self._writer = record_writer(file, options.format, delimiter=delimiter, schema=layout.schema, style=style)
+        # What an earlier prediction added to a file that is replaced is replaced, too.
+        self._dropped = set(self._added.earlier(layout.columns) if layout.is_replaced else ())
+        if self._dropped:
+            on_note(f"the fields {', '.join(map(repr, self._added.earlier(layout.columns)))} are predicted anew")
+        self._columns = [column for column in layout.columns if column not in self._dropped]
         self._is_empty = True
-        self._seen: dict[str, None] = dict.fromkeys(layout.columns)
+        self._seen: dict[str, None] = dict.fromkeys(self._columns)
         self._names: list[str] = []
 
     def write(self, batch: Batch) -> None:
@@ -56,6 +61,8 @@ class PredictionWriter:
             OSError: The stream cannot be written to.
         """
         self._is_empty = False
+        if self._dropped:
+            batch = [(self._without_dropped(item), prediction) for item, prediction in batch]
         if self._writer is None:
             lines = [self._added.line(prediction) for _, prediction in batch]
             self._file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
@@ -76,6 +83,10 @@ class PredictionWriter:
                 self._write_rows(self._writer, [])
             self._writer.close()
         self._file.flush()
+
+    def _without_dropped(self, item: Item) -> Item:
+        kept = [pair for pair in zip(item.columns, item.values, strict=False) if pair[0] not in self._dropped]
+        return item._replace(columns=[name for name, _ in kept], values=[value for _, value in kept])
 
     def _write_rows(self, writer: RecordWriter, batch: Batch) -> None:
         self._names = self._names or self._added.free_names(self._columns, self._added.types())

@@ -20,6 +20,7 @@ from emoclass.data.options import DataOptions
 from emoclass.data.tables.features import class_names
 from emoclass.data.tables.formats import LINES, STDIN, format_of
 from emoclass.data.tables.records import Record, RecordReader, open_records
+from emoclass.data.tables.styles import Style, style_of
 from emoclass.data.tables.writing import ABSENT, unified_schema
 from emoclass.errors import ConfigError, DataError, raise_error
 
@@ -50,12 +51,16 @@ class Layout:
         columns: Names of the fields; those of the first records for jsonl.
         delimiter: Delimiter of csv and tsv.
         schema: ``pyarrow.Schema`` of parquet.
+        is_replaced: Whether the output takes the place of the input.
+        style: How the text of an input is written that the output replaces.
     """
 
     format: str = LINES
     columns: Sequence[str] = ("text",)
     delimiter: str | None = None
     schema: Any = None
+    is_replaced: bool = False
+    style: Style | None = None
 
 
 class Records(Protocol):
@@ -96,6 +101,7 @@ class RecordInput:
         options: How to read them.
         on_error: Called with the error of a record, which is then skipped.
         on_note: Called with each automatic decision, such as the choice of a column.
+        is_replaced: Whether the output takes the place of the input, which is a single file then.
 
     Attributes:
         layout: The layout of the first input.
@@ -112,6 +118,7 @@ class RecordInput:
         *,
         on_error: Callable[[DataError], None] = raise_error,
         on_note: Callable[[str], None] = lambda note: None,
+        is_replaced: bool = False,
     ) -> None:
         if sources.count(STDIN) > 1:
             raise ConfigError(f"--input {STDIN} is given twice: standard input can be read only once")
@@ -123,7 +130,14 @@ class RecordInput:
             first = self._open(sources[0])
             self._items = self._read_all(self._read(first))
             self._name = first.name
-            self.layout = Layout(first.format, first.columns, first.delimiter, first.schema)
+            self.layout = Layout(
+                first.format,
+                first.columns,
+                first.delimiter,
+                first.schema,
+                is_replaced,
+                style_of(Path(sources[0]), first.layout) if is_replaced else None,
+            )
             self._stack = self._stack.pop_all()
 
     def require_same_columns(self, format: str) -> None:
@@ -192,6 +206,11 @@ class RecordInput:
             self._on_note(note)
         replaced, guess = reader.replaced
         if replaced:
+            if self.layout.is_replaced:
+                raise DataError(
+                    f"{reader.name}: the output replaces the input, and bytes in {replaced} places that are not valid"
+                    f" {reader.encoding} would be lost: pass --encoding {guess or 'NAME'}, or write to another file"
+                )
             hint = f" (is it {guess}? then pass --encoding {guess})" if guess else ""
             self._on_note(
                 f"{reader.name}: bytes that are not valid {reader.encoding} replaced in {replaced} places{hint}"

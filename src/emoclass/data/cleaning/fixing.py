@@ -21,8 +21,9 @@ from emoclass.data.similarity.near import NearTexts, duplicate_groups
 from emoclass.data.tables.formats import format_of
 from emoclass.data.tables.rows import schema_of, write_rows
 from emoclass.data.tables.split_directories import CHANGES
+from emoclass.data.tables.styles import style_of
 from emoclass.errors import ConfigError, DataError
-from emoclass.files import new_files
+from emoclass.files import is_same_file, new_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,8 +99,10 @@ def fix_table(table: Table, data: CleanData, path: str | Path, *, overwrite: boo
     if table.files:
         places = [place_in(table.files, c.row, int(table.lines[c.row - 1])) for c in changes]
         changes_frame.insert(1, "place", places)
+    is_replaced = is_same_file(target, table.name) and table.layout["format"] == format_
+    style = style_of(target, table.layout) if is_replaced else None
     with new_files(target, "the cleaned table", overwrite=overwrite) as aside:
-        write_rows(aside / target.name, kept, format_, schema=schema_of(table, format_))
+        write_rows(aside / target.name, kept, format_, schema=schema_of(table, format_), style=style)
         write_rows(aside / record.name, changes_frame, "csv")
     return record, changes
 

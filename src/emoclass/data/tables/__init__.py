@@ -4,8 +4,9 @@
 what it is, and ``delimited``, ``jsonlines``, ``fasttext``, ``plain`` (on top of ``decoding``), ``parquet`` or ``excel``
 parses it strictly. ``dialects`` and ``headers`` decide how CSV is written, ``jsondocuments`` where the rows of a JSON
 document are. ``table`` holds a whole input, ``split_directories`` finds the files of a split by what ``shards`` reads
-in their names, ``joined`` reads several as one, ``writing`` writes records of any format and ``rows`` a table to one
-new file; ``features`` reads what the schema of Parquet says beside the types.
+in their names, ``joined`` reads several as one, ``writing`` writes records of any format, in the style that ``styles``
+finds where a file is replaced, and ``rows`` a table to one new file; ``features`` reads what the schema of Parquet says
+beside the types.
 """
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "shards",
     "sources",
     "split_directories",
+    "styles",
     "table",
     "writing",
 ]

@@ -4,6 +4,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emoclass.data.tables.styles import Style
 from emoclass.data.tables.writing import arrow_schema, record_writer
 from emoclass.errors import DataError
 
@@ -15,14 +16,17 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 4096
 
 
-def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, schema: Any = None) -> None:
-    """Write a new file: text in UTF-8 with line feeds, csv and tsv with a header.
+def write_rows(
+    path: Path, frame: "pd.DataFrame", format: str, *, schema: Any = None, style: Style | None = None
+) -> None:
+    """Write a new file: text in UTF-8 with line feeds, csv and tsv with a header, unless there is a ``style``.
 
     Args:
         path: The new file.
         frame: Its rows.
         format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``.
         schema: Schema of the input, a ``pyarrow.Schema``; see ``schema_of`` and ``record_writer``.
+        style: How text is written; see ``record_writer``.
 
     Raises:
         DataError: The format cannot store a value.
@@ -30,7 +34,7 @@ def write_rows(path: Path, frame: "pd.DataFrame", format: str, *, schema: Any = 
     """
     try:
         with path.open("xb") as file:
-            writer = record_writer(file, format, schema=schema)
+            writer = record_writer(file, format, schema=schema, style=style)
             writer.write(list(frame.columns), [])  # the header, also without rows
             rows = zip(*(frame[column].tolist() for column in frame.columns), strict=True)
             while batch := list(islice(rows, _BATCH_ROWS)):

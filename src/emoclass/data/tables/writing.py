@@ -1,5 +1,6 @@
 """Write records as they come: csv, tsv, jsonl and parquet."""
 
+import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,8 +10,9 @@ from typing import Any, BinaryIO, Protocol
 
 from emoclass.data.columns.cells import cell_text, json_text
 from emoclass.data.columns.class_names import name_of
-from emoclass.data.columns.naming import quoted
+from emoclass.data.columns.naming import quoted, shortened
 from emoclass.data.tables.features import class_names, kept_metadata
+from emoclass.data.tables.styles import Style
 from emoclass.errors import DataError, one_line
 
 # Rows of a Parquet row group, and bytes of text after which a smaller one is written.
@@ -41,7 +43,9 @@ class RecordWriter(Protocol):
         """Write what is buffered, also after a ``DataError``, but nothing after the stream has failed."""
 
 
-def record_writer(file: BinaryIO, format: str, *, delimiter: str | None = None, schema: Any = None) -> RecordWriter:
+def record_writer(
+    file: BinaryIO, format: str, *, delimiter: str | None = None, schema: Any = None, style: Style | None = None
+) -> RecordWriter:
     """Return a writer for one of the table formats.
 
     Args:
@@ -50,16 +54,36 @@ def record_writer(file: BinaryIO, format: str, *, delimiter: str | None = None, 
         delimiter: Delimiter of csv; a comma if ``None``.
         schema: ``pyarrow.Schema`` of the input. Parquet gets its types and metadata; types of other columns are
             inferred from the first values. Other formats get its class names in place of ids.
+        style: How text is written, in place of UTF-8 with line feeds and ``delimiter``.
     """
     if format == "parquet":
         return _ParquetWriter(file, schema)
-    writer = _JsonWriter(file) if format == "jsonl" else _DelimitedWriter(file, _delimiter(format, delimiter))
+    style = style or Style(delimiter="\t" if format == "tsv" else delimiter or ",")
+    text = _TextWriter(file, style)
+    writer = _JsonWriter(text, style) if format == "jsonl" else _DelimitedWriter(text, style)
     names = class_names(schema)
     return _NamingWriter(writer, names) if names else writer
 
 
-def _delimiter(format: str, delimiter: str | None) -> str:
-    return "\t" if format == "tsv" else delimiter or ","
+class _TextWriter:
+    """Encodes text; what UTF-8 cannot hold, halves of surrogate pairs, becomes a question mark."""
+
+    def __init__(self, file: BinaryIO, style: Style) -> None:
+        self._file, self._mark, self._name = file, style.mark, style.encoding
+        errors = "replace" if style.encoding.startswith("utf-") else "strict"
+        self._encoder = codecs.getincrementalencoder(style.encoding)(errors)
+
+    def write(self, text: str) -> None:
+        try:
+            encoded = self._encoder.encode(text)
+        except UnicodeEncodeError as error:
+            character = error.object[error.start]
+            raise DataError(
+                f"{quoted(character)} cannot be written in {self._name}, the encoding of the file that is replaced:"
+                " write to another file"
+            ) from error
+        self._file.write(self._mark + encoded)
+        self._mark = b""
 
 
 class _NamingWriter:
@@ -84,13 +108,15 @@ class _NamingWriter:
 
 
 class _DelimitedWriter:
-    def __init__(self, file: BinaryIO, delimiter: str) -> None:
-        self._file = file
+    def __init__(self, text: _TextWriter, style: Style) -> None:
+        self._text = text
         self._buffer = io.StringIO(newline="")
-        self._minimal = csv.writer(self._buffer, delimiter=delimiter, lineterminator="\n")
         # The csv module quotes a lone carriage return only if its line terminator has one.
-        self._quoting = csv.writer(self._buffer, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        self._has_header = False
+        self._quoting = style.row_writer(self._buffer, quote_all=True)
+        self._minimal = self._quoting if style.quotes_all else style.row_writer(self._buffer)
+        self._has_header = not style.header
+        # With backslashes it does not quote what it escapes.
+        self._quoted = '\r"\\' if style.quoting == "backslash" else "\r"
 
     def write(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         if not self._has_header:
@@ -98,7 +124,7 @@ class _DelimitedWriter:
             self._has_header = True
         for row in rows:
             self._write_row([value if type(value) is str else _cell(value) for value in row])
-        self._file.write(self._buffer.getvalue().encode("utf-8", "replace"))
+        self._text.write(self._buffer.getvalue())
         self._buffer.seek(0)
         self._buffer.truncate()
 
@@ -106,8 +132,14 @@ class _DelimitedWriter:
         pass
 
     def _write_row(self, row: Sequence[str]) -> None:
-        writer = self._quoting if any("\r" in value for value in row) else self._minimal
-        writer.writerow(row)
+        writer = self._quoting if any(c in value for value in row for c in self._quoted) else self._minimal
+        try:
+            writer.writerow(row)
+        except csv.Error as error:
+            raise DataError(
+                f"a field of the row {shortened(str(list(row)))} cannot be written without quotes, which the file that"
+                " is replaced does not have: write to another file"
+            ) from error
 
 
 def _cell(value: object) -> str:
@@ -130,12 +162,12 @@ def _for_parquet_only() -> Iterator[None]:
 
 
 class _JsonWriter:
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, text: _TextWriter, style: Style) -> None:
+        self._text, self._line_end = text, style.line_end
 
     def write(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        lines = [_json_line(dict(zip(columns, row, strict=True))) for row in rows]
-        self._file.write("".join(lines).encode("utf-8", "replace"))
+        lines = [_json_line(dict(zip(columns, row, strict=True))) + self._line_end for row in rows]
+        self._text.write("".join(lines))
 
     def close(self) -> None:
         pass
@@ -143,7 +175,7 @@ class _JsonWriter:
 
 def _json_line(record: dict[str, object]) -> str:
     with _for_parquet_only():
-        return json_text({name: value for name, value in record.items() if value is not ABSENT}) + "\n"
+        return json_text({name: value for name, value in record.items() if value is not ABSENT})
 
 
 class _ParquetWriter:
