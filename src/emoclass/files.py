@@ -14,13 +14,13 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from emoclass.errors import ConfigError, DataError
+from emoclass.errors import DataError
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _STALE_SECONDS = 24 * 3600.0  # what is older is no longer being written
@@ -114,47 +114,6 @@ def _allocate(descriptor: int, size: int) -> None:
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENODEV, errno.ENOSYS, errno.EOPNOTSUPP):
             raise
-
-
-def is_same_file(output: str | Path | int, source: str | Path) -> bool:
-    """Return whether an output, or an open descriptor, is the regular file that a source names."""
-    with suppress(OSError, ValueError):
-        status = os.stat(source)  # noqa: PTH116 - a descriptor is no path
-        return stat.S_ISREG(status.st_mode) and os.path.samestat(os.stat(output), status)  # noqa: PTH116
-    return False
-
-
-def require_other(option: str, path: str | Path | None, sources: Iterable[str | Path]) -> None:
-    """Check that an output does not replace an input, of which it does not hold everything.
-
-    Raises:
-        ConfigError: It would.
-    """
-    if path is not None and any(is_same_file(path, source) for source in sources):
-        raise ConfigError(f"{option} {path} would replace the data: name another file")
-
-
-def require_outputs(*paths: str | Path | None) -> None:
-    """Check that ``output_file`` could write these files, without touching what is there.
-
-    Raises:
-        OSError: It could not; the error has the name that was given.
-    """
-    for path in paths:
-        if path is not None:
-            _require_output(path)
-
-
-def _require_output(path: str | Path) -> None:
-    target = Path(path)
-    with errors_named(str(path)):
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "is a directory; name a file")
-        place = Path(os.path.realpath(target)).parent
-        if (not target.exists() or target.is_file()) and not place.is_dir():
-            raise FileNotFoundError(errno.ENOENT, f"there is no directory {place}; make it first")
-        if not target.exists() or target.is_file():
-            require_room(place)
 
 
 def _never(target: Path) -> bool:

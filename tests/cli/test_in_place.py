@@ -44,9 +44,11 @@ def test_a_table_keeps_its_byte_order_mark_and_line_ends(
 @pytest.mark.parametrize(
     ("rows", "options"),
     [
+        ('text,label\n"a happy day",joy\n"so ""mad"" day",anger\n', []),
+        ('"","id","text","label"\n"1",1,"a happy day","joy"\n"2",2,"so mad","anger"\n', []),
         ('"text";"label"\n"a happy; day";"joy"\n"so mad";"anger"\n', []),
         ('text\tlabel\na "happy day\tjoy\n"so" mad\tanger\n', ["--quoting", "none"]),
-        ('text,label\n"a \\"happy\\" day","joy"\n"so, mad",anger\n', []),
+        ('text,label\n"a \\"happy\\" day",joy\n"so, mad",anger\n', []),
         ("text;label\n'a happy; day';joy\n'it is so; mad';anger\n'x; y';joy\n", ["--quoting", "single"]),
         ("text,label\nun jour très heureux,joy\nso mad,anger\n", ["--encoding", "cp1252"]),
     ],

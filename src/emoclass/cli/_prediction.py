@@ -13,11 +13,12 @@ from emoclass.cli._signals import cleanup_seconds, prompt_exit
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.formats import LINES, STDIN, format_of, written_format
 from emoclass.errors import ConfigError, DataError
-from emoclass.files import is_same_file, output_file
+from emoclass.files import output_file
 from emoclass.inference.fields import OutputOptions
 from emoclass.inference.records import Layout, RecordInput, TextInput
 from emoclass.inference.thresholds import Thresholds
 from emoclass.inference.totals import Totals
+from emoclass.outputs import is_same_file
 from emoclass.store.checkpoints import find_model, starter_notes
 
 _SHOWN_ERRORS = 5

@@ -9,7 +9,7 @@ import typer
 
 from emoclass.cli import _options as options
 from emoclass.errors import ConfigError, DataError, ModelError
-from emoclass.files import require_other, require_outputs
+from emoclass.outputs import require_other, require_outputs
 
 if TYPE_CHECKING:
     from emoclass.data.cleaning.cleaning import CleanData

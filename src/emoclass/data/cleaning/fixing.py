@@ -23,7 +23,8 @@ from emoclass.data.tables.rows import schema_of, write_rows
 from emoclass.data.tables.split_directories import CHANGES
 from emoclass.data.tables.styles import style_of
 from emoclass.errors import ConfigError, DataError
-from emoclass.files import is_same_file, new_files
+from emoclass.files import new_files
+from emoclass.outputs import is_same_file
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,12 +4,15 @@ import codecs
 import csv
 import gzip
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice, repeat, zip_longest
 from pathlib import Path
 from typing import Any
 
-_HEAD_BYTES = 1 << 16
+# How much of a file shows which columns are in quotes.
+_HEAD_BYTES, _ROWS = 1 << 16, 100
 _LINE_ENDS = {"CRLF": "\r\n", "CR": "\r"}
 # The longest first: that of UTF-32 begins with that of UTF-16.
 _MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -25,7 +28,8 @@ class Style:
         line_end: End of each line.
         delimiter: Delimiter of csv and tsv.
         quoting: As in ``ReadOptions``.
-        quotes_all: Whether all fields are in quotes, also those that need none.
+        quoted: For each column, whether its fields are in quotes, also those that need none.
+        quoted_header: Whether the names of the columns are.
         header: Whether the first row has the names of the columns.
     """
 
@@ -34,8 +38,37 @@ class Style:
     line_end: str = "\n"
     delimiter: str = ","
     quoting: str = "double"
-    quotes_all: bool = False
+    quoted: tuple[bool, ...] = ()
+    quoted_header: bool = False
     header: bool = True
+
+    @property
+    def quote(self) -> str:
+        """The quotation mark."""
+        return "'" if self.quoting == "single" else '"'
+
+    @property
+    def has_own_quotes(self) -> bool:
+        """Whether the csv module cannot write quotes like this: per column, or around what a backslash escapes."""
+        return self.quoting == "backslash" or self.quoted_header or any(self.quoted)
+
+    def row(self, values: Sequence[str], *, is_header: bool) -> str:
+        """Return a row as it is written; columns that are new have quotes if all others have."""
+        all_others = self.quoted_header and all(self.quoted)
+        quoted = repeat(self.quoted_header) if is_header else chain(self.quoted, repeat(all_others))
+        syntax = {self.delimiter, self.quote, "\r", "\n", "\\" if self.quoting == "backslash" else self.quote}
+        fields = [
+            self._in_quotes(value) if is_quoted or any(c in value for c in syntax) else value
+            for value, is_quoted in zip(values, quoted, strict=False)
+        ]
+        return self.delimiter.join(fields) + self.line_end
+
+    def _in_quotes(self, value: str) -> str:
+        if self.quoting == "backslash":
+            value = value.replace("\\", "\\\\").replace(self.quote, f"\\{self.quote}")
+        else:
+            value = value.replace(self.quote, 2 * self.quote)
+        return f"{self.quote}{value}{self.quote}"
 
     def row_writer(self, file: io.StringIO, *, quote_all: bool = False) -> Any:
         """Return a ``csv.writer``."""
@@ -44,9 +77,7 @@ class Style:
             delimiter=self.delimiter,
             lineterminator=self.line_end,
             quoting=csv.QUOTE_NONE if self.quoting == "none" else csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL,
-            quotechar={"none": None, "single": "'"}.get(self.quoting, '"'),
-            doublequote=self.quoting != "backslash",
-            escapechar="\\" if self.quoting == "backslash" else None,
+            quotechar=None if self.quoting == "none" else self.quote,
         )
 
 
@@ -70,15 +101,23 @@ def style_of(path: Path, layout: Mapping[str, Any]) -> Style | None:
         quoting=layout.get("quoting", "double"),
         header=layout.get("header", True),
     )
-    first = head.removeprefix(mark).decode(encoding, "replace").partition(style.line_end)[0]
-    return Style(**{**vars(style), "quotes_all": _quotes_all(style, first)})
+    if layout["format"] not in ("csv", "tsv") or style.quoting == "none":
+        return style
+    rows = list(islice(_quotes(style, head.removeprefix(mark).decode(encoding, "replace")), _ROWS))
+    header, *data = rows if style.header and rows else [[], *rows]
+    columns = [[each for each in column if each is not None] for column in zip_longest(*data)]
+    quoted = tuple(bool(column) and all(column) for column in columns)
+    return replace(style, quoted=quoted, quoted_header=bool(header) and all(header))
 
 
-def _quotes_all(style: Style, line: str) -> bool:
-    quote = "'" if style.quoting == "single" else '"'
-    if style.quoting == "none" or not line.startswith(quote):
-        return False
-    written = io.StringIO(newline="")
-    fields = next(csv.reader([line], delimiter=style.delimiter, quotechar=quote), [])
-    style.row_writer(written, quote_all=True).writerow(fields)
-    return written.getvalue() == line + style.line_end
+def _quotes(style: Style, text: str) -> Iterator[list[bool | None]]:
+    """Yield for each row that is whole which fields are in quotes; ``None`` for empty ones."""
+    quote, delimiter = style.quote, re.escape(style.delimiter)
+    inside = rf"[^{quote}\\]|\\." if style.quoting == "backslash" else rf"[^{quote}]|{quote}{quote}"
+    field = re.compile(rf"({quote}(?:{inside})*{quote}|[^{delimiter}\r\n]*)({delimiter}|\r\n|\r|\n|$)", re.DOTALL)
+    row: list[bool | None] = []
+    for match in field.finditer(text):
+        row.append(match[1].startswith(quote) if match[1] else None)
+        if match[2] and match[2] != style.delimiter:
+            yield row
+            row = []

@@ -113,14 +113,12 @@ class _DelimitedWriter:
         self._buffer = io.StringIO(newline="")
         # The csv module quotes a lone carriage return only if its line terminator has one.
         self._quoting = style.row_writer(self._buffer, quote_all=True)
-        self._minimal = self._quoting if style.quotes_all else style.row_writer(self._buffer)
-        self._has_header = not style.header
-        # With backslashes it does not quote what it escapes.
-        self._quoted = '\r"\\' if style.quoting == "backslash" else "\r"
+        self._minimal = style.row_writer(self._buffer)
+        self._style, self._has_header = style, not style.header
 
     def write(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         if not self._has_header:
-            self._write_row(columns)
+            self._write_row(columns, is_header=True)
             self._has_header = True
         for row in rows:
             self._write_row([value if type(value) is str else _cell(value) for value in row])
@@ -131,8 +129,11 @@ class _DelimitedWriter:
     def close(self) -> None:
         pass
 
-    def _write_row(self, row: Sequence[str]) -> None:
-        writer = self._quoting if any(c in value for value in row for c in self._quoted) else self._minimal
+    def _write_row(self, row: Sequence[str], *, is_header: bool = False) -> None:
+        if self._style.has_own_quotes:
+            self._buffer.write(self._style.row(row, is_header=is_header))
+            return
+        writer = self._quoting if any("\r" in value for value in row) else self._minimal
         try:
             writer.writerow(row)
         except csv.Error as error:
