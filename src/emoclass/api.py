@@ -11,7 +11,7 @@ from emoclass.config import AUTO, TrainConfig, TruncationConfig, chosen_recipe
 from emoclass.data.options import DataOptions
 from emoclass.data.preparation import prepare_training_data
 from emoclass.errors import ConfigError, SecondaryProcessError
-from emoclass.runtime import resolve_device
+from emoclass.runtime import resolve_device, resolve_precision
 from emoclass.store.checkpoints import find_model
 from emoclass.store.saving import check_free, require_writable
 from emoclass.training.events import DataReady, RecipeChosen, RunEvent
@@ -78,9 +78,8 @@ def train(
         manifest = find_model(like).manifest
         config, options = manifest.recipe.changed(**given), replace(options, trained=manifest.columns)
     run_options.check(config)
-    if run_options.name is not None:  # a training that is resumed may have saved a model of this name before
-        check_free(run_options.name, overwrite=run_options.overwrite or run_options.resume)
-    require_writable()
+    options.require(*(source for source in (data, val, test) if source is not None))
+    _check_run(config, run_options)
     prepared = prepare_training_data(data, val=val, test=test, options=options, ratios=ratios, seed=config.seed)
     on_event(DataReady(prepared))
     if is_auto:
@@ -100,6 +99,18 @@ def train(
     if result is None:
         raise SecondaryProcessError("the first process of this training has the result")
     return result
+
+
+def _check_run(config: TrainConfig, options: RunOptions) -> None:
+    """Check what does not depend on the data before it is read, which may take minutes."""
+    from emoclass.store.bases import find_base
+
+    if options.name is not None:  # a training that is resumed may have saved a model of this name before
+        check_free(options.name, overwrite=options.overwrite or options.resume)
+    require_writable()
+    find_base(config.base_model)
+    if options.device != "auto" or options.precision != "auto":  # or torch is imported later
+        resolve_precision(options.precision, resolve_device(options.device))
 
 
 def evaluate(

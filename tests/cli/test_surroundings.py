@@ -141,6 +141,21 @@ def test_a_name_that_is_taken_is_known_before_the_data_is_read(
     assert "a model named 'first' exists" in cli("train", unreadable_table, "--name", "first").stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--base-model", "nothing"], "error: base model 'nothing' is not available"),
+        (["--device", "cuda:99"], "error: --device cuda:99"),
+        (["--precision", "fp16", "--device", "cpu"], "error: --precision fp16 needs a GPU"),
+    ],
+)
+def test_a_base_model_or_device_that_is_missing_is_known_before_the_data_is_read(
+    cli: Run, tiny_base: Path, unreadable_table: Path, options: list[str], message: str
+) -> None:
+    more = [] if "--base-model" in options else ["--base-model", tiny_base]
+    assert cli("train", unreadable_table, *options, *more).stderr.startswith(message)
+
+
 def test_a_second_input_that_is_missing_is_known_before_the_first_is_read(cli: Run, unreadable_table: Path) -> None:
     for command in (["train", unreadable_table, "--val"], ["inspect-data", unreadable_table]):
         assert cli(*command, "missing.csv").stderr == "error: missing.csv: no such file: check the path\n"

@@ -180,6 +180,18 @@ def test_a_model_that_cannot_be_saved_is_kept_where_it_can(
     assert load(words[3]).predict_text("so happy") == load(whole.model.directory).predict_text("so happy")
 
 
+def test_a_training_that_is_ended_at_once_says_how_to_go_on(parts: TrainingData, config: Config) -> None:
+    def end(event: object) -> None:
+        if isinstance(event, StepDone) and event.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="the same command with --resume goes on"):
+        run_training(parts, config(epochs=3), on_event=end)
+    events: list[Any] = []
+    run_training(parts, config(epochs=3), resume=True, on_event=events.append)
+    assert [event.epoch for event in events if isinstance(event, Resumed)] == [2]
+
+
 def test_a_training_that_begins_anew_says_so_and_keeps_what_there_is(parts: TrainingData, config: Config) -> None:
     whole = run_training(parts, config(epochs=3), name="whole", cache_disk=0)
     for stop in (StopAfter(3, 2), StopAfter(1, 2)):

@@ -86,7 +86,6 @@ def prepare_training_data(
             not have.
         ConfigError: A set is given twice, or the ratios leave no validation set.
     """
-    options.require(source, *(path for path in (val, test) if path is not None))
     small_classes = SmallClasses(fewest=options.min_class_rows, merged_into=options.merge_into)
     tables = options.read_splits(source)
     paths = {split: str(source) if split == WHOLE else table.name for split, table in tables.items()}
