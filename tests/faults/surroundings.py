@@ -2,13 +2,16 @@
 
 The JSON object may hold ``locks`` (false: files cannot be locked), ``largest_file`` (in bytes), and ``errno`` with
 ``changes``: after so many changes below EMOCLASS_HOME and the working directory, all others fail with this error.
+SIGUSR1 writes where all threads are into the file ``dump``.
 """
 
 from __future__ import annotations
 
 import errno
+import faulthandler
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,6 +50,7 @@ def _fail_after(changes: int, code: int) -> None:
 
 def main() -> None:
     surroundings, sys.argv[1:] = json.loads(sys.argv[1]), sys.argv[2:]
+    faulthandler.register(signal.SIGUSR1, Path(surroundings["dump"]).open("w"))  # noqa: SIM115 - open until the end
     if not surroundings.get("locks", True):
         _refuse_locks()
     if size := surroundings.get("largest_file"):

@@ -39,8 +39,8 @@ pytestmark = [
 MINUTES = float(os.environ.get("EMOCLASS_SOAK_MINUTES", 10))
 SEED = int(os.environ.get("EMOCLASS_SOAK_SEED", time.time()))
 SCRIPT = str(Path(__file__).with_name("surroundings.py"))
-# A process ends in so many seconds after a signal.
-PATIENCE = 5.0
+# A process ends in so many seconds after a signal, where it does not have to share a processor.
+_PATIENCE = 5.0
 TEXTS = ["a happy day", "so very angry and mad", "they are afraid in the dark"]
 _PIPE_BYTES = 4096
 
@@ -58,10 +58,13 @@ class Trial:
     seconds: float = 0.0
     name: str | None = None
     given: bytes = b""
+    threads: str = ""
 
     def __str__(self) -> str:
         what = f"{shlex.join(self.arguments)} {json.dumps(self.surroundings)} reader {self.reader}"
-        return f"{what} signals {self.signals}: {self.code} after {self.seconds:.1f} s\n{self.err[-3000:]}"
+        return (
+            f"{what} signals {self.signals}: {self.code} after {self.seconds:.1f} s\n{self.err[-3000:]}{self.threads}"
+        )
 
 
 class Surroundings:
@@ -137,10 +140,10 @@ class Surroundings:
     def run(self, trial: Trial) -> None:
         """Run a command, send its signals, and note how it ended."""
         own = self.place / "own.csv"
-        trial.given = own.read_bytes()
+        trial.given, dump = own.read_bytes(), self.place.with_name("threads.txt")
         streams = [_Reader(trial.reader, self.rng.uniform(0.0, 4.0)) for _ in range(2)]
         process = subprocess.Popen(
-            [sys.executable, SCRIPT, json.dumps(trial.surroundings), *trial.arguments],
+            [sys.executable, SCRIPT, json.dumps({**trial.surroundings, "dump": str(dump)}), *trial.arguments],
             cwd=self.place,
             stdin=subprocess.DEVNULL,
             stdout=streams[0].writer,
@@ -155,9 +158,13 @@ class Surroundings:
                     process.wait(max(0.0, start + seconds - time.monotonic()))
                 process.send_signal(number)
             start = time.monotonic()
-            trial.code = process.wait(PATIENCE if trial.signals else 300)
+            patience = _PATIENCE * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+            trial.code = process.wait(patience if trial.signals else 300)
         except subprocess.TimeoutExpired:
             trial.code = "hangs"
+            process.send_signal(signal.SIGUSR1)
+            time.sleep(1)
+            trial.threads = dump.read_text()
         finally:
             trial.seconds = time.monotonic() - start
             process.kill()

@@ -76,9 +76,11 @@ class DataOptions(ReadOptions):
 
     @staticmethod
     def require(*sources: str | Path) -> None:
-        """Check that inputs exist and may be read, before the first of them is read."""
+        """Check that inputs exist and may be read, and directories hold all files, before the first of them is read."""
         for source in sources:
             require_source(source)
+            if Path(source).is_dir():
+                split_paths(source, SPLITS)
 
     def open(self, source: str | Path, **more: Any) -> RecordReader:
         """Open one table; further options are those of ``open_records``."""
