@@ -252,7 +252,7 @@ def test_flags_and_options_with_several_values_may_be_repeated(cli: Run, table: 
     assert (both.exit_code, "--train-pooler/--no-train-pooler" in both.stderr) == (2, True)
 
 
-def test_several_label_columns_hold_flags(cli: Run, table: Path) -> None:
-    result = cli("train", table, "--label-column", "mood", "--label-column", "id")
+def test_several_label_columns_hold_flags(cli: Run, table: Path, tiny_base: Path) -> None:
+    result = cli("train", table, "--base-model", tiny_base, "--label-column", "mood", "--label-column", "id")
     assert result.exit_code == 1
     assert "row 1 (line 2): column 'mood' holds 'joy', not 0 or 1" in result.stderr

@@ -110,8 +110,8 @@ class Fields(ABC, Generic[P]):
         """Return those of a table's columns that an earlier prediction added, under names that nobody else gives."""
         names = list(self.types())
         if self.options.format == "jsonl":
-            more = {"top_k": self.options.top_k > 1, "probabilities": self.options.probabilities}
-            names = [*names[:2], *(name for name, is_there in more.items() if is_there)]
+            best, each = self.options.top_k > 1, self.options.probabilities
+            names = names[:2] + ["top_k"] * best + ["probabilities"] * each
         own, last = columns[: -len(names)], list(columns[-len(names) :])
         return last if last == _free(own, names) and any(name.startswith(_PREFIX) for name in last) else []
 
