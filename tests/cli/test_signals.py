@@ -84,7 +84,9 @@ def test_what_is_written_to_a_terminal_that_is_gone_is_discarded() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["inspect-data -", "split - --output-dir parts", "train -", "eval -"])
+@pytest.mark.parametrize(
+    "command", ["inspect-data -", "split - --output-dir parts", "train - --base-model starter", "eval -"]
+)
 def test_a_signal_ends_a_command_whose_input_stalls(command: str, tmp_path: Path, trained_model: Path) -> None:
     with subprocess.Popen(
         [*EMOCLASS, *command.split()], cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
