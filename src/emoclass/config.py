@@ -275,7 +275,7 @@ class TrainConfig:
         Raises:
             ConfigError: The metric that was asked for is for the other task.
         """
-        changes = {} if task == "single" or "class_weights" in given else {"class_weights": "none"}
+        changes: dict[str, Any] = {} if task == "single" or "class_weights" in given else {"class_weights": "none"}
         if self.metric not in METRICS[task]:
             labels = "one label" if task == "single" else "any number of labels"
             names = " or ".join(METRICS[task])
