@@ -115,6 +115,15 @@ def test_names_go_both_ways(kind: str) -> None:
     assert all(family.canonical_name(n.removeprefix(bare)) == ours[n] for n in own if n.startswith(bare))
 
 
+def check_pipeline(directory: Path, texts: list[str]) -> None:
+    """transformers gives the same scores, with the tokenizer as it is and not as the family's own class builds it."""
+    pipeline = transformers.pipeline("text-classification", str(directory), device="cpu", top_k=None, batch_size=8)
+    classifier = emoclass.load(directory, precision="fp32")
+    for theirs, ours in zip(pipeline(texts), classifier.predict_proba(texts), strict=True):
+        scores = {entry["label"]: entry["score"] for entry in theirs}
+        np.testing.assert_allclose([scores[label] for label in classifier.labels], ours, atol=1e-4)
+
+
 def table(path: Path) -> Path:
     rows = [f"we are {word} {place},{label}" for label, words in WORDS.items() for word in words for place in "xyz"]
     path.write_text("text,label\n" + "\n".join(rows) + "\n")
@@ -141,6 +150,7 @@ def test_a_training_is_saved_as_transformers_reads_it(kind: str, tmp_path: Path,
             expected = model(**padded(ids, lengths, model.config.pad_token_id or 0)).logits.softmax(-1)
         np.testing.assert_allclose(classifier.predict_proba(texts), expected, atol=1e-5)
     assert model.config.id2label == dict(enumerate(classifier.labels))
+    check_pipeline(directory, [*texts, "We are  very HAPPY today"])
     assert f"{kind}, on packed batches" in " ".join(cli("models", "show", directory.name).stdout.split())
 
 

@@ -22,7 +22,7 @@ from emoclass.encoders.generic.model import GenericModel, load_generic
 from emoclass.errors import ConfigError, ModelError
 from emoclass.runtime import models_dir
 from tests.conftest import WORDS, tiny_tokenizer
-from tests.encoders.test_families import LENGTHS, packed_ids, padded, random_classifier, table
+from tests.encoders.test_families import LENGTHS, check_pipeline, packed_ids, padded, random_classifier, table
 
 transformers = pytest.importorskip("transformers")
 Run = Callable[..., Any]
@@ -118,6 +118,7 @@ def test_a_training_is_saved_as_transformers_reads_it(kind: str, tmp_path: Path,
     for each in (classifier, pickle.loads(pickle.dumps(classifier))):
         np.testing.assert_allclose(each.predict_proba(texts), expected, atol=1e-5)
     assert model.config.id2label == dict(enumerate(classifier.labels))
+    check_pipeline(directory, texts)
     lines = cli("predict", "--precision", "fp32", *texts[:3]).stdout.splitlines()
     assert [line.split("\t")[0] for line in lines] == [p.label for p in classifier.predict(texts[:3])]
     assert json.loads(cli("eval", data, "--json", "--precision", "fp32").stdout)["accuracy"] > 0

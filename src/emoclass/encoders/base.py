@@ -33,6 +33,7 @@ _OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 # A tokenizer is one file, or for older ones a vocabulary from which transformers makes it.
 _VOCABULARIES = ["vocab.txt", "vocab.json", "merges.txt", "*.model"]
 _SMALL_FILES = ["config.json", "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", *_VOCABULARIES]
+_SPECIAL_TOKENS = [f"{name}_token" for name in ("unk", "bos", "eos", "cls", "sep", "pad", "mask")]
 _WEIGHT_FILES = ["model*.safetensors", "model.safetensors.index.json"]
 _CONNECT_SECONDS = 4.0
 
@@ -114,14 +115,25 @@ class BaseModel:
 
         return str(NAMES[self.config.model_type])
 
-    def tokenizer_config(self, max_length: int) -> dict[str, Any]:
-        """Return the content of ``tokenizer_config.json``, as transformers reads it."""
-        path = self.directory / "tokenizer_config.json"
-        generic = "PreTrainedTokenizerFast"
-        kind = generic if isinstance(self.config, GenericConfig) else self.config.family.tokenizer_class
-        own = read_json(path) if path.is_file() else {"tokenizer_class": kind}
-        kept = {name: value for name, value in own.items() if name not in ("name_or_path", "auto_map")}
-        return {**kept, "model_max_length": max_length}
+    def tokenizer_config(self, tokenizer: HeadTailTokenizer) -> dict[str, Any]:
+        """Return the content of ``tokenizer_config.json``, with which transformers takes a tokenizer as it is.
+
+        A class of a family would build one of its own from the vocabulary, which may cut texts into other tokens.
+        """
+        own: dict[str, Any] = {}
+        for name in ("special_tokens_map.json", "tokenizer_config.json"):
+            path = self.directory / name
+            own |= read_json(path) if path.is_file() else {}
+        special = {name: own[name] for name in _SPECIAL_TOKENS if own.get(name) is not None}
+        padding = read_json(self.directory / "config.json").get("pad_token_id")
+        if "pad_token" not in special and isinstance(padding, int):
+            special["pad_token"] = tokenizer.token(padding)
+        return {
+            **special,
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_input_names": ["input_ids", "attention_mask"],
+            "model_max_length": tokenizer.truncation.max_length,
+        }
 
     def load(
         self,

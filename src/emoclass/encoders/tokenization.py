@@ -146,6 +146,11 @@ class HeadTailTokenizer:
         """Number of token ids, added tokens included."""
         return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
 
+    def token(self, token_id: int) -> str | None:
+        """Return the token with an id, ``None`` if there is none."""
+        token: str | None = self._tokenizer.id_to_token(token_id)
+        return token
+
     def truncate(self, content_ids: list[int]) -> list[int]:
         """Return the content tokens to keep: all if they fit, else the first ``head_tokens`` and the last ones."""
         if len(content_ids) <= self.max_content_tokens:

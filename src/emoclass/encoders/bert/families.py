@@ -24,7 +24,6 @@ class Family:
         model_type: Its name in ``config.json``.
         prefix: What transformers puts before the names of the encoder's tensors.
         architecture: transformers' class of its classifiers.
-        tokenizer_class: transformers' class of its tokenizer.
         fields: BERT's names of fields of ``config.json``, with the family's where they differ.
         defaults: Sizes where ``config.json`` says nothing, by BERT's name of the field.
         names: Parts of the family's names of tensors with BERT's, those that contain others first.
@@ -39,7 +38,6 @@ class Family:
     model_type: str
     prefix: str
     architecture: str
-    tokenizer_class: str
     fields: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, int] = field(default_factory=dict)
     names: tuple[tuple[str, str], ...] = ()
@@ -85,14 +83,13 @@ class Family:
 
 
 def _roberta(model_type: str, name: str) -> Family:
-    return Family(model_type, "roberta", f"{name}ForSequenceClassification", f"{name}Tokenizer", skips_padding=True)
+    return Family(model_type, "roberta", f"{name}ForSequenceClassification", skips_padding=True)
 
 
 BERT = Family(
     "bert",
     "bert",
     "BertForSequenceClassification",
-    "BertTokenizer",
     pooler=_POOLER,
     classifier=_CLASSIFIER,
     has_own_pooler=True,
@@ -102,7 +99,6 @@ _DISTILBERT = Family(
     "distilbert",
     "distilbert",
     "DistilBertForSequenceClassification",
-    "DistilBertTokenizer",
     fields={
         "hidden_size": "dim",
         "num_hidden_layers": "n_layers",
@@ -134,7 +130,6 @@ _ELECTRA = Family(
     "electra",
     "electra",
     "ElectraForSequenceClassification",
-    "ElectraTokenizer",
     defaults={"embedding_size": 128},
     names=(("embeddings_project.", "embeddings.project."),),
     pooler_activation="gelu",
