@@ -101,7 +101,7 @@ def test_transformers_is_imported_where_base_models_are_loaded() -> None:
     users = {
         module for module, path in MODULES.items() for n in imported_names(path) if n.split(".")[0] == "transformers"
     }
-    assert users == {"encoders.base", "encoders.generic.model"}
+    assert users == {"encoders.base", "encoders.generic.loading"}
 
 
 def loaded_modules(*arguments: str) -> set[str]:

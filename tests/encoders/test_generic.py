@@ -18,7 +18,8 @@ import emoclass
 from emoclass.encoders.base import resolve_base
 from emoclass.encoders.freezing import freeze, frozen_depth
 from emoclass.encoders.generic.config import GenericConfig
-from emoclass.encoders.generic.model import GenericModel, load_generic
+from emoclass.encoders.generic.loading import load_generic
+from emoclass.encoders.generic.model import GenericModel
 from emoclass.errors import ConfigError, ModelError
 from emoclass.runtime import models_dir
 from tests.conftest import WORDS, tiny_tokenizer
@@ -198,7 +199,9 @@ def test_options_of_a_training_work_as_for_bert(modern: tuple[str, str], cli: Ru
         ({"model_type": "t5", "is_encoder_decoder": True}, "'t5' is an encoder with a decoder"),
         ({"model_type": "vit", "image_size": 224}, "'vit' is a model for images"),
         ({"model_type": "whisper", "num_mel_bins": 80}, "'whisper' is a model for sound"),
-        ({"model_type": "deberta-v2", "vocab_size": 9}, "hidden_size of a model of type 'deberta-v2' is None"),
+        ({"model_type": "deberta-v2", "vocab_size": 9}, "of a model of type 'deberta-v2' has no hidden_size"),
+        ({"model_type": "resnet"}, "of a model of type 'resnet' has no vocab_size; emoclass needs an encoder"),
+        ({**SIZES, "model_type": "deberta-v2", "hidden_size": "9"}, "hidden_size of .* 'deberta-v2' is '9'"),
         ({}, "there is no model_type"),
     ],
 )
@@ -209,8 +212,66 @@ def test_what_is_no_encoder_of_texts_gets_one_line(values: dict[str, Any], messa
     assert "\n" not in str(caught.value)
 
 
+UNFIT = {
+    "openai-gpt": lambda: transformers.OpenAIGPTConfig(vocab_size=100, n_embd=8, n_layer=2, n_head=2, n_positions=40),
+    "layoutlmv3": lambda: transformers.LayoutLMv3Config(**SIZES, input_size=8, patch_size=4),
+    "canine": lambda: transformers.CanineConfig(**SIZES),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("openai-gpt", "of type 'openai-gpt' classifies each token, as decoders do; emoclass needs an encoder"),
+        ("layoutlmv3", "of type 'layoutlmv3' does not run on token ids alone: "),
+        ("canine", "transformers cannot load it as a classifier: "),
+    ],
+)
+def test_what_does_not_classify_texts_by_their_tokens_gets_one_line(
+    kind: str, message: str, tmp_path: Path, cli: Run
+) -> None:
+    base = tmp_path / "base"
+    transformers.AutoModel.from_config(UNFIT[kind]()).save_pretrained(base)
+    tiny_tokenizer().save(str(base / "tokenizer.json"))
+    result = cli("train", table(tmp_path / "data.csv"), "--base-model", base, "--max-length", "20")
+    assert result.exit_code == 1
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert message in line
+    assert result.stderr.endswith(f"{line}\n")
+
+
+SPECIAL = {
+    # Weights that are no parameters, and layers without matrices.
+    "ibert": lambda: transformers.IBertConfig(**{**SIZES, "max_position_embeddings": 42}),
+    "squeezebert": lambda: transformers.SqueezeBertConfig(
+        **SIZES, embedding_size=8, **{f"{part}_groups": 1 for part in "qkv"}, post_attention_groups=1,
+        intermediate_groups=1, output_groups=1,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(SPECIAL))
+def test_unusual_weights_are_saved_and_read(kind: str, tmp_path: Path, cli: Run) -> None:
+    base = tmp_path / "base"
+    random_classifier(SPECIAL[kind]()).base_model.save_pretrained(base)
+    tiny_tokenizer().save(str(base / "tokenizer.json"))
+    options = ("--epochs", "1", "--max-length", "20", "--recipe", "fast", "--base-model", base, "--name", "x")
+    result = cli("train", table(tmp_path / "data.csv"), *options)
+    assert result.exit_code == 0, result.output
+    check_pipeline(models_dir() / "x", ["we are happy", "they shout"])
+
+
+@pytest.mark.parametrize("kind", ["nothing-known", "granite"])
+def test_a_type_without_a_classifier_gets_one_line(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**SIZES, "model_type": kind}))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match=f"transformers has no classifier for a model of type '{kind}'; ") as caught:
+        resolve_base(str(tmp_path)).load(3, seed=1)
+    assert "\n" not in str(caught.value)
+
+
 def test_what_transformers_cannot_load_gets_one_line(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({**SIZES, "model_type": "nothing-known"}))
+    (tmp_path / "config.json").write_text(json.dumps({**SIZES, "model_type": "mpnet"}))
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ModelError, match="transformers cannot load it") as caught:
         resolve_base(str(tmp_path)).load(3, seed=1)

@@ -152,16 +152,18 @@ class BaseModel:
             tensors: The weights, where ``arrays`` has read them already; the model shares their memory.
 
         Raises:
-            ModelError: Weights are missing or damaged.
+            ModelError: Weights are missing or damaged, or the model does not classify texts.
         """
         import torch
 
         from emoclass.encoders.bert.building import add_head, build_model
-        from emoclass.encoders.generic.model import load_generic
+        from emoclass.encoders.generic.loading import load_generic
 
         config = self.config if dropout is None else self.config.with_dropout(dropout)
         if isinstance(config, GenericConfig):
-            return load_generic(self.directory, config, num_labels, seed=seed), ()
+            generic = load_generic(self.directory, config, num_labels, seed=seed)
+            generic.check_fit()
+            return generic, ()
 
         if tensors is None:
             tensors = {name: torch.from_numpy(array) for name, array in self.arrays().items()}

@@ -156,7 +156,7 @@ def _build_packed(
 
 
 def _load_generic(directory: Path, config: GenericConfig, labels: int) -> GenericModel:
-    from emoclass.encoders.generic.model import load_generic
+    from emoclass.encoders.generic.loading import load_generic
 
     model = load_generic(directory, config, labels)
     if model.new:

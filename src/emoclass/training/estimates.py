@@ -47,7 +47,7 @@ def estimated_seconds(context: Context, config: TrainConfig, model: Model) -> fl
 def _rate(context: Context, model: Model) -> float:
     """Return the operations per second of one matrix product in the shape and precision of the layers."""
     hardware = context.hardware
-    weight = max((p for p in model.layers[-1].parameters() if p.dim() == 2), key=lambda p: p.numel())
+    weight = max((p.flatten(1) for p in model.layers[-1].parameters() if p.dim() > 1), key=lambda p: p.numel())
     right = torch.zeros(weight.shape, dtype=hardware.dtype, device=hardware.device)
     rows = torch.zeros(_ROWS, weight.shape[1], dtype=hardware.dtype, device=hardware.device)
     return 2 * _ROWS * weight.numel() / min(_timed(rows, right) for _ in range(_REPEATS))

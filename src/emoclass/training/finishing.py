@@ -115,9 +115,11 @@ def _keep(fitted: Fit, manifest: Manifest, states: RunStates) -> str:
 def _save(fitted: Fit, manifest: Manifest, *, overwrite: bool = False, directory: Path | None = None) -> StoredModel:
     context, model = fitted.context, fitted.model
     own_name, head = model.own_name, {id(p) for p in model.classifier.parameters()}
+    kept = model.state_dict().keys()
+    buffers = [(name, buffer) for name, buffer in model.named_buffers() if name in kept]
     return save_model(
         manifest,
-        tensors={own_name(n): p.detach().cpu().contiguous() for n, p in model.named_parameters()},
+        tensors={own_name(n): p.detach().cpu().contiguous() for n, p in [*model.named_parameters(), *buffers]},
         # The classifier is new, whether it trains or not, and holds the calibration.
         trained={own_name(n) for n, p in model.named_parameters() if p.requires_grad or id(p) in head},
         config=context.base.classifier_config(manifest.labels, f"{manifest.task}_label_classification"),

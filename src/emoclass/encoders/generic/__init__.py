@@ -1,3 +1,3 @@
 """Any encoder that transformers can run, through its own forward pass, cut at a layer."""
 
-__all__ = ["config", "model", "prefix"]
+__all__ = ["config", "loading", "model", "prefix"]

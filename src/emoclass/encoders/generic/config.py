@@ -17,6 +17,7 @@ _OTHERS = {
     "num_mel_bins": "a model for sound",
 }
 _DECODERS = ("gpt", "llama", "mistral", "qwen", "gemma", "phi", "opt", "bloom", "falcon", "mamba", "olmo")
+NEEDED = "emoclass needs an encoder for texts, such as roberta-base"
 # Names of sizes in some families, in order of preference.
 _LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 _WIDTHS = ("hidden_size", "d_model", "dim", "n_embd")
@@ -55,22 +56,22 @@ class GenericConfig:
         other = next((what for name, what in _OTHERS.items() if values.get(name)), None)
         other = other or ("a decoder" if kind.startswith(_DECODERS) else None)
         if other is not None:
-            raise ModelError(
-                f"a model of type {kind!r} is {other}; emoclass needs an encoder for texts, such as roberta-base"
-            )
+            raise ModelError(f"a model of type {kind!r} is {other}; {NEEDED}")
         positions = values.get("max_position_embeddings", values.get("n_positions", 512))
         # RoBERTa's relatives count positions from the padding token's id on.
         padding = values.get("pad_token_id")
         skipped = (padding if isinstance(padding, int) else 0) + 1 if kind in ("mpnet", "longformer") else 0
         config = cls(
             kind,
-            values.get("vocab_size", 0),
+            _first(values, ("vocab_size",)),
             _first(values, _WIDTHS),
             _first(values, _LAYERS),
             (positions if isinstance(positions, int) and positions > 0 else 512) - skipped,
         )
         for name in ("vocab_size", "hidden_size", "num_hidden_layers"):
             value = getattr(config, name)
+            if value is None:
+                raise ModelError(f"config.json of a model of type {kind!r} has no {name}; {NEEDED}")
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ModelError(f"config.json: {name} of a model of type {kind!r} is {value!r}")
         return config

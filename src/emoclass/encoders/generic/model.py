@@ -10,13 +10,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from emoclass.encoders.generic.config import GenericConfig
+from emoclass.encoders.generic.config import NEEDED, GenericConfig
 from emoclass.errors import ModelError, one_line
 
 # Of logits, relative to the largest one: what two orders of the same sums may differ by.
@@ -150,6 +149,21 @@ class GenericModel(nn.Module):
         return self
 
     @torch.no_grad()
+    def check_fit(self) -> None:
+        """Run two short texts, to see that the classifier reads one row for each.
+
+        Raises:
+            ModelError: It reads others, or the model does not run.
+        """
+        kind = self.config.model_type
+        try:
+            read = self._run(torch.ones(5, dtype=torch.int64), [3, 2], 0, self.classifier)
+        except Exception as error:  # what a model's own code raises
+            raise ModelError(f"a model of type {kind!r} does not run on token ids alone: {one_line(error)}") from None
+        if read.dim() != 2:
+            raise ModelError(f"a model of type {kind!r} classifies each token, as decoders do; {NEEDED}")
+
+    @torch.no_grad()
     def check_cut(self, input_ids: Tensor, lengths: Sequence[int], depth: int) -> bool:
         """Compare the logits of the whole model with those of its two parts; it is not cut any more if they differ.
 
@@ -265,50 +279,3 @@ def _padded_ids(input_ids: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tens
     """Return ids and mask, ``int64[texts, longest]``."""
     mask = _mask(lengths, input_ids.device)
     return torch.zeros_like(mask, dtype=torch.int64).masked_scatter(mask, input_ids), mask.long()
-
-
-def load_generic(directory: Path, config: GenericConfig, num_labels: int, *, seed: int = 0) -> GenericModel:
-    """Load an encoder with a classifier through transformers, in float32; what the checkpoint lacks is new.
-
-    Args:
-        directory: The model directory; its code is never run, and pickles are never read.
-        config: Its sizes.
-        num_labels: Number of classes.
-        seed: Of new weights.
-
-    Raises:
-        ModelError: transformers cannot load it.
-    """
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-    from transformers.utils import logging
-
-    talk: Any = logging
-    level, bars = talk.get_verbosity(), talk.is_progress_bar_enabled()
-    talk.set_verbosity_error()
-    talk.disable_progress_bar()
-    try:
-        settings = AutoConfig.from_pretrained(directory, trust_remote_code=False, num_labels=num_labels)
-        settings.use_cache = False
-        if config.dropout is not None:
-            for name in vars(settings):
-                if "dropout" in name or name.endswith("_drop"):
-                    setattr(settings, name, config.dropout)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model, found = AutoModelForSequenceClassification.from_pretrained(
-                directory,
-                config=settings,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype=torch.float32,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-            )
-    except Exception as error:  # what a model's own code raises
-        raise ModelError(f"{directory}: transformers cannot load it as a classifier: {one_line(error)}") from None
-    finally:
-        talk.set_verbosity(level)
-        if bars:
-            talk.enable_progress_bar()
-    changed = [entry[0] if isinstance(entry, tuple) else entry for entry in found["mismatched_keys"]]
-    return GenericModel(model.eval().requires_grad_(False), config, new=[*found["missing_keys"], *changed])
