@@ -143,6 +143,22 @@ def test_a_model_whose_parts_differ_from_the_whole_runs_as_a_whole(
     assert not (tmp_path / "home" / "cache" / "activations").exists()
 
 
+def test_the_cut_is_checked_with_texts_of_different_lengths(tmp_path: Path, cli: Run) -> None:
+    # What FNet computes depends on the padding, which texts of one length do not need.
+    base = tmp_path / "base"
+    sizes = {name: size for name, size in SIZES.items() if name != "num_attention_heads"}
+    random_classifier(transformers.FNetConfig(**sizes)).base_model.save_pretrained(base)
+    tiny_tokenizer().save(str(base / "tokenizer.json"))
+    data = table(tmp_path / "data.csv")
+    lines = data.read_text().splitlines()
+    long = [f"we are happy {number} and the day is very very sunny,joy" for number in ("one", "two", "three")]
+    data.write_text("\n".join([*lines, *long]) + "\n")
+    options = ("--epochs", "1", "--max-length", "20", "--recipe", "fast", "--base-model", base)
+    result = cli("train", data, *options)
+    assert result.exit_code == 0, result.output
+    assert "models of type fnet cannot be cut between layers" in result.stderr
+
+
 def test_a_second_training_finds_the_activations_of_the_first(tmp_path: Path, cli: Run) -> None:
     base = tmp_path / "base"
     theirs("modernbert").base_model.save_pretrained(base)

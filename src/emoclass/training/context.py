@@ -31,7 +31,7 @@ from emoclass.training.ranks import Ranks
 from emoclass.training.stopping import StopSignal
 from emoclass.training.tasks import Task, task_of
 
-# On which both parts of a generic model are compared with the whole.
+# On which both parts of a generic model are compared with the whole: from the shortest to the longest.
 _CHECKED_TEXTS = 4
 
 
@@ -142,7 +142,9 @@ class Context:
         """Compare a model with its two parts on a few texts; return a note if it must run as a whole."""
         depth = frozen_depth(model)
         if depth:
-            few = self.tokenized["train"].take(np.arange(min(_CHECKED_TEXTS, len(self.tokenized["train"]))))
+            texts = self.tokenized["train"]
+            by_length = np.argsort(texts.lengths, kind="stable")
+            few = texts.take(by_length[np.linspace(0, len(texts) - 1, _CHECKED_TEXTS).astype(np.int64)])
             model.check_cut(torch.from_numpy(few.input_ids).long(), few.lengths.tolist(), depth)
         if model.is_cut or all(p.requires_grad for p in model.layers[0].parameters()):
             return ()
