@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 import emoclass
+from emoclass.config import TrainConfig
+from emoclass.data.preparation import TrainingData
 from emoclass.encoders.base import resolve_base
 from emoclass.encoders.freezing import freeze, frozen_depth
 from emoclass.encoders.generic.config import GenericConfig
@@ -22,8 +25,10 @@ from emoclass.encoders.generic.loading import load_generic
 from emoclass.encoders.generic.model import GenericModel
 from emoclass.errors import ConfigError, ModelError
 from emoclass.runtime import models_dir
+from emoclass.training import estimates
 from tests.conftest import WORDS, tiny_tokenizer
 from tests.encoders.test_families import LENGTHS, check_pipeline, packed_ids, padded, random_classifier, table
+from tests.runs import context_of
 
 transformers = pytest.importorskip("transformers")
 Run = Callable[..., Any]
@@ -194,6 +199,18 @@ def test_a_stopped_training_goes_on_bit_by_bit(modern: tuple[str, str]) -> None:
     assert len(resumed.history) == 3
     before, after = (load_file(each.model.directory / "trained.safetensors") for each in (whole, resumed))
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_estimate_counts_all_tokens_of_the_last_layer(
+    modern: tuple[str, str], parts: TrainingData, config: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimates, "_rate", lambda context, model: 2.0)
+    recipe = config(base_model=modern[0], epochs=1)
+    context = context_of(parts, recipe, torch.float32)
+    model, _ = context.new_model(recipe)
+    once, twice = (estimates.estimated_seconds(context, replace(recipe, r_drop=weight), model) for weight in (0.0, 1.0))
+    multiplications = sum(p.numel() for p in model.layers[-1].parameters()) * context.tokenized["train"].lengths.sum()
+    assert twice - once == pytest.approx(3 * 2 * multiplications)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from emoclass.config import TrainConfig
 from emoclass.encoders.freezing import count_parameters, frozen_depth
+from emoclass.encoders.generic.model import GenericModel
 from emoclass.encoders.interface import Model
 from emoclass.training.context import Context
 
@@ -37,10 +38,12 @@ def estimated_seconds(context: Context, config: TrainConfig, model: Model) -> fl
     texts = len(context.data.train)
     steps = math.ceil(texts / config.batch_size)
     frozen = sum(tokens.values()) * depth * work
-    # Forward and backward; of the last layer [CLS] alone.
-    forward_backward = 3 * (tokens["train"] * whole_layers + passes * texts) * work
+    # Forward and backward; of the last layer [CLS] alone where the model is packed.
+    is_packed = not isinstance(model, GenericModel)
+    last = texts if is_packed else tokens["train"]
+    forward_backward = 3 * (tokens["train"] * whole_layers + passes * last) * work
     overhead = steps * ((whole_layers + 1) * for_layer + count_parameters(model).trainable * for_parameter)
-    scoring = tokens.get("val", 0) * whole_layers * work
+    scoring = tokens.get("val", 0) * (whole_layers + (not is_packed)) * work
     return (frozen + config.seeds * config.epochs * (forward_backward + overhead + scoring)) / hardware.ranks.size
 
 
