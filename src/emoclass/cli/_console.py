@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from emoclass.cli._shared import verbosity
 from emoclass.cli._signals import silence
@@ -123,6 +123,10 @@ def _visible(character: str) -> str:
     return " " if character in "\t\n\r" else "\N{REPLACEMENT CHARACTER}"
 
 
+# Characters that a column of texts needs to say something.
+_LEAST_TEXT = 8
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> Table:
     """Return a table whose first ``text_columns`` are left-aligned text, and the others right-aligned numbers."""
     from rich.table import Table
@@ -130,18 +134,41 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 
     result = Table(title=Text(clean_text(title), style="bold"), title_justify="left")
     for number, name in enumerate(columns):
-        result.add_column(Text(clean_text(name)), justify="left" if number < text_columns else "right", overflow="fold")
+        is_text = number < text_columns
+        justify: Literal["left", "right"] = "left" if is_text else "right"
+        result.add_column(Text(clean_text(name)), justify=justify, overflow="fold", no_wrap=not is_text)
     for row in rows:
         result.add_row(*(cell if isinstance(cell, Text) else Text(clean_text(str(cell))) for cell in row))
     return result
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table below its title, which may be wider than the table."""
+    """Print a table below its title, which may be wider than the table, without columns that do not fit."""
     if table.title:
         console.print(table.title, soft_wrap=True)
     table.title = None
+    left_out = _drop_columns(console, table)
     console.print(table)
+    if left_out:
+        console.print(f"left out for lack of room: {', '.join(left_out)}; --json has all", soft_wrap=True)
+
+
+def _drop_columns(console: Console, table: Table) -> list[str]:
+    """Drop the last columns of numbers until the others fit beside the texts; return the names of those dropped."""
+    from rich.measure import Measurement
+
+    def least_width() -> int:
+        widths = []
+        for column in table.columns:
+            cells = [column.header, *column.cells]
+            longest = max(Measurement.get(console, console.options, cell).maximum for cell in cells)
+            widths.append(longest if column.no_wrap else min(longest, _LEAST_TEXT))
+        return sum(widths) + 3 * len(widths) + 1
+
+    dropped = []
+    while least_width() > console.width and table.columns[-1].no_wrap:
+        dropped.append(str(table.columns.pop().header))
+    return dropped[::-1]
 
 
 def tell_removed(removed: Mapping[str, int], conflicts: int) -> None:

@@ -13,7 +13,9 @@ from emoclass.cli._report_parts import (
     SHOWN_PAIRS,
     in_order,
     listed_counts,
+    more_classes,
     print_rows_notes,
+    shown_classes,
     shown_interval,
     shown_p,
     shown_scores,
@@ -85,7 +87,8 @@ def _print_brief(evaluation: Evaluation, sort: str) -> None:
         pairs = [f"{true} → {predicted} {count}" for true, predicted, count in evaluation.most_confused[:SHOWN_PAIRS]]
         out.print(Text(console.clean_text(f"most confused: {', '.join(pairs)}")), soft_wrap=True)
     calibration = evaluation.calibration
-    out.print(f"expected calibration error {calibration.ece:.4f}; --details shows more", soft_wrap=True)
+    more = more_classes(m.per_class)
+    out.print(f"{more}expected calibration error {calibration.ece:.4f}; --details shows more", soft_wrap=True)
 
 
 def _print_details(evaluation: Evaluation, sort: str) -> None:
@@ -169,7 +172,7 @@ def _class_bars(metrics: Metrics, sort: str) -> Table:
             *shown_scores(c.f1, c.precision, c.recall),
             c.support,
         ]
-        for c in in_order(metrics.per_class, sort)
+        for c in shown_classes(in_order(metrics.per_class, sort))
     ]
     return console.table("", ["class", "F1", "", "precision", "recall", "rows"], rows, text_columns=2)
 

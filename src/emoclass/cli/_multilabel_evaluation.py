@@ -13,8 +13,10 @@ from emoclass.cli._report_parts import (
     SHOWN_PAIRS,
     in_order,
     listed_counts,
+    more_classes,
     print_rows_notes,
     score_bar,
+    shown_classes,
     shown_interval,
     shown_p,
     shown_scores,
@@ -102,7 +104,8 @@ def _print_brief(evaluation: MultiLabelEvaluation, sort: str) -> None:
     if evaluation.most_confused:
         pairs = [f"{missed} → {wrong} {count}" for missed, wrong, count in evaluation.most_confused[:SHOWN_PAIRS]]
         out.print(Text(console.clean_text(f"missed → predicted: {', '.join(pairs)}")), soft_wrap=True)
-    out.print(f"{_calibration_line(evaluation)}; --details shows more", soft_wrap=True)
+    more = more_classes(m.per_label)
+    out.print(f"{more}{_calibration_line(evaluation)}; --details shows more", soft_wrap=True)
 
 
 def _print_details(evaluation: MultiLabelEvaluation, sort: str) -> None:
@@ -154,7 +157,7 @@ def _label_bars(evaluation: MultiLabelEvaluation, sort: str) -> Table:
             f"{each.threshold:.3f}",
             each.support,
         ]
-        for each in in_order(evaluation.metrics.per_label, sort)
+        for each in shown_classes(in_order(evaluation.metrics.per_label, sort))
     ]
     columns = ["label", "F1", "", "precision", "recall", "threshold", "rows"]
     return console.table("", columns, rows, text_columns=2)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from rich.text import Text
 
 from emoclass.cli import _console as console
-from emoclass.data.columns.naming import shortened
+from emoclass.data.columns.naming import brief, shortened
 from emoclass.evaluation.metrics import ClassScores
 from emoclass.evaluation.multilabel_metrics import LabelScores
 from emoclass.evaluation.multilabel_report import AnyEvaluation
@@ -21,6 +21,8 @@ CLASS_ORDERS = ("model", "name", "support", "precision", "recall", "f1")
 SHOWN_PAIRS = 5
 _SHOWN_TEXT = 200
 _SHOWN_LABELS = 10
+# Classes of which a report without details shows the scores.
+_SHOWN_CLASSES = 40
 
 
 def verdict(test: PairedTest | ScoreTest, gain: float) -> str:
@@ -73,9 +75,9 @@ def print_rows_notes(evaluation: AnyEvaluation, classes: str, unseen: str | None
         unseen: The score on the texts that the model has not seen.
     """
     if absent := evaluation.metrics.absent_labels:
-        console.warn(f"{classes} without rows, excluded from the macro averages: {', '.join(absent)}")
+        console.warn(f"{classes} without rows, excluded from the macro averages: {_first(absent)}")
     if evaluation.never_predicted:
-        console.warn(f"{classes} that are never predicted: {', '.join(evaluation.never_predicted)}")
+        console.warn(f"{classes} that are never predicted: {_first(evaluation.never_predicted)}")
     for reason, rows in evaluation.removed_rows.items():
         if rows:
             console.note(f"{console.count(rows, 'row')} of {evaluation.source} removed: {reason.replace('_', ' ')}")
@@ -85,6 +87,22 @@ def print_rows_notes(evaluation: AnyEvaluation, classes: str, unseen: str | None
     if evaluation.seen_in_training:
         seen = f"the model's training set contains {evaluation.seen_in_training} of these texts"
         console.warn(seen if unseen is None else f"{seen}; {unseen}")
+
+
+def _first(labels: Sequence[str]) -> str:
+    """Return the first of some labels, and how many more there are."""
+    named = [console.clean_text(brief(label)) for label in labels[:_SHOWN_LABELS]]
+    return ", ".join(named) + (f" and {len(labels) - len(named):,} more" if len(labels) > len(named) else "")
+
+
+def shown_classes(scores: Sequence[S]) -> Sequence[S]:
+    """Return the first of the scores of classes: what a report without details shows."""
+    return scores[:_SHOWN_CLASSES]
+
+
+def more_classes(scores: Sequence[S]) -> str:
+    """Return how many classes ``shown_classes`` leaves out, as the beginning of a line; "" for none."""
+    return f"{len(scores) - _SHOWN_CLASSES:,} more classes; " if len(scores) > _SHOWN_CLASSES else ""
 
 
 def listed_counts(rows: Mapping[str, int]) -> str:

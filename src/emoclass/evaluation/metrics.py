@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+# More classes have no matrix in JSON and on pages.
+MATRIX_CLASSES = 100
 # Fields of Metrics of which higher is better.
 SCORES = (
     "accuracy", "macro_precision", "macro_recall", "macro_f1",
@@ -71,7 +73,8 @@ class Metrics:
     @property
     def confusion_matrix_normalized(self) -> tuple[tuple[float, ...], ...]:
         """The confusion matrix with each row divided by its sum; rows of absent classes are 0."""
-        return tuple(tuple(n / max(1, sum(row)) for n in row) for row in self.confusion_matrix)
+        sums = [max(1, sum(row)) for row in self.confusion_matrix]
+        return tuple(tuple(n / total for n in row) for row, total in zip(self.confusion_matrix, sums, strict=True))
 
     @property
     def absent_labels(self) -> tuple[str, ...]:
@@ -79,10 +82,17 @@ class Metrics:
         return tuple(scores.label for scores in self.per_class if not scores.support)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values."""
-        values = {**asdict(self), "confusion_matrix_normalized": self.confusion_matrix_normalized}
-        values["labels"] = [scores.label for scores in self.per_class]
-        return values
+        """Return JSON values; of many classes, the cells of the matrix that are not 0 in place of the matrix."""
+        values = {**vars(self), "per_class": [vars(scores) for scores in self.per_class]}
+        values["labels"] = labels = [scores.label for scores in self.per_class]
+        if len(labels) <= MATRIX_CLASSES:
+            return {**values, "confusion_matrix_normalized": self.confusion_matrix_normalized}
+        cells = np.argwhere(np.array(self.confusion_matrix)).tolist()
+        confusions = [
+            {"label": labels[true], "predicted": labels[predicted], "rows": self.confusion_matrix[true][predicted]}
+            for true, predicted in cells
+        ]
+        return {**values, "confusion_matrix": None, "confusions": confusions}
 
 
 def log_losses(probabilities: npt.NDArray[np.float32], true: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:

@@ -42,16 +42,25 @@ def bootstrap_intervals(confusion_matrix: npt.NDArray[np.int64], *, seed: int = 
     rng = np.random.default_rng(seed)
     rows, support = int(confusion_matrix.sum()), confusion_matrix.sum(axis=1)
     hits = rng.binomial(rows, np.trace(confusion_matrix) / rows, size=RESAMPLES)
-    present = confusion_matrix[support > 0]
-    shares = present / present.sum(axis=1, keepdims=True)
-    step = max(1, _MAX_CELLS // confusion_matrix.size)
-    macro = []
-    for start in range(0, RESAMPLES, step):
-        count = min(step, RESAMPLES - start)
-        draws = np.zeros((count, *confusion_matrix.shape), dtype=np.int64)
-        draws[:, support > 0] = rng.multinomial(support[support > 0], shares, size=(count, len(present)))
-        macro.append(_macro_f1(draws))
-    return {"accuracy": interval_of(hits / rows), "macro_f1": interval_of(np.concatenate(macro))}
+    step = max(1, _MAX_CELLS // len(support))
+    draws = [min(step, RESAMPLES - start) for start in range(0, RESAMPLES, step)]
+    macro = np.concatenate([_drawn_macro_f1(confusion_matrix, count, rng) for count in draws])
+    return {"accuracy": interval_of(hits / rows), "macro_f1": interval_of(macro)}
+
+
+def _drawn_macro_f1(matrix: npt.NDArray[np.int64], draws: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Return the macro F1 of resamples, ``float64[draws]``; of many classes, most cells of the matrix are empty."""
+    support = matrix.sum(axis=1)
+    present = np.flatnonzero(support)
+    hits, predicted = np.zeros((2, draws, len(support)))
+    for name in present.tolist():
+        cells = np.flatnonzero(matrix[name])
+        drawn = rng.multinomial(support[name], matrix[name, cells] / support[name], size=draws)
+        predicted[:, cells] += drawn
+        hits[:, name] = drawn[:, cells == name].sum(axis=1)
+    f1 = 2 * hits[:, present] / (support[present] + predicted[:, present])
+    result: npt.NDArray[np.float64] = f1.mean(axis=1)
+    return result
 
 
 def _macro_f1(matrices: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -15,6 +15,8 @@ from emoclass.pages.rendering import BLUE, INK, ORANGE, Figure, plot, render
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# A matrix of more classes is no longer read, and bars of more classes are no longer told apart.
+_MATRIX_CLASSES, _BARS = 60, 60
 # Bins with fewer texts are drawn as points without a line.
 _FEW_TEXTS = 10
 
@@ -38,9 +40,11 @@ def render_evaluation(
         ConfigError: jinja2 or matplotlib is not installed.
     """
     metrics = evaluation.metrics
+    is_small = len(metrics.per_class) <= _MATRIX_CLASSES
     confusion = [
         [(count, share) for count, share in zip(counts, shares, strict=True)]
         for counts, shares in zip(metrics.confusion_matrix, metrics.confusion_matrix_normalized, strict=True)
+        if is_small
     ]
     return render(
         "evaluation.html.j2",
@@ -61,7 +65,7 @@ def _figures(evaluation: Evaluation) -> list[Figure]:
     return [
         Figure(
             "F1 per class",
-            "Bars: " + ", ".join(f"{c.label} {c.f1:.2f}" for c in metrics.per_class),
+            "Bars: " + ", ".join(f"{c.label} {c.f1:.2f}" for c in metrics.per_class[:_BARS]),
             plot_f1(metrics.per_class),
         ),
         Figure(
@@ -90,7 +94,8 @@ def training_figures(history: Sequence[Mapping[str, Any]]) -> list[Figure]:
 
 
 def plot_f1(scores: Sequence[ClassScores] | Sequence[LabelScores]) -> str:
-    """Return a bar for the F1 of each class, as SVG."""
+    """Return a bar for the F1 of each class, of many the first, as SVG."""
+    scores = scores[:_BARS]
 
     def draw(axes: Axes) -> None:
         positions = range(len(scores))[::-1]
