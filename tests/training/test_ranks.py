@@ -78,6 +78,22 @@ def test_two_processes_train_what_one_trains(
 
 
 @many_processes
+def test_two_processes_train_any_number_of_labels(base: Path, tmp_path: Path, cli: Callable[..., Any]) -> None:
+    labels = ["joy;fear", "joy", "fear", "anger", "anger;joy", ""]
+    rows = [f"{'so ' * (n % 5)}happy afraid angry day {n},{labels[n % 6]}" for n in range(90)]
+    path = tmp_path / "several.csv"
+    path.write_text("text,labels\n" + "\n".join(rows) + "\n")
+    command = ["train", str(path), "--base-model", str(base), "--max-length", "40", "--device", "cpu", "--json"]
+    command += ["--precision", "fp32", "--batch-size", "5", "--epochs", "2", "--learning-rate", "1e-3"]
+    result = _torchrun(command)
+    assert result.returncode == 0, result.stderr
+    one, two = json.loads(cli(*command).stdout), json.loads(result.stdout)
+    for mine, theirs in zip(_figures(one), _figures(two), strict=True):
+        assert mine == pytest.approx(theirs, abs=1e-4)
+    assert one["test"]["micro_f1"] == pytest.approx(two["test"]["micro_f1"])
+
+
+@many_processes
 def test_another_number_of_processes_goes_on(command: Callable[..., list[str]], cli: Callable[..., Any]) -> None:
     # Without frozen layers, in whose pass the time limit would end the training.
     options = ["--learning-rate", "1e-3", "--batch-size", "5", "--epochs", "2", "--unfreeze", "all"]
