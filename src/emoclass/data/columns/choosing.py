@@ -10,7 +10,7 @@ from typing import Literal
 from emoclass.data.columns.answers import rejected_note
 from emoclass.data.columns.chosen import SEPARATOR, Columns
 from emoclass.data.columns.class_names import names_beside, without_index
-from emoclass.data.columns.label_reading import are_clearly_several, kind_of_cells
+from emoclass.data.columns.label_reading import notation_of
 from emoclass.data.columns.labels import Task
 from emoclass.data.columns.naming import brief, listed, quoted
 from emoclass.data.columns.patterns import names_no_content
@@ -95,9 +95,15 @@ def choose_columns(
         labels, task = chooser.labels_by_content(texts)
     if labels:
         chooser.notes += rejected_note(name, columns, sample)
-    task, between = chooser.task(labels, task)
-    becomes = wanted.trained.becomes if wanted.trained else ()
-    notes = tuple(chooser.notes)
+    trained = wanted.trained or Columns(())
+    try:
+        task, between, note = notation_of(
+            labels, sample, task, given=wanted.label_separator, usual=trained.label_separator
+        )
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    notes = (*chooser.notes, *([f"{name}: {note}"] if note else ()))
+    becomes = trained.becomes
     return Columns(texts, labels, chooser.separator(texts), notes, task=task, label_separator=between, becomes=becomes)
 
 
@@ -245,32 +251,6 @@ class _Chooser:
             raise DataError(f"{self.name}: has only column {_named(texts)}: add a label column")
         examples = self._examples([column for column in self.columns if column not in texts])
         raise DataError(f"{self.name}: no column looks like labels ({examples}): pass --label-column")
-
-    def task(self, labels: Sequence[str], task: Task | None) -> tuple[Task, str]:
-        """Return whether rows have one label or any number of them, and what stands between several in a cell."""
-        given = self.wanted.label_separator
-        if given is not None and (task == "single" or len(labels) > 1):
-            why = "--task single has one label in a cell" if task == "single" else "several label columns hold flags"
-            raise ConfigError(f"--label-separator divides the labels of a cell, but {why}: leave it out")
-        if len(labels) != 1:
-            return task or ("multi" if labels else "single"), ""
-        if task == "single" or given is not None:
-            return ("single", "") if given is None else ("multi", given)
-        kind, share = kind_of_cells(self._sample(labels[0]))
-        is_several = kind is not None and kind.code == "several_labels"
-        if task is None and not are_clearly_several(kind, share):
-            return "single", ""
-        if kind is not None and kind.code in ("vectors", "objects"):
-            column = quoted(brief(labels[0]))
-            raise DataError(f"{self.name}: {share:.1%} of the cells of column {column} {kind.fact}: {kind.remedy}")
-        if task is None and kind is not None:
-            self.notes.append(
-                f"{self.name}: {share:.1%} of the rows {kind.fact}: read as any number of labels a text; --task single"
-                " expects one"
-            )
-        if is_several and kind is not None:
-            return "multi", kind.separator
-        return "multi", "" if self.wanted.trained is None else self.wanted.trained.label_separator
 
     def separator(self, texts: Sequence[str]) -> str:
         """Return what stands between the cells of the text columns."""
