@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
-.PHONY: test quick lint format soak lowest demo docs site cuda clean
+.PHONY: test quick lint format soak lowest release-check demo docs site cuda clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -42,6 +42,12 @@ lowest:
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python \
 		--resolution lowest-direct --editable '.[dev,offline]'
 	$(VENV)-lowest/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -W ignore::DeprecationWarning
+
+# Builds both packages of the last commit, installs each and tries it, and leaves them in dist/: CONTRIBUTING.md.
+# RELEASE_OPTIONS=--rehearsal: CHANGELOG.md may have unreleased changes.
+release-check: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt 'twine>=6.1'
+	$(BIN)/python scripts/release_check.py $(RELEASE_OPTIONS)
 
 # Checks on a CUDA GPU, in five minutes: docs/benchmarks.md. If python3 has no CUDA build of torch, .venv-cuda gets one
 # (several GB).

@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
 import emoclass
+from tests.conftest import load_script
 
 PROJECT = Path(__file__).parents[1]
 
@@ -23,12 +23,10 @@ def test_the_wheel_works_alone(tmp_path: Path) -> None:
     pytest.importorskip("build")
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(PROJECT))
     (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-    assert "emoclass/py.typed" in names
-    assert "emoclass/starter/trained.safetensors" in names
-    assert wheel.stat().st_size < 6e6
-    assert not [name for name in names if not name.startswith("emoclass")]
+    files = [path for path in (PROJECT / "src" / "emoclass").rglob("*") if path.is_file()]
+    tracked = [path.relative_to(PROJECT).as_posix() for path in files if "__pycache__" not in path.parts]
+    check = load_script(PROJECT / "scripts" / "release_check.py")
+    assert check.wheel_faults(wheel, tracked, emoclass.__version__) == []
     installed = tmp_path / "installed"
     options = ["--no-deps", "--no-index", "--disable-pip-version-check", "--target", str(installed)]
     run(sys.executable, "-m", "pip", "install", "--quiet", *options, str(wheel))
