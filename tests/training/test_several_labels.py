@@ -87,7 +87,7 @@ def test_loss_and_gradients_are_those_of_transformers(smoothing: float) -> None:
     smooth = target * (1 - smoothing) + smoothing / 2
     expected = hub(padded, attention_mask=mask.long(), labels=smooth)
     expected.loss.backward()
-    loss = BinaryCrossEntropy(torch.ones(3), smoothing)
+    loss = BinaryCrossEntropy(np.ones(3, np.float32), smoothing, device=torch.device("cpu"))
     logits = model(ids, lengths)
     mean = loss.sum(logits, loss.target_of(target.flatten())) / loss.divisor(target.numpy())
     mean.backward()

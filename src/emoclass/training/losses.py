@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+Floats = npt.NDArray[np.float32]
+
 _POWERS = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}
 
 
@@ -48,10 +50,8 @@ def loss_of(
         device: Where to compute.
     """
     if targets.ndim == 1:
-        weights = torch.from_numpy(class_weights_of(targets, classes, class_weights))
-        return CrossEntropy(weights.to(device), label_smoothing)
-    weights = torch.from_numpy(positive_weights(targets, class_weights))
-    return BinaryCrossEntropy(weights.to(device), label_smoothing)
+        return CrossEntropy(class_weights_of(targets, classes, class_weights), label_smoothing, device=device)
+    return BinaryCrossEntropy(positive_weights(targets, class_weights), label_smoothing, device=device)
 
 
 class CrossEntropy:
@@ -60,11 +60,12 @@ class CrossEntropy:
     Args:
         weights: Weight of each class, ``float32[classes]``.
         label_smoothing: Share of the target that is spread over all classes.
+        device: Where to compute.
     """
 
-    def __init__(self, weights: Tensor, label_smoothing: float = 0.0) -> None:
-        self._weights, self._smoothing = weights, label_smoothing
-        self._on_cpu = weights.cpu().numpy()
+    def __init__(self, weights: Floats, label_smoothing: float = 0.0, *, device: torch.device) -> None:
+        self._on_cpu, self._smoothing = weights, label_smoothing
+        self._weights = torch.from_numpy(weights).to(device)
 
     def divisor(self, targets: npt.NDArray[Any]) -> float:
         """Return the sum of the texts' class weights."""
@@ -100,10 +101,11 @@ class BinaryCrossEntropy:
     Args:
         weights: Weight of each label where it applies, ``float32[labels]``.
         label_smoothing: Share of the target that is spread over both outcomes of each label.
+        device: Where to compute.
     """
 
-    def __init__(self, weights: Tensor, label_smoothing: float = 0.0) -> None:
-        self._weights, self._smoothing = weights, label_smoothing
+    def __init__(self, weights: Floats, label_smoothing: float = 0.0, *, device: torch.device) -> None:
+        self._weights, self._smoothing = torch.from_numpy(weights).to(device), label_smoothing
 
     def divisor(self, targets: npt.NDArray[Any]) -> float:
         """Return the number of texts."""
