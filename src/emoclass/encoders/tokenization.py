@@ -151,6 +151,12 @@ class HeadTailTokenizer:
         token: str | None = self._tokenizer.id_to_token(token_id)
         return token
 
+    @property
+    def kept(self) -> tuple[int, int]:
+        """How many of the first and of the last tokens of a text that is too long are kept, special tokens included."""
+        tail = self.max_content_tokens - self.head_tokens
+        return len(self._prefix) + self.head_tokens, tail + len(self._suffix)
+
     def truncate(self, content_ids: list[int]) -> list[int]:
         """Return the content tokens to keep: all if they fit, else the first ``head_tokens`` and the last ones."""
         if len(content_ids) <= self.max_content_tokens:

@@ -185,18 +185,28 @@ def export_model(name: str | Path | None, directory: str | Path, *, overwrite: b
         raise ModelError(f"{directory}: is a stored model; name a directory elsewhere")
     try:
         with whole_directory(target, holding=replacing(target, replaceable)) as aside:
-
-            def copy(version: StoredModel) -> StoredModel:
-                verify_model(version)
-                for file in aside.iterdir():  # of another version
-                    file.unlink()
-                for name in (layout.MANIFEST, *version.manifest.checksums):
-                    shutil.copyfile(version.directory / name, aside / name)
-                return StoredModel(target, _with_frozen(aside, version.manifest))
-
-            return read_model(model, copy)
+            return replace(copy_model(model, aside), directory=target)
     except OSError as error:
         raise EmoclassError(f"{target}: cannot be written, nothing is left of it: {error.strerror}") from error
+
+
+def copy_model(model: StoredModel, directory: Path) -> StoredModel:
+    """Write all files of a model, verified and of one version, into an empty directory; return the copy.
+
+    Raises:
+        ModelError: The model is damaged, or has been removed.
+        OSError: The copy cannot be written.
+    """
+
+    def copy(version: StoredModel) -> StoredModel:
+        verify_model(version)
+        for file in directory.iterdir():  # of another version
+            file.unlink()
+        for name in (layout.MANIFEST, *version.manifest.checksums):
+            shutil.copyfile(version.directory / name, directory / name)
+        return StoredModel(directory, _with_frozen(directory, version.manifest))
+
+    return read_model(model, copy)
 
 
 def _with_frozen(directory: Path, manifest: Manifest) -> Manifest:

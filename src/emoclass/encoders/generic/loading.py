@@ -12,7 +12,9 @@ from emoclass.encoders.generic.model import GenericModel
 from emoclass.errors import ModelError, one_line
 
 
-def load_generic(directory: Path, config: GenericConfig, num_labels: int, *, seed: int = 0) -> GenericModel:
+def load_generic(
+    directory: Path, config: GenericConfig, num_labels: int, *, seed: int = 0, attention: str | None = None
+) -> GenericModel:
     """Load an encoder with a classifier through transformers, in float32; what the checkpoint lacks is new.
 
     Args:
@@ -20,6 +22,7 @@ def load_generic(directory: Path, config: GenericConfig, num_labels: int, *, see
         config: Its sizes.
         num_labels: Number of classes.
         seed: Of new weights.
+        attention: transformers' name of an implementation of attention; its own choice if ``None``.
 
     Raises:
         ModelError: transformers cannot load it.
@@ -47,6 +50,7 @@ def load_generic(directory: Path, config: GenericConfig, num_labels: int, *, see
             model, found = AutoModelForSequenceClassification.from_pretrained(
                 directory,
                 config=settings,
+                attn_implementation=attention,
                 trust_remote_code=False,
                 use_safetensors=True,
                 dtype=torch.float32,
