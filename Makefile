@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,offline]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,offline,onnx]'
 	touch $@
 
 test: lint
@@ -35,7 +35,8 @@ format: $(INSTALLED)
 soak: $(INSTALLED)
 	EMOCLASS_SOAK=1 $(PYTEST) tests/faults tests/data/test_dialects.py
 
-# The tests with the oldest of each dependency that pyproject.toml admits; torch is then a build for CUDA, of gigabytes.
+# The tests with the oldest of each dependency that pyproject.toml admits, without the extra onnx, which needs a newer
+# torch; torch is then a build for CUDA, of gigabytes.
 lowest:
 	test -x $(VENV)-lowest/bin/python || $(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/python -m pip install --quiet uv

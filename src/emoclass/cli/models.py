@@ -9,9 +9,14 @@ import typer
 from emoclass.cli import _options as options
 from emoclass.cli._commands import App
 from emoclass.config import METRICS
+from emoclass.errors import ConfigError
 
 if TYPE_CHECKING:
     from emoclass.store.checkpoints import StoredModel
+
+EXPORT_FORMATS = ("safetensors", "onnx")
+# Below this share of equal labels, quantization has changed the model.
+_FEW_EQUAL = 0.99
 
 app = App(help="List, show, export and remove trained models; alone, list them.", invoke_without_command=True)
 
@@ -100,12 +105,71 @@ def path(name: Name) -> None:
 def export(
     name: Name,
     directory: Annotated[str, typer.Argument(metavar="DIR", help="A new directory for the copy.")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            **options.one_of(EXPORT_FORMATS, metavar="FORMAT"),
+            help="safetensors (the whole model) or onnx.",
+        ),
+    ] = EXPORT_FORMATS[0],
+    check: Annotated[
+        str | None,
+        typer.Option(
+            "--check",
+            metavar="FILE",
+            help="Lines or a table with texts, to which onnx must give the model's labels.",
+            show_default="made texts",
+        ),
+    ] = None,
+    check_column: Annotated[
+        str | None,
+        typer.Option(
+            "--text-column", metavar="NAME", help="Column of --check with the texts.", show_default="detected"
+        ),
+    ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Quantize the weights of onnx to 8 bits; measured with --check.")
+    ] = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Write a self-contained copy of a model, for other machines and for transformers."""
+    """Write a self-contained copy of a model, for other machines and for transformers.
+
+    With --format onnx, write a graph for ONNX Runtime instead, with the tokenizer and all that predictions need. It is
+    written only if it gives the same labels as the model.
+    """
+    if kind not in EXPORT_FORMATS:
+        raise ConfigError(f"--format {kind} is not known; use {' or '.join(EXPORT_FORMATS)}")
+    if kind == "onnx":
+        _export_onnx(name, directory, check=check, text_column=check_column, int8=int8, overwrite=overwrite)
+        return
+    for option, value in (("--check", check), ("--text-column", check_column), ("--int8", int8)):
+        if value:
+            raise ConfigError(f"{option} goes with --format onnx only")
     from emoclass.store.saving import export_model
 
     typer.echo(str(export_model(name, directory, overwrite=overwrite).directory))
+
+
+def _export_onnx(name: str, directory: str, *, check: str | None, **settings: Any) -> None:
+    from emoclass.cli import _console as console
+    from emoclass.export.writing import export_onnx
+
+    if settings["text_column"] and check is None:
+        raise ConfigError("--text-column names a column of --check FILE, which is not given")
+    result = export_onnx(name, directory, check=check, **settings)
+    for note in result.notes:
+        console.note(note)
+    parity, int8 = result.parity, result.int8
+    texts = f"{parity.texts:,} {'made ' if check is None else ''}texts"
+    console.note(f"{texts}: the graph gives the model's labels, and logits within {parity.largest:.1g} of the model's")
+    if int8 is not None:
+        message = f"{texts}: with 8 bits, {int8.equal:.1%} get the model's labels"
+        if int8.equal < _FEW_EQUAL:
+            console.warn(f"{message}; without --int8 all do")
+        else:
+            console.note(message)
+    typer.echo(str(result.directory))
 
 
 @app.command()

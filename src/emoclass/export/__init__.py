@@ -1,0 +1,3 @@
+"""Trained models as ONNX graphs, checked against the models themselves."""
+
+__all__ = ["writing"]
