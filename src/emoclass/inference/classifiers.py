@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from emoclass.encoders.bert.numpy_model import sigmoid, softmax
 from emoclass.encoders.tokenization import HeadTailTokenizer, TokenizedTexts
 from emoclass.errors import ConfigError
 from emoclass.inference.engines import Engine, TorchEngine
+from emoclass.inference.inputs import require_text, text_windows
 
 if TYPE_CHECKING:
     import torch
@@ -67,7 +67,7 @@ class MultiLabelPrediction:
 P = TypeVar("P", Prediction, MultiLabelPrediction)
 
 
-class _TextClassifier(ABC, Generic[P]):
+class TextClassifier(ABC, Generic[P]):
     """What all classifiers have in common.
 
     Args:
@@ -111,7 +111,7 @@ class _TextClassifier(ABC, Generic[P]):
         """Predict texts lazily and in order; texts are read and computed in windows.
 
         Args:
-            texts: Any number of texts.
+            texts: Any iterable of strings: a list, a generator, a column of a table.
             top_k: Number of most probable classes in a prediction.
 
         Returns:
@@ -119,27 +119,30 @@ class _TextClassifier(ABC, Generic[P]):
 
         Raises:
             ConfigError: ``top_k`` is less than 1.
-            TypeError: ``texts`` is a single string.
+            TypeError: ``texts`` is a single string or a table; or a text is not a string, after the predictions of
+                those before it.
+            ValueError: A text has a lone surrogate, likewise.
         """
-        if isinstance(texts, str):
-            raise TypeError("predict takes many texts; for a single one use predict_text")
         if top_k < 1:
             raise ConfigError(f"--top-k {top_k} is less than 1")
-        return self._predict(iter(texts), top_k)
+        return self._predict(text_windows(texts, WINDOW, "predict"), top_k)
 
-    def _predict(self, texts: Iterator[str], top_k: int) -> Iterator[P]:
-        while window := list(islice(texts, WINDOW)):
+    def _predict(self, windows: Iterator[list[str]], top_k: int) -> Iterator[P]:
+        for window in windows:
             yield from self.predict_tokenized(window, self.tokenizer(window), top_k=top_k)
 
-    def predict_proba(self, texts: Sequence[str]) -> Floats:
+    def predict_proba(self, texts: Iterable[str]) -> Floats:
         """Return the probabilities of all classes, ``float32[texts, classes]``, columns in the order of ``labels``.
 
+        Args:
+            texts: Any iterable of strings, as for ``predict``.
+
         Raises:
-            TypeError: ``texts`` is a single string.
+            TypeError: ``texts`` is a single string or a table, or a text is not a string.
+            ValueError: A text has a lone surrogate.
         """
-        if isinstance(texts, str):
-            raise TypeError("predict_proba takes many texts; for a single one put it into a list")
-        return self._probabilities(self.logits(self.tokenizer(texts)))
+        checked = [text for window in text_windows(texts, WINDOW, "predict_proba") for text in window]
+        return self._probabilities(self.logits(self.tokenizer(checked)))
 
     def predict_tokenized(
         self,
@@ -175,7 +178,7 @@ class _TextClassifier(ABC, Generic[P]):
         return self._engine.logits(tokenized)
 
 
-class Classifier(_TextClassifier[Prediction]):
+class Classifier(TextClassifier[Prediction]):
     """A trained classifier of one label a text.
 
     Args:
@@ -186,6 +189,7 @@ class Classifier(_TextClassifier[Prediction]):
 
     def predict_text(self, text: str) -> tuple[str, float]:
         """Return the most probable label of one text, and its probability."""
+        require_text(text, "predict_text")
         prediction = next(self.predict([text]))
         return prediction.label, prediction.confidence
 
@@ -202,7 +206,7 @@ class Classifier(_TextClassifier[Prediction]):
         return Prediction("", 0.0, (), False)
 
 
-class MultiLabelClassifier(_TextClassifier[MultiLabelPrediction]):
+class MultiLabelClassifier(TextClassifier[MultiLabelPrediction]):
     """A trained classifier of any number of labels a text.
 
     Args:
@@ -225,6 +229,7 @@ class MultiLabelClassifier(_TextClassifier[MultiLabelPrediction]):
 
     def predict_text(self, text: str) -> tuple[tuple[str, float], ...]:
         """Return the labels of one text with their probabilities, the most probable first."""
+        require_text(text, "predict_text")
         prediction = next(self.predict([text]))
         return tuple(zip(prediction.labels, prediction.confidences, strict=True))
 
