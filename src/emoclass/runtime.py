@@ -6,6 +6,7 @@ import math
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
@@ -24,6 +25,23 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 ENGINES = ("auto", "numpy", "torch")
 # The thread that imports torch while numpy predicts.
 TORCH_LOADER = "emoclass-torch"
+
+# Libraries whose threads do not exist in a forked process, although it may wait for them.
+_THREADED = ("torch", "tokenizers")
+_forked_with: set[str] = set()
+
+
+def was_forked_with(library: str) -> bool:
+    """Return whether this process was forked from one that had imported torch or tokenizers."""
+    return library in _forked_with
+
+
+def _note_fork() -> None:
+    _forked_with.update(name for name in _THREADED if name in sys.modules)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_note_fork)
 
 
 def models_dir() -> Path:
@@ -153,18 +171,6 @@ def _cpu_flags() -> frozenset[str]:
         return frozenset(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split())
     except OSError:
         return frozenset()
-
-
-def limit_kernel_cache() -> None:
-    """Limit how many kernels oneDNN and torch keep; call it before torch computes.
-
-    They keep one for each shape, 1,024 by default, and packed batches have many shapes: memory would grow for long.
-    """
-    # The layers of one window need some 30, of which all but 5 are for attention; with AMX that is torch's own, which
-    # needs none.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16" if cpu_has("amx_bf16") else "32")
-    # Torch's binding of oneDNN keeps those of batched products once more, a quarter of a megabyte each: to no use.
-    os.environ.setdefault("LRU_CACHE_CAPACITY", "1")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -56,7 +56,7 @@ FRAME = pd.DataFrame({"text": TEXTS, "label": ["joy", "fear", "anger"]})
         (np.array([TEXTS]), r"not an ndarray: pass one column, as in predict\(array\[:, 0\]\)"),
         (np.array("a happy day"), "not an ndarray: pass a list of strings"),
         (None, "takes texts, not None: pass a list of strings"),
-        (b"a happy day", "takes texts, not a bytes: pass a list of strings"),
+        (b"a happy day", "takes texts, not bytes: pass a list of strings"),
         (7, "takes texts, not 7: pass a list of strings"),
     ],
 )
@@ -73,7 +73,7 @@ def test_what_holds_no_texts_is_an_error_at_once(classifier: Classifier, texts: 
         (None, TypeError, "is None, not a string: leave it out, or pass '' for no text"),
         (float("nan"), TypeError, "is nan, not a string: leave it out"),
         (pd.NA, TypeError, "is <NA>, not a string: leave it out"),
-        (b"bytes", TypeError, r"is a bytes, not a string: decode it first, as in text.decode\(\)"),
+        (b"bytes", TypeError, r"is bytes, not a string: decode it first, as in text.decode\(\)"),
         (7, TypeError, r"is 7, not a string: convert it with str\(\)"),
         (np.int64(7), TypeError, r"is an int64, not a string: convert it with str\(\)"),
         (["a", "b"], TypeError, "is a list, not a string: pass a flat list of strings"),
@@ -108,7 +108,7 @@ def test_the_advice_for_a_surrogate_mends_it(classifier: Classifier) -> None:
         (TEXTS, TypeError, "takes one text as a string, not a list: for many use predict"),
         (FRAME, TypeError, "not a DataFrame: for many use predict"),
         (None, TypeError, "not None: leave it out"),
-        (b"so sad", TypeError, "not a bytes: decode it first"),
+        (b"so sad", TypeError, "not bytes: decode it first"),
         ("\udc00", ValueError, "the text has a lone surrogate"),
     ],
 )

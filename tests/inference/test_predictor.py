@@ -65,10 +65,6 @@ def test_blank_texts_have_no_label(classifier: Classifier) -> None:
 
 
 def test_misuse_is_an_error(classifier: Classifier) -> None:
-    with pytest.raises(TypeError, match="predict_text"):
-        classifier.predict("a single text")
-    with pytest.raises(TypeError, match="list"):
-        classifier.predict_proba("a single text")
     with pytest.raises(ConfigError, match="--top-k 0"):
         classifier.predict(TEXTS, top_k=0)
     assert len(next(classifier.predict(TEXTS, top_k=99)).top_k) == 3

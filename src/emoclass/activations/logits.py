@@ -16,7 +16,7 @@ def compute_logits(model: Model, source: ActivationSource) -> Tensor:
 
     The model is expected in evaluation mode.
     """
-    logits = torch.empty(len(source.lengths), model.classifier.out_features)
+    logits = torch.empty(len(source.lengths), model.classifier.out_features, dtype=torch.float32)
     budget = chunk_tokens(model.classifier.weight.device)
     for indices in longest_first(source.lengths, budget):
         hidden, lengths = source.batch(indices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from tokenizers import Tokenizer
 from emoclass import lfs
 from emoclass.config import TruncationConfig
 from emoclass.errors import ConfigError, ModelError, one_line
+from emoclass.runtime import was_forked_with
 
 # BERT's words end at blanks, punctuation and Chinese characters.
 _WORD_END = re.compile(r"[\W_\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ceaf]")
@@ -217,6 +219,9 @@ class HeadTailTokenizer:
         return self._content_ids([text if len(text) <= _PIECE else "" for text in texts])
 
     def _content_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        if was_forked_with("tokenizers") and "TOKENIZERS_PARALLELISM" in os.environ:
+            # If it says true, a batch would wait for the threads of the parent process for ever.
+            return [self._tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 

@@ -15,6 +15,7 @@ from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.numpy_model import NumpyBert
 from emoclass.encoders.tokenization import TokenizedTexts
 from emoclass.errors import ConfigError
+from emoclass.inference.forks import no_fork, still_no_fork
 from emoclass.runtime import ENGINES, TORCH_LOADER
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class NumpyEngine:
         logits = np.empty((len(texts), self._model.num_labels), np.float32)
         for indices in longest_first(texts.lengths, _CHUNK_TOKENS):
             chunk = texts.take(indices)
-            logits[indices] = self._model(chunk.input_ids, chunk.lengths.tolist())
+            with no_fork():
+                logits[indices] = self._model(chunk.input_ids, chunk.lengths.tolist())
         return logits
 
 
@@ -83,16 +85,17 @@ class TorchEngine:
     def __init__(self, model: Model, *, device: torch.device, dtype: torch.dtype) -> None:
         from emoclass.encoders.generic.model import GenericModel
         from emoclass.encoders.interface import frozen_prefix
-        from emoclass.runtime import limit_kernel_cache
+        from emoclass.torch_state import prepare_torch, usual_torch
 
-        limit_kernel_cache()
-        self._model, self._device, self._dtype = model.to(device).eval(), device, dtype
-        # Prepare the weights now rather than for the first text. A generic model has nothing to prepare.
+        prepare_torch(device)
         self._prefix = None
-        if isinstance(model, GenericModel):
-            model.dtype = dtype
-        else:
-            self._prefix = frozen_prefix(model, model.config.num_hidden_layers - 1, dtype)
+        with usual_torch(device):
+            self._model, self._device, self._dtype = model.to(device).eval(), device, dtype
+            # Prepare the weights now rather than for the first text. A generic model has nothing to prepare.
+            if isinstance(model, GenericModel):
+                model.dtype = dtype
+            else:
+                self._prefix = frozen_prefix(model, model.config.num_hidden_layers - 1, dtype)
 
     @classmethod
     def of(cls, build: Callable[[], Model], *, device: str = "auto", precision: str = "auto") -> TorchEngine:
@@ -103,10 +106,13 @@ class TorchEngine:
             ModelError: The model cannot be built.
         """
         from emoclass.runtime import resolve_device, resolve_precision
+        from emoclass.torch_state import prepare_torch, usual_torch
 
         place = resolve_device(device)
         dtype = resolve_precision(precision, place)
-        return cls(build(), device=place, dtype=dtype)
+        prepare_torch(place)
+        with usual_torch(place):
+            return cls(build(), device=place, dtype=dtype)
 
     def __getstate__(self) -> tuple[Any, ...]:
         return self._model, self._device, self._dtype
@@ -123,11 +129,14 @@ class TorchEngine:
         """Return the logits, ``float32[texts, classes]``."""
         from emoclass.activations.logits import compute_logits
         from emoclass.activations.sources import ActivationSource, ComputedActivations, TokenIds
+        from emoclass.torch_state import prepare_torch, usual_modes
 
-        source: ActivationSource = TokenIds(texts, self._device)
-        if self._prefix is not None:
-            source = ComputedActivations(self._prefix, self._prefix.depth, source)
-        return compute_logits(self._model, source).numpy()
+        prepare_torch(self._device)
+        with no_fork(), usual_modes(self._device):
+            source: ActivationSource = TokenIds(texts, self._device)
+            if self._prefix is not None:
+                source = ComputedActivations(self._prefix, self._prefix.depth, source)
+            return compute_logits(self._model, source).numpy()
 
 
 class GrowingEngine:
@@ -156,7 +165,7 @@ class GrowingEngine:
         """Return the logits, ``float32[texts, classes]``."""
         tokens = int(texts.offsets[-1])
         coming = tokens + waiting * tokens / max(1, len(texts))
-        with self._lock:
+        with no_fork(), self._lock:
             if self._loader is not None:
                 is_small = coming <= _FEW_TOKENS
             elif coming <= self._worth_loading:
@@ -170,12 +179,13 @@ class GrowingEngine:
 
 
 class _Loader:
-    """Loads an engine in a thread."""
+    """Loads an engine in a thread; forks wait for it."""
 
     def __init__(self, load: Callable[[], Engine]) -> None:
         self._load = load
         self._engine: Engine | None = None
         self._error: BaseException | None = None
+        self._done = still_no_fork()
         self._thread = threading.Thread(target=self._run, name=TORCH_LOADER)
         self._thread.start()
 
@@ -192,6 +202,8 @@ class _Loader:
             self._engine = self._load()
         except BaseException as caught:  # raised by ``wait``
             self._error = caught
+        finally:
+            self._done()
 
 
 def chosen_engine(engine: str, device: str, precision: str, *, is_packed: bool = True) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from emoclass.data.columns.naming import brief
-
 _MEND = "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace') mends it"
 # pandas is not imported for them.
 _PANDAS_MISSING = ("NAType", "NaTType")
@@ -111,7 +109,9 @@ def _described(value: Any) -> str:
     if isinstance(value, float | int) or _is_missing(value):
         return str(value)
     kind = type(value).__name__
-    return f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"
+    if kind == "bytes":
+        return kind
+    return f"{'an' if kind.lower().startswith((*'aeiou', 'nd')) else 'a'} {kind}"
 
 
 def _advice(value: Any) -> str:

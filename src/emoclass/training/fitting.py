@@ -17,6 +17,7 @@ from emoclass.encoders.interface import Model
 from emoclass.errors import LossError, StoppedError
 from emoclass.evaluation.metrics import standard_error
 from emoclass.store.runs import RunStates, SavedState, parse_state
+from emoclass.torch_state import seed_torch
 from emoclass.training.context import Context
 from emoclass.training.events import EpochDone, Resumed, RunEvent, Scores, StateNotSaved, StepDone
 from emoclass.training.loop import LoopState, training_loop
@@ -224,7 +225,7 @@ def _initial_state(fitted: Fit, texts: int) -> LoopState:
     hardware, config = fitted.context.hardware, fitted.config
     # Gradients underflow in fp16.
     dtype = torch.float32 if hardware.dtype == torch.float16 else hardware.dtype
-    torch.manual_seed(config.seed + hardware.ranks.rank)
+    seed_torch(config.seed + hardware.ranks.rank, hardware.device)
     return LoopState(fitted.model, texts, config, dtype, hardware.ranks)
 
 

@@ -19,6 +19,7 @@ from emoclass.encoders.freezing import frozen_depth
 from emoclass.encoders.generic.model import GenericModel
 from emoclass.encoders.interface import Model
 from emoclass.errors import LossError
+from emoclass.torch_state import seed_torch
 from emoclass.training.events import EpochDone, Scores, StepDone, TrainEvent
 from emoclass.training.losses import loss_of
 from emoclass.training.objective import Objective
@@ -111,7 +112,8 @@ class LoopState:
         self.order_state = tensors["order"]
         self.generator.set_state(self.order_state)
         # Generators whose state is not saved: of other ranks, and of a device that the training has moved to.
-        torch.manual_seed(self._seed + self.ranks.rank + self.ranks.size * (self.epoch * self.steps + self.step))
+        place = self.epoch * self.steps + self.step
+        seed_torch(self._seed + self.ranks.rank + self.ranks.size * place, self.device)
         if self.ranks.is_first:
             _restore_random_states(self.device, tensors)
             self.sums.copy_(tensors["sums"])

@@ -20,6 +20,7 @@ from emoclass.store.bases import find_base
 from emoclass.store.checkpoints import find_model
 from emoclass.store.runs import RunStates, SavedState, run_key
 from emoclass.store.saving import check_free
+from emoclass.torch_state import prepare_torch, usual_torch
 from emoclass.training.context import Hardware
 from emoclass.training.events import Resumable, RunEvent, StateNotSaved
 from emoclass.training.fitting import load_checkpoint
@@ -82,7 +83,7 @@ def open_run(
 ) -> Iterator[Run]:
     """Check a training, join the other processes, and lock its checkpoints until the end of a ``with`` block.
 
-    Random numbers of torch that are drawn within the block leave the caller's as they are.
+    Within the block torch has its own defaults, and random numbers that are drawn leave the caller's as they are.
 
     Raises:
         EmoclassError: The training cannot run like this.
@@ -116,7 +117,13 @@ def open_run(
         if options.name is not None and options.name != saved_model:
             check_free(options.name, overwrite=options.overwrite)
         devices = [device] if device.type == "cuda" else []
-        with torch.random.fork_rng(devices), _suggest_smaller_settings(config), _say_how_to_resume(states):
+        prepare_torch(device)
+        with (
+            torch.random.fork_rng(devices),
+            usual_torch(device),
+            _suggest_smaller_settings(config),
+            _say_how_to_resume(states),
+        ):
             yield Run(
                 data=data,
                 config=config,

@@ -10,6 +10,7 @@ import torch
 from emoclass.encoders.generic.config import NEEDED, GenericConfig
 from emoclass.encoders.generic.model import GenericModel
 from emoclass.errors import ModelError, one_line
+from emoclass.torch_state import seed_torch
 
 
 def load_generic(
@@ -46,7 +47,7 @@ def load_generic(
                 if "dropout" in name or name.endswith("_drop"):
                     setattr(settings, name, config.dropout)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            seed_torch(seed, torch.device("cpu"))
             model, found = AutoModelForSequenceClassification.from_pretrained(
                 directory,
                 config=settings,
