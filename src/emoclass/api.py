@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoclass.config import AUTO, TrainConfig, TruncationConfig, chosen_recipe
-from emoclass.data.options import DataOptions
+from emoclass.data.options import DataOptions, Source
 from emoclass.data.preparation import prepare_training_data
 from emoclass.errors import ConfigError, SecondaryProcessError
 from emoclass.runtime import resolve_device, resolve_precision
 from emoclass.store.checkpoints import find_model
-from emoclass.store.saving import check_free, require_writable
+from emoclass.store.saving import check_free, require_new, require_writable
 from emoclass.training.events import DataReady, RecipeChosen, RunEvent
 from emoclass.training.options import RunOptions
 
@@ -25,10 +25,10 @@ __all__ = ["evaluate", "predict_text", "train"]
 
 
 def train(
-    data: str | Path,
+    data: Source,
     *,
-    val: str | Path | None = None,
-    test: str | Path | None = None,
+    val: Source | None = None,
+    test: Source | None = None,
     recipe: str | None = None,
     like: str | Path | None = None,
     options: DataOptions | None = None,
@@ -40,9 +40,10 @@ def train(
     """Train a classifier and save it; the newest is the default of ``load`` and ``evaluate``.
 
     Args:
-        data: A .csv, .tsv, .jsonl or .parquet file, ``-``, or a directory with train, val and test files.
-        val: A file with the validation set.
-        test: A file with the test set.
+        data: A .csv, .tsv, .jsonl or .parquet file, ``-``, a directory with train, val and test files, or a pandas
+            DataFrame.
+        val: A file or a DataFrame with the validation set.
+        test: A file or a DataFrame with the test set.
         recipe: ``auto``, ``reference``, ``fast``, ``small`` or ``best``; ``auto`` chooses one of the others by the
             number of training texts. ``None`` is ``auto`` without ``like``.
         like: A trained model whose settings and columns to use instead of a recipe.
@@ -105,9 +106,12 @@ def _check_run(config: TrainConfig, options: RunOptions) -> None:
     """Check what does not depend on the data before it is read, which may take minutes."""
     from emoclass.store.bases import find_base
 
-    if options.name is not None:  # a training that is resumed may have saved a model of this name before
+    if options.directory is not None:
+        require_new(options.directory)
+    elif options.name is not None:  # a training that is resumed may have saved a model of this name before
         check_free(options.name, overwrite=options.overwrite or options.resume)
-    require_writable()
+    if options.directory is None:
+        require_writable()
     find_base(config.base_model)
     if options.device != "auto" or options.precision != "auto":  # or torch is imported later
         resolve_precision(options.precision, resolve_device(options.device))

@@ -6,18 +6,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from emoclass.data.columns.choosing import Wanted
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.columns.labels import Task
+from emoclass.data.tables.frames import table_of_frame
 from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.options import ReadOptions
 from emoclass.data.tables.records import RecordReader, open_records
 from emoclass.data.tables.row_errors import RowErrors
 from emoclass.data.tables.sources import require_source
-from emoclass.data.tables.split_directories import SPLITS, SplitFiles, split_paths
+from emoclass.data.tables.split_directories import SPLITS, WHOLE, SplitFiles, split_paths
 from emoclass.data.tables.table import Table, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# A file or a directory by its path, or a table in memory.
+Source: TypeAlias = Union[str, Path, "pd.DataFrame"]
+# What messages call a table in memory.
+FRAME = "data-frame"
+
+
+def source_name(source: Source) -> str:
+    """Return what messages call an input."""
+    return str(source) if isinstance(source, str | Path) else FRAME
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +89,11 @@ class DataOptions(ReadOptions):
         return [word for name, value in values.items() if value is not None for word in (name, value)] + header
 
     @staticmethod
-    def require(*sources: str | Path) -> None:
+    def require(*sources: Source) -> None:
         """Check that inputs exist and may be read, and directories hold all files, before the first of them is read."""
         for source in sources:
+            if not isinstance(source, str | Path):
+                continue
             require_source(source)
             if Path(source).is_dir():
                 split_paths(source, SPLITS)
@@ -96,12 +112,16 @@ class DataOptions(ReadOptions):
         reader.notes[:0] = files.notes
         return reader
 
-    def read(self, source: str | Path) -> Table:
-        """Read one table."""
+    def read(self, source: Source, name: str = FRAME) -> Table:
+        """Read one table; a data frame gets the name."""
+        if not isinstance(source, str | Path):
+            return table_of_frame(source, name)
         return self._read(SplitFiles(str(source), (source,)))
 
-    def read_splits(self, source: str | Path, only: tuple[str, ...] = SPLITS) -> dict[str, Table]:
-        """Read a file as ``{"all": table}``, or the given splits of a directory by name; see ``split_paths``."""
+    def read_splits(self, source: Source, only: tuple[str, ...] = SPLITS) -> dict[str, Table]:
+        """Read one table as ``{"all": table}``, or the given splits of a directory by name; see ``split_paths``."""
+        if not isinstance(source, str | Path):
+            return {WHOLE: self.read(source)}
         return {split: self._read(files) for split, files in split_paths(source, only).items()}
 
     def _read(self, files: SplitFiles) -> Table:

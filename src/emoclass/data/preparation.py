@@ -15,7 +15,7 @@ from emoclass.data.cleaning.small_classes import SmallClasses
 from emoclass.data.columns.labels import LabelSet, names_of
 from emoclass.data.columns.naming import located
 from emoclass.data.inspection.findings import find_before_use
-from emoclass.data.options import DataOptions
+from emoclass.data.options import DataOptions, Source, source_name
 from emoclass.data.parts import PartColumns, choose_together
 from emoclass.data.similarity.folding import bare_hashes
 from emoclass.data.split.splitting import split_rows
@@ -60,10 +60,10 @@ class TrainingData:
 
 
 def prepare_training_data(
-    source: str | Path,
+    source: Source,
     *,
-    val: str | Path | None = None,
-    test: str | Path | None = None,
+    val: Source | None = None,
+    test: Source | None = None,
     options: DataOptions,
     ratios: tuple[float, float, float] = (80, 10, 10),
     seed: int,
@@ -74,7 +74,7 @@ def prepare_training_data(
     directory, only a validation set is split off; with a validation set alone there is no test set.
 
     Args:
-        source: A table, or a directory with train, val and test tables.
+        source: A table, by its path or in memory, or a directory with train, val and test tables.
         val: The table of the validation set.
         test: The table of the test set.
         options: Options of reading.
@@ -87,16 +87,17 @@ def prepare_training_data(
         ConfigError: A set is given twice, or the ratios leave no validation set.
     """
     small_classes = SmallClasses(fewest=options.min_class_rows, merged_into=options.merge_into)
-    tables = options.read_splits(source)
-    paths = {split: str(source) if split == WHOLE else table.name for split, table in tables.items()}
+    tables, name = options.read_splits(source), source_name(source)
+    paths = {split: name if split == WHOLE else table.name for split, table in tables.items()}
     for split, path in (("val", val), ("test", test)):
         if path is None:
             continue
         if split in tables:
-            raise ConfigError(f"{source} has a {split} file already: drop --{split}, or pass the train file alone")
-        tables[split] = options.read(path)
+            raise ConfigError(f"{name} has a {split} file already: drop --{split}, or pass the train file alone")
+        tables[split] = options.read(path, split)
     columns = choose_together(tables, options)
-    _require_labels(columns, paths, {"val": val, "test": test}, source)
+    given = {split: tables[split].name for split, path in (("val", val), ("test", test)) if path is not None}
+    _require_labels(columns, paths, given, name)
     cleaned = small_classes.clean_parts(
         {split: part.columns for split, part in columns.items()}, lambda split, own: clean(tables[split], own)
     )
@@ -116,7 +117,7 @@ def prepare_training_data(
         _require_known(splits[split], labels)
     hashes = {split: bare_hashes(data.texts) for split, data in splits.items()}
     return TrainingData(
-        source=str(source),
+        source=name,
         sha256=_combined_sha256(tables.values()),
         train=splits["train"],
         val=splits["val"],
@@ -132,8 +133,8 @@ def prepare_training_data(
 def _require_labels(
     columns: Mapping[str, PartColumns],
     found: Mapping[str, str],
-    given: Mapping[str, str | Path | None],
-    source: str | Path,
+    given: Mapping[str, str],
+    source: str,
 ) -> None:
     """Require labels in all tables, and name the command without those that have none.
 
@@ -146,8 +147,7 @@ def _require_labels(
     unlabelled = [split for split, part in columns.items() if part.unlabelled]
     if not unlabelled:
         return
-    paths = {split: str(path) for split, path in given.items() if path is not None}
-    train = str(source)
+    paths, train = dict(given), source
     if found.keys() & set(unlabelled):  # the others of the directory have to be named
         paths, train = {**found, **paths}, found["train"]
     kept = {split: path for split, path in paths.items() if split in ("val", "test") and split not in unlabelled}

@@ -4,6 +4,7 @@ __all__ = [
     "classifiers",
     "engines",
     "fields",
+    "inputs",
     "output",
     "predictor",
     "ray",

@@ -111,6 +111,17 @@ def check_free(name: str, *, overwrite: bool = False) -> Path:
     return target
 
 
+def require_new(directory: str | Path) -> Path:
+    """Return a directory for a new model that is none of the user's models.
+
+    Raises:
+        NameTakenError: It exists.
+    """
+    if Path(directory).exists():
+        raise NameTakenError(f"{directory} exists: choose a new directory for the model")
+    return expanded(directory)
+
+
 def _is_unfinished(directory: Path) -> bool:
     try:
         manifest = find_model(directory).manifest

@@ -33,7 +33,7 @@ from emoclass.store import layout
 from emoclass.store.checkpoints import StoredModel
 from emoclass.store.layout import Manifest
 from emoclass.store.runs import RunStates
-from emoclass.store.saving import free_name, require_writable, save_model
+from emoclass.store.saving import free_name, require_new, require_writable, save_model
 from emoclass.training.card import model_card
 from emoclass.training.context import Hardware
 from emoclass.training.fitting import Fit
@@ -85,14 +85,20 @@ def evaluate(fitted: Fit, calibrated: Calibrated) -> AnyEvaluation | None:
     return evaluation
 
 
-def save(fitted: Fit, manifest: Manifest, states: RunStates, *, overwrite: bool) -> StoredModel:
+def save(
+    fitted: Fit, manifest: Manifest, states: RunStates, *, overwrite: bool, directory: str | Path | None = None
+) -> StoredModel:
     """Save a trained model under its name, or a numbered one where the name has been taken meanwhile.
+
+    A new directory, if one is given, takes the place of that name among the user's models.
 
     Raises:
         EmoclassError: It cannot be saved. The message says where the training is kept: in its checkpoints, or else as a
             model among the temporary files.
     """
     try:
+        if directory is not None:
+            return _save(fitted, manifest, directory=require_new(directory))
         while True:
             name = manifest.name if overwrite else free_name(manifest.name)
             with suppress(NameTakenError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from emoclass.config import TrainConfig
 from emoclass.errors import ConfigError
@@ -22,6 +23,7 @@ class RunOptions:
 
     Attributes:
         name: Name of the new model; by default made from the names of the data and the base model.
+        directory: A new directory for the model, in place of one by its name among the user's models.
         overwrite: Whether to replace an existing model of that name.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: Precision of the encoder layers: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
@@ -37,6 +39,7 @@ class RunOptions:
     """
 
     name: str | None = None
+    directory: str | Path | None = None
     overwrite: bool = False
     device: str = "auto"
     precision: str = "auto"

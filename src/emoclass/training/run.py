@@ -114,7 +114,7 @@ def open_run(
         if found is not None:
             on_event(Resumable())
         saved_model = None if saved is None else _saved_model(saved)
-        if options.name is not None and options.name != saved_model:
+        if options.directory is None and options.name is not None and options.name != saved_model:
             check_free(options.name, overwrite=options.overwrite)
         devices = [device] if device.type == "cuda" else []
         prepare_torch(device)

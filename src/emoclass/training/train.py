@@ -129,7 +129,7 @@ def train(
             "averaged": None if averaged is None else averaged.to_dict(),
         }
         manifest = make_manifest(run.name, fitted, calibrated, test, selection)
-        stored = save(fitted, manifest, run.states, overwrite=run.overwrites)
+        stored = save(fitted, manifest, run.states, overwrite=run.overwrites, directory=options.directory)
         close(run, fitted, tuning, stored)
     return TrainResult(
         stored,

@@ -1,0 +1,102 @@
+"""The estimator works where scikit-learn's own do."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, MultiLabelBinarizer
+
+from emoclass.runtime import models_dir
+from emoclass.sklearn import EmotionClassifier
+from tests.conftest import emotion_rows
+
+TEXTS, LABELS = (list(column) for column in zip(*emotion_rows(), strict=True))
+
+
+@pytest.fixture
+def estimator(tiny_base: Path) -> EmotionClassifier:
+    settings = {"train_pooler": True}
+    return EmotionClassifier(
+        base_model=str(tiny_base), recipe="reference", epochs=20, batch_size=8, learning_rate=0.02, max_length=40,
+        device="cpu", validation_fraction=0.2, settings=settings,
+    )  # fmt: skip
+
+
+def test_it_learns_labels_and_leaves_no_model_behind(estimator: EmotionClassifier) -> None:
+    fitted = estimator.fit(TEXTS, LABELS)
+    assert fitted is estimator
+    assert fitted.classes_.tolist() == ["anger", "fear", "joy"]
+    probabilities = fitted.predict_proba(TEXTS)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert (fitted.predict(TEXTS) == fitted.classes_[probabilities.argmax(axis=1)]).all()
+    assert fitted.score(TEXTS, LABELS) > 0.6
+    assert not models_dir().exists() or not list(models_dir().glob("[!.]*"))
+
+
+@pytest.mark.parametrize("kind", [np.array, pd.Series, tuple])
+def test_columns_of_any_kind_train_the_same(estimator: EmotionClassifier, kind: Any) -> None:
+    expected = clone(estimator).fit(TEXTS, LABELS).predict_proba(TEXTS)
+    np.testing.assert_array_equal(estimator.fit(kind(TEXTS), kind(LABELS)).predict_proba(kind(TEXTS)), expected)
+
+
+def test_labels_that_are_numbers_stay_numbers(estimator: EmotionClassifier) -> None:
+    numbers = [10 * ["joy", "fear", "anger"].index(label) - 10 for label in LABELS]
+    fitted = estimator.fit(TEXTS, numbers)
+    assert fitted.classes_.tolist() == [-10, 0, 10]
+    assert fitted.predict(TEXTS).dtype == np.asarray(numbers).dtype
+    assert fitted.score(TEXTS, numbers) > 0.6
+
+
+def test_several_labels_are_an_indicator_matrix(estimator: EmotionClassifier) -> None:
+    lists = [[label, "loud"] if number % 2 else [label] for number, label in enumerate(LABELS)]
+    matrix = MultiLabelBinarizer().fit_transform(lists)
+    fitted = estimator.fit(TEXTS, matrix)
+    assert fitted.classes_.tolist() == [0, 1, 2, 3]
+    assert fitted.predict(TEXTS).shape == fitted.predict_proba(TEXTS).shape == matrix.shape
+    assert set(np.unique(fitted.predict(TEXTS))) <= {0, 1}
+    fitted.score(TEXTS, matrix)
+    named = estimator.fit(TEXTS, pd.DataFrame(matrix, columns=["anger", "fear", "joy", "loud"]))
+    assert named.classes_.tolist() == ["anger", "fear", "joy", "loud"]
+    with pytest.raises(ValueError, match=r"MultiLabelBinarizer\(\)"):
+        estimator.fit(TEXTS, lists)
+
+
+def test_it_can_be_cloned_pickled_and_set(estimator: EmotionClassifier) -> None:
+    assert estimator.get_params()["epochs"] == 20
+    copy = clone(estimator).set_params(epochs=1)
+    assert (copy.epochs, estimator.epochs) == (1, 20)
+    with pytest.raises(NotFittedError):
+        copy.predict(TEXTS)
+    restored = pickle.loads(pickle.dumps(copy.fit(TEXTS, LABELS)))
+    np.testing.assert_array_equal(restored.predict_proba(TEXTS), copy.predict_proba(TEXTS))
+
+
+@pytest.mark.slow
+def test_it_goes_into_pipelines_and_searches(estimator: EmotionClassifier) -> None:
+    pipeline = Pipeline(
+        [("lower", FunctionTransformer(lambda texts: [t.lower() for t in texts])), ("model", estimator)]
+    )
+    assert cross_val_score(pipeline, TEXTS, LABELS, cv=2).shape == (2,)
+    search = GridSearchCV(estimator, {"epochs": [1, 2], "seed": [1]}, cv=2).fit(TEXTS, LABELS)
+    assert search.best_params_["epochs"] in (1, 2)
+    assert search.predict(TEXTS[:3]).shape == (3,)
+
+
+def test_misuse_is_one_clear_line(estimator: EmotionClassifier) -> None:
+    with pytest.raises(ValueError, match="X has 60 texts and y 59 labels"):
+        estimator.fit(TEXTS, LABELS[1:])
+    with pytest.raises(TypeError, match=r"^fit: texts\[2\] is None"):
+        estimator.fit([*TEXTS[:2], None, *TEXTS[3:]], LABELS)
+    with pytest.raises(TypeError, match=r"pass one column, as in fit\(frame\['text'\]\)"):
+        estimator.fit(pd.DataFrame({"text": TEXTS}), LABELS)
+    with pytest.raises(ValueError, match="missing labels"):
+        estimator.fit(TEXTS, [None, *LABELS[1:]])
+    with pytest.raises(ValueError, match="validation_fraction=1"):
+        clone(estimator).set_params(validation_fraction=1).fit(TEXTS, LABELS)
