@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from emoclass.api import evaluate, predict_text, train
     from emoclass.errors import EmoclassError
     from emoclass.inference.predictor import load
+    from emoclass.training.lines import progress_lines
 
-__all__ = ["EmoclassError", "__version__", "evaluate", "load", "predict_text", "train"]
+__all__ = ["EmoclassError", "__version__", "evaluate", "load", "predict_text", "progress_lines", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,6 +32,10 @@ def __getattr__(name: str) -> Any:
         from emoclass.inference.predictor import load
 
         return load
+    if name == "progress_lines":
+        from emoclass.training.lines import progress_lines
+
+        return progress_lines
     if name in __all__:
         from emoclass import api
 

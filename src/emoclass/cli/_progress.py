@@ -30,6 +30,7 @@ from emoclass.training.events import (
     TrialDone,
     TrialStarted,
 )
+from emoclass.training.lines import epoch_figures
 
 
 def describe_settings(settings: Mapping[str, Any]) -> str:
@@ -62,17 +63,6 @@ def epoch_table(epochs: list[EpochDone], kept: int | None = None) -> Table:
         for e in epochs
     ]
     return console.table("Epochs", ["epoch", *(epoch_figures(epochs[0]) if epochs else ()), "seconds"], rows)
-
-
-def epoch_figures(epoch: EpochDone) -> dict[str, str]:
-    """Return what to show of an epoch, by name; with any number of labels, F1 says more than accuracy."""
-    figures = {"train loss": epoch.train_loss, "train accuracy": epoch.train_accuracy, "val loss": epoch.val_loss}
-    if epoch.val_micro_f1 is None or epoch.val_lrap is None:
-        figures |= {"val accuracy": epoch.val_accuracy, "val macro F1": epoch.val_macro_f1}
-    else:
-        del figures["train accuracy"]
-        figures |= {"val macro F1": epoch.val_macro_f1, "val micro F1": epoch.val_micro_f1, "val LRAP": epoch.val_lrap}
-    return {name: f"{figure:.4f}" for name, figure in figures.items()}
 
 
 class TrainingDisplay:

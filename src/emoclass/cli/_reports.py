@@ -7,8 +7,9 @@ from rich.text import Text
 from emoclass.cli import _console as console
 from emoclass.cli._advice import more_training, stronger_settings
 from emoclass.cli._multilabel_evaluation import print_any_evaluation
-from emoclass.cli._progress import epoch_figures, epoch_table, trial_table
+from emoclass.cli._progress import epoch_table, trial_table
 from emoclass.training.events import TrialDone
+from emoclass.training.lines import epoch_figures
 from emoclass.training.train import TrainResult
 from emoclass.training.trials import Tuning
 

@@ -1,3 +1,3 @@
 """From clean data to a saved classifier."""
 
-__all__ = ["events", "options", "train", "trials"]
+__all__ = ["events", "lines", "options", "train", "trials"]
