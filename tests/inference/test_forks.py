@@ -58,3 +58,45 @@ def test_a_forked_process_predicts(
     command = [sys.executable, "-c", PARENT, engine, before, str(tiny_model)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stderr
+
+
+TRAINER = """
+import multiprocessing, os, sys
+import torch
+import emoclass
+
+data, base = sys.argv[1:]
+torch.set_num_threads(2)
+
+
+def train(name):
+    settings = {"max_length": 40, "epochs": 2, "train_pooler": True, "recipe": "reference"}
+    result = emoclass.train(data, base_model=base, name=name, **settings)
+    emoclass.evaluate(data, model=name)
+    return [epoch.val_loss for epoch in result.history]
+
+
+def child(expected):
+    assert train("second") == expected
+
+
+if __name__ == "__main__":
+    expected = train("first")
+    torch.ones(1 << 20).exp_()  # torch's threads start
+    process = multiprocessing.get_context("fork").Process(target=child, args=[expected])
+    process.start()
+    process.join(60)
+    code = process.exitcode
+    process.kill()
+    sys.stderr.write(f"{code}")
+    os._exit(code != 0)
+"""
+
+
+@many_processes
+@pytest.mark.skipif(sys.platform == "win32", reason="no forks")
+def test_a_forked_process_trains(emotions_csv: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    command = [sys.executable, "-c", TRAINER, str(emotions_csv), str(tiny_base)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from emoclass.encoders.bert.attention_training import attention_plan
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.bert.model import PackedBert
 from emoclass.encoders.freezing import freeze, frozen_depth
+from emoclass.torch_state import seed_torch
 from emoclass.training import objective
 from emoclass.training.events import Scores
 from emoclass.training.loop import LoopState, training_loop
@@ -157,7 +159,8 @@ class FakeGenerator:
 
         patch.setattr(f"torch.{device.type}.get_rng_state", get)
         patch.setattr(f"torch.{device.type}.set_rng_state", restore)
-        patch.setattr("torch.cuda.manual_seed_all", lambda seed: setattr(self, "state", torch.tensor(seed)))
+        patch.setattr("torch.cuda.device", lambda device: nullcontext())
+        patch.setattr("torch.cuda.manual_seed", lambda seed: setattr(self, "state", torch.tensor(seed)))
         patch.setattr("torch.mps.manual_seed", lambda seed: setattr(self, "state", torch.tensor(seed)))
 
 
@@ -184,7 +187,7 @@ def test_a_checkpoint_of_a_cpu_resumes_on_a_gpu_with_other_dropout(
     state.step = 3
     tensors = state.tensors()
     state.device = device
-    torch.manual_seed(TrainConfig.seed)  # as every training begins
+    seed_torch(TrainConfig.seed, device)  # as every training begins
     beginning = generator.state
     state.restore(tensors, state.metadata())
     assert not torch.equal(generator.state, beginning)
