@@ -99,6 +99,10 @@ def test_misuse_is_one_clear_line(estimator: EmotionClassifier) -> None:
         estimator.fit(pd.DataFrame({"text": TEXTS}), LABELS)
     with pytest.raises(ValueError, match="missing labels"):
         estimator.fit(TEXTS, [None, *LABELS[1:]])
+    with pytest.raises(ValueError, match=r"the label \"\['joy'\]\" would be read as 'joy'"):
+        estimator.fit(TEXTS, ["['joy']" if label == "joy" else label for label in LABELS])
+    with pytest.raises(ValueError, match="the label ' joy' would be read as 'joy'"):
+        estimator.fit(TEXTS, [label.replace("joy", " joy") for label in LABELS])
     with pytest.raises(ValueError, match="validation_fraction=1"):
         clone(estimator).set_params(validation_fraction=1).fit(TEXTS, LABELS)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoclass.config import AUTO, TrainConfig, TruncationConfig, chosen_recipe
-from emoclass.data.options import DataOptions, Source
+from emoclass.data.options import DataOptions
 from emoclass.data.preparation import prepare_training_data
+from emoclass.data.tables.frames import TableSource
 from emoclass.errors import ConfigError, SecondaryProcessError
 from emoclass.runtime import resolve_device, resolve_precision
 from emoclass.store.checkpoints import find_model
@@ -25,10 +26,10 @@ __all__ = ["evaluate", "predict_text", "train"]
 
 
 def train(
-    data: Source,
+    data: TableSource,
     *,
-    val: Source | None = None,
-    test: Source | None = None,
+    val: TableSource | None = None,
+    test: TableSource | None = None,
     recipe: str | None = None,
     like: str | Path | None = None,
     options: DataOptions | None = None,
@@ -118,7 +119,7 @@ def _check_run(config: TrainConfig, options: RunOptions) -> None:
 
 
 def evaluate(
-    data: str | Path,
+    data: TableSource,
     *,
     model: str | Path | None = None,
     device: str = "auto",
@@ -130,12 +131,12 @@ def evaluate(
     on_rows: Callable[[int, int | None], None] = lambda rows, total: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> AnyEvaluation:
-    """Evaluate a trained classifier on labelled data: a file, or the test set of a split directory.
+    """Evaluate a trained classifier on labelled data: a table, or the test set of a split directory.
 
     The data is streamed: it is read once and never held in memory as a whole.
 
     Args:
-        data: A .csv, .tsv, .jsonl or .parquet file, ``-``, or a directory with a test file.
+        data: A .csv, .tsv, .jsonl or .parquet file, ``-``, a directory with a test file, or a pandas DataFrame.
         model: Name or directory of the model; by default the newest.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: Precision of all layers but the last: ``auto``, ``fp32``, ``bf16`` or ``fp16``.

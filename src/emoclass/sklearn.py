@@ -23,6 +23,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from emoclass import api
+from emoclass.data.columns.cells import cell_label
 from emoclass.data.options import DataOptions
 from emoclass.inference.inputs import text_windows
 from emoclass.inference.predictor import load
@@ -176,12 +177,19 @@ def _labels(y: Any) -> tuple[npt.NDArray[Any], bool, list[Any]]:
         if type_of_target(values) != "multilabel-indicator" and values.any():
             raise ValueError("y with several columns is an indicator matrix: pass 0 and 1 in each column")
         classes = np.asarray(y.columns if isinstance(y, pd.DataFrame) else np.arange(values.shape[1]))
-        names = [str(name) for name in classes]
+        names = _names(classes)
         return classes, True, [[names[number] for number in np.flatnonzero(row)] for row in values]
     values = values.ravel()
     if any(label is None or label != label for label in values.tolist()):
         raise ValueError("y has missing labels: leave these texts out")
     classes = np.unique(values)
-    if unusual := [name for name in map(str, classes) if name != name.strip() or not name]:
-        raise ValueError(f"the label {unusual[0]!r} begins or ends with blanks, or is empty: strip or rename it")
+    _names(classes)
     return classes, False, [str(label) for label in values.tolist()]
+
+
+def _names(classes: npt.NDArray[Any]) -> list[str]:
+    """Return the names of classes, which emoclass has to read as they are."""
+    for name in map(str, classes):
+        if (read := cell_label(name)) != name:
+            raise ValueError(f"the label {name!r} would be read as {read or ''!r}: strip or rename it")
+    return [str(name) for name in classes]

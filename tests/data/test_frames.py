@@ -68,6 +68,18 @@ def test_a_set_that_lacks_labels_is_named() -> None:
         prepared(FRAME, val=FRAME[["text"]])
 
 
+def test_a_frame_is_evaluated_like_its_file(tiny_model: Path, emotions_csv: Path, tmp_path: Path) -> None:
+    def scores(source: Any, name: str) -> Any:
+        return {**emoclass.evaluate(source, model=tiny_model, predictions=tmp_path / name).to_dict(), "source": ""}
+
+    frame = FRAME.set_index(np.arange(len(FRAME))[::-1])
+    assert scores(frame, "frame.csv") == scores(emotions_csv, "file.csv")
+    assert (tmp_path / "frame.csv").read_bytes() == (tmp_path / "file.csv").read_bytes()
+    with pytest.raises(DataError, match="^data-frame: dict is no table"):
+        scores({"text": ["a"]}, "dict.csv")
+    assert not (tmp_path / "dict.csv").exists()
+
+
 def test_a_model_can_go_to_a_directory_of_its_own(tiny_base: Path, tmp_path: Path) -> None:
     settings = {"base_model": str(tiny_base), "max_length": 40, "epochs": 1, "recipe": "reference"}
     directory = tmp_path / "here"

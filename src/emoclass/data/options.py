@@ -6,32 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import Any
 
 from emoclass.data.columns.choosing import Wanted
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.columns.labels import Task
-from emoclass.data.tables.frames import table_of_frame
+from emoclass.data.tables.frames import FRAME, FrameReader, TableSource
 from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.options import ReadOptions
 from emoclass.data.tables.records import RecordReader, open_records
 from emoclass.data.tables.row_errors import RowErrors
 from emoclass.data.tables.sources import require_source
-from emoclass.data.tables.split_directories import SPLITS, WHOLE, SplitFiles, split_paths
-from emoclass.data.tables.table import Table, read_table
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-# A file or a directory by its path, or a table in memory.
-Source: TypeAlias = Union[str, Path, "pd.DataFrame"]
-# What messages call a table in memory.
-FRAME = "data-frame"
-
-
-def source_name(source: Source) -> str:
-    """Return what messages call an input."""
-    return str(source) if isinstance(source, str | Path) else FRAME
+from emoclass.data.tables.split_directories import SPLITS, SplitFiles, split_paths
+from emoclass.data.tables.table import Table, TableReader, read_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +76,7 @@ class DataOptions(ReadOptions):
         return [word for name, value in values.items() if value is not None for word in (name, value)] + header
 
     @staticmethod
-    def require(*sources: Source) -> None:
+    def require(*sources: TableSource) -> None:
         """Check that inputs exist and may be read, and directories hold all files, before the first of them is read."""
         for source in sources:
             if not isinstance(source, str | Path):
@@ -99,29 +86,27 @@ class DataOptions(ReadOptions):
                 split_paths(source, SPLITS)
 
     def open(self, source: str | Path, **more: Any) -> RecordReader:
-        """Open one table; further options are those of ``open_records``."""
+        """Open one file; further options are those of ``open_records``."""
         return open_records(source, self, wait=True, **more)
 
-    def open_split(self, files: SplitFiles, **more: Any) -> RecordReader | JoinedReader:
+    def open_split(self, files: SplitFiles, **more: Any) -> TableReader:
         """Open the file of a split, or its shards as one table; further options are those of ``open_records``."""
-        reader: RecordReader | JoinedReader
-        if len(files.paths) == 1:
+        reader: TableReader
+        if files.frame is not None:
+            reader = FrameReader(files.frame, files.name)
+        elif len(files.paths) == 1:
             reader = self.open(files.paths[0], **more)
         else:
             reader = JoinedReader(files.name, files.paths, partial(self.open, **more))
         reader.notes[:0] = files.notes
         return reader
 
-    def read(self, source: Source, name: str = FRAME) -> Table:
+    def read(self, source: TableSource, name: str = FRAME) -> Table:
         """Read one table; a data frame gets the name."""
-        if not isinstance(source, str | Path):
-            return table_of_frame(source, name)
-        return self._read(SplitFiles(str(source), (source,)))
+        return self._read(SplitFiles.of(source, name))
 
-    def read_splits(self, source: Source, only: tuple[str, ...] = SPLITS) -> dict[str, Table]:
+    def read_splits(self, source: TableSource, only: tuple[str, ...] = SPLITS) -> dict[str, Table]:
         """Read one table as ``{"all": table}``, or the given splits of a directory by name; see ``split_paths``."""
-        if not isinstance(source, str | Path):
-            return {WHOLE: self.read(source)}
         return {split: self._read(files) for split, files in split_paths(source, only).items()}
 
     def _read(self, files: SplitFiles) -> Table:

@@ -15,11 +15,12 @@ from emoclass.data.cleaning.small_classes import SmallClasses
 from emoclass.data.columns.labels import LabelSet, names_of
 from emoclass.data.columns.naming import located
 from emoclass.data.inspection.findings import find_before_use
-from emoclass.data.options import DataOptions, Source, source_name
+from emoclass.data.options import DataOptions
 from emoclass.data.parts import PartColumns, choose_together
 from emoclass.data.similarity.folding import bare_hashes
 from emoclass.data.split.splitting import split_rows
 from emoclass.data.tables.formats import STDIN
+from emoclass.data.tables.frames import TableSource, source_name
 from emoclass.data.tables.split_directories import WHOLE
 from emoclass.errors import ConfigError, DataError
 
@@ -60,10 +61,10 @@ class TrainingData:
 
 
 def prepare_training_data(
-    source: Source,
+    source: TableSource,
     *,
-    val: Source | None = None,
-    test: Source | None = None,
+    val: TableSource | None = None,
+    test: TableSource | None = None,
     options: DataOptions,
     ratios: tuple[float, float, float] = (80, 10, 10),
     seed: int,

@@ -16,6 +16,7 @@ from emoclass.data.cleaning.stream import LabelledReader
 from emoclass.data.columns.labels import Task
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.formats import check_output_name, format_of
+from emoclass.data.tables.frames import TableSource
 from emoclass.data.tables.split_directories import split_paths
 from emoclass.data.tables.writing import record_writer
 from emoclass.errors import ConfigError
@@ -52,7 +53,7 @@ class Evaluated:
 
 
 def evaluate_models(
-    data: str | Path,
+    data: TableSource,
     *,
     models: Sequence[str | Path | None],
     device: str = "auto",
@@ -181,7 +182,7 @@ def _prediction_writer(path: str | Path, scoring: AnyScoring) -> Iterator[Callab
             writer.close()
 
 
-def open_evaluation_data(data: str | Path, options: DataOptions) -> LabelledReader:
-    """Open a file, or the test set of a split directory, to read and clean it block by block."""
+def open_evaluation_data(data: TableSource, options: DataOptions) -> LabelledReader:
+    """Open a table, or the test set of a split directory, to read and clean it block by block."""
     (files,) = split_paths(data, ("test",)).values()
     return LabelledReader(files, options)

@@ -117,9 +117,10 @@ def require_new(directory: str | Path) -> Path:
     Raises:
         NameTakenError: It exists.
     """
-    if Path(directory).exists():
+    target = expanded(directory)
+    if target.exists():
         raise NameTakenError(f"{directory} exists: choose a new directory for the model")
-    return expanded(directory)
+    return target
 
 
 def _is_unfinished(directory: Path) -> bool:

@@ -3,47 +3,85 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from emoclass.data.columns.naming import brief, quoted
-from emoclass.data.tables.table import Table
+from emoclass.data.tables.records import Record
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     import pandas as pd
 
+# A file or a directory by its path, or a table in memory.
+TableSource: TypeAlias = Union[str, Path, "pd.DataFrame"]
+# What messages call a table in memory.
+FRAME = "data-frame"
 
-def table_of_frame(frame: pd.DataFrame, name: str) -> Table:
-    """Return a data frame of pandas as a table; the frame is not changed.
+
+def source_name(source: TableSource) -> str:
+    """Return what messages call an input."""
+    return str(source) if isinstance(source, str | Path) else FRAME
+
+
+class FrameReader:
+    """Iterates once over the rows of a data frame; a ``RecordReader`` in all it offers. The frame is not changed.
 
     Args:
         frame: The frame; its index is ignored, and missing values are null.
         name: What messages call it.
 
     Raises:
-        DataError: It has no rows, or several columns of one name.
+        DataError: It is no data frame, or has several columns of one name.
     """
-    import numpy as np
-    import pandas as pd
 
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"{name}: {type(frame).__name__} is no table: pass a path or a pandas DataFrame")
-    if not len(frame):
-        raise DataError(f"{name}: has no data rows: add some")
-    names = [str(column) for column in frame.columns]
-    if again := next((column for column in names if names.count(column) > 1), None):
-        raise DataError(f"{name}: has several columns {quoted(brief(again))}: rename or drop one")
-    columns = {column: _cells(frame.iloc[:, number]) for number, column in enumerate(names)}
-    digest = hashlib.sha256()
-    for column, cells in columns.items():
-        digest.update(repr((column, cells)).encode("utf-8", "surrogatepass"))
-    return Table(
-        name=name,
-        frame=pd.DataFrame(columns, dtype=object),
-        lines=np.zeros(len(frame), dtype=np.int64),
-        format="frame",
-        sha256=digest.hexdigest(),
-    )
+    format = "frame"
+    encoding: str | None = None
+    delimiter: str | None = None
+    schema: Any = None
+
+    def __init__(self, frame: Any, name: str = FRAME) -> None:
+        import pandas as pd
+
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(f"{name}: {type(frame).__name__} is no table: pass a path or a pandas DataFrame")
+        self.name = name
+        self.columns = [str(column) for column in frame.columns]
+        if again := next((column for column in self.columns if self.columns.count(column) > 1), None):
+            raise DataError(f"{name}: has several columns {quoted(brief(again))}: rename or drop one")
+        self.total_rows: int | None = len(frame)
+        self.notes: list[str] = []
+        self.layout: dict[str, Any] = {"format": self.format}
+        self._hash = hashlib.sha256(repr(self.columns).encode("utf-8", "surrogatepass"))
+        self._records = self._read(frame)
+
+    def __iter__(self) -> Iterator[Record]:
+        return self._records
+
+    def __enter__(self) -> FrameReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the frame."""
+        self._records.close()
+
+    def sha256(self) -> str:
+        """Return the hex digest of the cells; call it after the last record."""
+        return self._hash.hexdigest()
+
+    def _read(self, frame: pd.DataFrame) -> Generator[Record, None, None]:
+        cells = [_cells(frame.iloc[:, number]) for number in range(len(self.columns))]
+        for number, values in enumerate(zip(*cells, strict=True), start=1):
+            self._hash.update(repr(values).encode("utf-8", "surrogatepass"))
+            yield Record(number, 0, list(values))
 
 
 def _cells(column: pd.Series[Any]) -> list[object]:

@@ -1,13 +1,17 @@
 """Find the files of the splits of a directory, in the layout of ``emoclass split`` or of the Hugging Face hub."""
 
+from __future__ import annotations
+
 import shlex
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from emoclass.data.tables.formats import SUFFIXES, format_of
+from emoclass.data.tables.frames import FRAME, TableSource
 from emoclass.data.tables.shards import KEEP_ONE, in_order, loose_split_of, pattern_of, shard_of, split_of
 from emoclass.errors import DataError
 
@@ -31,11 +35,20 @@ class SplitFiles:
         name: What messages call the split: its path, or a pattern for several files.
         paths: The only file, or shards to be read as one table in this order.
         notes: What was recognized without an option.
+        frame: A data frame in place of files.
     """
 
     name: str
-    paths: tuple[str | Path, ...]
+    paths: tuple[str | Path, ...] = ()
     notes: tuple[str, ...] = ()
+    frame: Any = None
+
+    @classmethod
+    def of(cls, source: TableSource, name: str = FRAME) -> SplitFiles:
+        """Return one file, or a data frame with the name."""
+        if isinstance(source, str | Path):
+            return cls(str(source), (source,))
+        return cls(name, frame=source)
 
 
 def find_splits(directory: str | Path, only: tuple[str, ...] = SPLITS) -> dict[str, SplitFiles]:
@@ -53,19 +66,21 @@ def find_splits(directory: str | Path, only: tuple[str, ...] = SPLITS) -> dict[s
     return {split: replace(files, notes=(*notes, *files.notes)) for split, files in found.items()}
 
 
-def split_paths(source: str | Path, only: tuple[str, ...] = SPLITS) -> dict[str, SplitFiles]:
+def split_paths(source: TableSource, only: tuple[str, ...] = SPLITS) -> dict[str, SplitFiles]:
     """Return a file as ``{"all": files}``, or the splits of a directory by name.
 
     Args:
-        source: A file, ``-``, or a directory.
+        source: A file, ``-``, a directory, or a data frame.
         only: The splits to return of a directory; the first of them must exist, and is what shards are whose names say
             no split.
 
     Raises:
         DataError: The directory lacks the first split, or several files could be meant; see ``find_splits``.
     """
+    if not isinstance(source, str | Path):
+        return {WHOLE: SplitFiles.of(source)}
     if not Path(source).is_dir():
-        return {WHOLE: SplitFiles(str(source), (source,), _other_shards(Path(source)))}
+        return {WHOLE: replace(SplitFiles.of(source), notes=_other_shards(Path(source)))}
     found = find_splits(source, only)
     if not found and (files := _only_shards(Path(source), only[0])):
         return {only[0]: files}
@@ -83,7 +98,7 @@ def _only_shards(directory: Path, split: str) -> SplitFiles | None:
     return replace(files, notes=(*files.notes, f"{files.name}: taken as the {split} set"))
 
 
-def _find_home(directory: Path) -> tuple["_Home", tuple[str, ...]]:
+def _find_home(directory: Path) -> tuple[_Home, tuple[str, ...]]:
     """Return the directory, or the only one below it, that holds splits, and what to say about that."""
     try:
         home = _Home(directory)

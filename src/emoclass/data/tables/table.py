@@ -12,6 +12,7 @@ from emoclass.data.columns.class_names import name_of
 from emoclass.data.columns.naming import FileRows, brief, located, quoted
 from emoclass.data.columns.profiles import ColumnProfile
 from emoclass.data.tables.features import class_names
+from emoclass.data.tables.frames import FrameReader
 from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.records import Record, RecordReader
 from emoclass.data.tables.row_errors import RowErrors
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+TableReader = RecordReader | JoinedReader | FrameReader
 
-def no_rows(reader: "RecordReader | JoinedReader") -> DataError:
+
+def no_rows(reader: TableReader) -> DataError:
     """Return the error for an input without rows, which may be the answer of a server instead of the file."""
     if reader.format not in ("csv", "tsv"):
         return DataError(f"{reader.name}: has no data rows: add some")
@@ -121,7 +124,7 @@ class Table:
 
 
 def read_table(
-    reader: RecordReader | JoinedReader,
+    reader: TableReader,
     *,
     errors: RowErrors | None = None,
     on_rows: Callable[[int], None] = lambda rows: None,
@@ -159,9 +162,7 @@ def read_table(
         )
 
 
-def _collect(
-    reader: RecordReader | JoinedReader, on_rows: Callable[[int], None]
-) -> "tuple[list[list[object]], array[int]]":
+def _collect(reader: TableReader, on_rows: Callable[[int], None]) -> "tuple[list[list[object]], array[int]]":
     """Transpose records to columns batch by batch, so that no row outlives its batch."""
     columns: list[list[object]] = []
     lines = array("q")
