@@ -15,6 +15,7 @@ from emoclass.cli._report_parts import (
     listed_counts,
     more_classes,
     print_rows_notes,
+    score_bar,
     shown_classes,
     shown_interval,
     shown_p,
@@ -168,7 +169,7 @@ def _class_bars(metrics: Metrics, sort: str) -> Table:
     rows = [
         [
             c.label,
-            Text("█" * round(_BAR_WIDTH * c.f1), style="green"),
+            score_bar(c.f1, _BAR_WIDTH),
             *shown_scores(c.f1, c.precision, c.recall),
             c.support,
         ]

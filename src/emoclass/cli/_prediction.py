@@ -199,7 +199,7 @@ def predict_on_ray(inputs: Inputs, output: Output, model: ModelOptions, workers:
         show_progress=sys.stderr.isatty(),
         on_note=console.note,
     )
-    console.note(_summary(totals, time.perf_counter() - start, output.options.min_confidence or 0.5))
+    console.note(_summary(totals, time.perf_counter() - start, output.options.low_confidence))
 
 
 def _open_files(inputs: Inputs, skipped: _SkippedRecords, is_replaced: bool) -> RecordInput:

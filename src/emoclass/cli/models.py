@@ -201,13 +201,14 @@ def _summary(model: StoredModel) -> dict[str, Any]:
 
 
 def _row(summary: dict[str, Any]) -> list[object]:
+    score = METRICS[summary["task"]][0]
     return [
         summary["name"],
         summary["created_at"][:16].replace("T", " "),
         summary["base_model"],
         summary["num_labels"],
-        *(_shown(value) for name, value in summary.items() if name.startswith(("val_", "test_"))),
-        next(name[4:].replace("_f1", " F1") for name in summary if name.startswith("val_")),
+        *(_shown(summary[f"{split}_{score}"]) for split in ("val", "test")),
+        score.replace("_f1", " F1"),
         f"{summary['size_bytes'] / 1e6:.0f} MB",
         f"{summary['own_size_bytes'] / 1e6:.0f} MB",
     ]

@@ -79,13 +79,10 @@ def split(
     with console.progress_bar(console.status()) as progress:
         task = progress.add_task("rows read", total=None)
         table = replace(reading, on_rows=lambda rows: progress.advance(task, rows)).read(data)
-    (cleaned,) = (
-        SmallClasses(fewest=min_class_rows)
-        .clean_parts(
-            {WHOLE: reading.choose_columns(table)}, lambda _, own: clean(table, own, keep_duplicates=keep_duplicates)
-        )
-        .values()
+    parts = SmallClasses(fewest=min_class_rows).clean_parts(
+        {WHOLE: reading.choose_columns(table)}, lambda _, own: clean(table, own, keep_duplicates=keep_duplicates)
     )
+    cleaned = parts[WHOLE]
     for message in (*table.notes, *cleaned.notes, *require_classes(cleaned, reading.words())):
         console.note(message)
     for finding in find_before_use(cleaned):

@@ -113,7 +113,7 @@ def prepare_training_data(
         splits = {**splits, **_split(splits["train"], shares, seed)}
     if "val" not in splits:
         raise ConfigError("--ratios leaves no validation set, which chooses the best epoch: give it a share")
-    labels = label_set(splits["train"])
+    labels = splits["train"].label_set()
     for split in splits.keys() - {"train"}:
         _require_known(splits[split], labels)
     hashes = {split: bare_hashes(data.texts) for split, data in splits.items()}
@@ -173,17 +173,8 @@ def select(data: CleanData, indices: Sequence[int] | npt.NDArray[np.int64]) -> C
     )
 
 
-def label_set(data: CleanData) -> LabelSet:
-    """Return the classes of cleaned rows.
-
-    Raises:
-        DataError: There are fewer than two.
-    """
-    return LabelSet.from_labels(data.labels, task=data.columns.task, where=f"{data.name}: ")
-
-
 def _split(data: CleanData, ratios: tuple[float, float, float], seed: int) -> dict[str, CleanData]:
-    label_set(data)
+    data.label_set()
     indices = split_rows(data, ratios=ratios, seed=seed)
     return {split: select(data, chosen) for split, chosen in indices.items() if len(chosen)}
 

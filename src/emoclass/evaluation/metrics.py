@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# More classes have no matrix in JSON and on pages.
+# More classes have no matrix in JSON.
 MATRIX_CLASSES = 100
 # Fields of Metrics of which higher is better.
 SCORES = (

@@ -82,8 +82,8 @@ def made_texts(classifier: AnyClassifier) -> Sequence[str]:
     """Return texts of random tokens, most of them short and some above the length limit."""
     tokenizer = Tokenizer.from_str(classifier.tokenizer.to_json())
     special = tokenizer.get_added_tokens_decoder()
-    ids = [number for number in tokenizer.get_vocab().values() if number not in special]
+    # Sorted, because the order of a vocabulary differs from process to process.
+    ids = sorted(number for number in tokenizer.get_vocab().values() if number not in special)
     random = np.random.default_rng(_SEED)
     lengths = np.geomspace(1, 1.1 * classifier.tokenizer.max_content_tokens, _MADE).round().astype(int)
-    # Sorted, because the order of a vocabulary differs from process to process.
-    return [str(tokenizer.decode(random.choice(sorted(ids), length).tolist())) for length in lengths]
+    return [str(tokenizer.decode(random.choice(ids, length).tolist())) for length in lengths]

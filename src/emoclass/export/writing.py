@@ -115,7 +115,7 @@ def _write_graphs(
     classifier = load_model(model, device="cpu", precision="fp32", engine="torch")
     tokenized = classifier.tokenizer(made_texts(classifier) if texts is None else texts)
     expected = classifier.logits(tokenized)
-    padding = read_json(model.directory / layout.CONFIG).get("pad_token_id") or 0
+    padding = _padding_id(model.directory)
 
     def compared(path: Path) -> Parity:
         return compare(classifier, expected, OnnxEngine(path, padding).logits(tokenized))
@@ -141,6 +141,10 @@ def _write_graphs(
     return parity, compared(path)
 
 
+def _padding_id(directory: Path) -> int:
+    return int(read_json(directory / layout.CONFIG).get("pad_token_id") or 0)
+
+
 def _write_manifest(
     model: StoredModel, directory: Path, check: str | None, parity: Parity, int8: Parity | None
 ) -> None:
@@ -157,7 +161,7 @@ def _write_manifest(
         "labels": manifest.labels,
         "thresholds": manifest.thresholds,
         "truncation": {"max_length": first + last, "first_tokens": first, "last_tokens": last},
-        "padding_id": read_json(directory / layout.CONFIG).get("pad_token_id") or 0,
+        "padding_id": _padding_id(directory),
         "precision": "fp32" if int8 is None else "int8",
         "check": {"texts_from": check, **parity.to_dict()},
         "int8_check": int8 and int8.to_dict(),

@@ -55,6 +55,11 @@ class OutputOptions:
         if self.uncertain_label is not None and not self.uncertain_label.strip():
             raise ConfigError("--uncertain-label is empty, like the label of an empty text: pass a name")
 
+    @property
+    def low_confidence(self) -> float:
+        """Confidence below which a summary counts a prediction of one label."""
+        return self.min_confidence or _LOW_CONFIDENCE
+
     def ranks(self, classes: int) -> int:
         """Return how many classes a prediction has to rank."""
         return classes if self.probabilities else self.top_k
@@ -171,7 +176,7 @@ class LabelFields(Fields[Prediction]):
     @property
     def low_confidence(self) -> float:
         """Confidence below which a summary counts a prediction."""
-        return self.options.min_confidence or _LOW_CONFIDENCE
+        return self.options.low_confidence
 
     def types(self) -> dict[str, str]:
         """Return the aliases of the columns' pyarrow types by column name."""

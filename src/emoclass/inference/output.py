@@ -45,9 +45,10 @@ class PredictionWriter:
             style = layout.style if layout.format == options.format else None
             self._writer = record_writer(file, options.format, delimiter=delimiter, schema=layout.schema, style=style)
         # What an earlier prediction added to a file that is replaced is replaced, too.
-        self._dropped = set(self._added.earlier(layout.columns) if layout.is_replaced else ())
-        if self._dropped:
-            on_note(f"the fields {', '.join(map(repr, self._added.earlier(layout.columns)))} are predicted anew")
+        earlier = self._added.earlier(layout.columns) if layout.is_replaced else []
+        self._dropped = set(earlier)
+        if earlier:
+            on_note(f"the fields {', '.join(map(repr, earlier))} are predicted anew")
         self._columns = [column for column in layout.columns if column not in self._dropped]
         self._is_empty = True
         self._seen: dict[str, None] = dict.fromkeys(self._columns)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoclass.evaluation.block_scoring import KEPT_MISTAKES
 from emoclass.evaluation.calibration import ReliabilityBin
-from emoclass.evaluation.metrics import ClassScores
+from emoclass.evaluation.metrics import ClassScores, Metrics
 from emoclass.evaluation.multilabel_metrics import LabelScores
 from emoclass.evaluation.report import Evaluation
 from emoclass.pages.rendering import BLUE, INK, ORANGE, Figure, plot, render
@@ -40,23 +40,23 @@ def render_evaluation(
         ConfigError: jinja2 or matplotlib is not installed.
     """
     metrics = evaluation.metrics
-    is_small = len(metrics.per_class) <= _MATRIX_CLASSES
-    confusion = [
-        [(count, share) for count, share in zip(counts, shares, strict=True)]
-        for counts, shares in zip(metrics.confusion_matrix, metrics.confusion_matrix_normalized, strict=True)
-        if is_small
-    ]
     return render(
         "evaluation.html.j2",
         evaluation=evaluation,
         metrics=metrics,
         model=model,
         metadata=metadata,
-        confusion=confusion,
+        confusion=_confusion(metrics) if len(metrics.per_class) <= _MATRIX_CLASSES else [],
         figures=lambda: [*_figures(evaluation), *training_figures(history)],
         mistakes=evaluation.mistakes[:KEPT_MISTAKES],
         wrong=int((~evaluation.rows.correct).sum()),
     )
+
+
+def _confusion(metrics: Metrics) -> list[list[tuple[int, float]]]:
+    """Return number and share of each cell of the matrix."""
+    matrices = zip(metrics.confusion_matrix, metrics.confusion_matrix_normalized, strict=True)
+    return [list(zip(counts, shares, strict=True)) for counts, shares in matrices]
 
 
 def _figures(evaluation: Evaluation) -> list[Figure]:

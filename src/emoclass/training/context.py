@@ -81,6 +81,7 @@ class Context:
         self._activations: dict[int, dict[str, ActivationSource]] = {}
         self._memory_taken = 0
         self._prefixes: dict[int, Prefix] = {}
+        self._targets: dict[str, npt.NDArray[Any]] = {}
 
     def with_data(self, data: TrainingData) -> Context:
         """Return a context of the same base model for other data, without events, time limit and activation files."""
@@ -100,8 +101,10 @@ class Context:
 
     def targets(self, split: str) -> npt.NDArray[Any]:
         """Return what the texts of ``train`` or ``val`` should be predicted as; see ``LabelSet.encode``."""
-        data = self.data.train if split == "train" else self.data.val
-        return self.data.labels.encode(data.labels)
+        if split not in self._targets:
+            data = self.data.train if split == "train" else self.data.val
+            self._targets[split] = self.data.labels.encode(data.labels)
+        return self._targets[split]
 
     @property
     def depths_to_try(self) -> list[Unfreeze]:

@@ -24,13 +24,18 @@ _SHARE = 0.25
 
 def epoch_figures(epoch: EpochDone) -> dict[str, str]:
     """Return what to show of an epoch, by name; with any number of labels, F1 says more than accuracy."""
-    figures = {"train loss": epoch.train_loss, "train accuracy": epoch.train_accuracy, "val loss": epoch.val_loss}
-    if epoch.val_micro_f1 is None or epoch.val_lrap is None:
-        figures |= {"val accuracy": epoch.val_accuracy, "val macro F1": epoch.val_macro_f1}
-    else:
-        del figures["train accuracy"]
-        figures |= {"val macro F1": epoch.val_macro_f1, "val micro F1": epoch.val_micro_f1, "val LRAP": epoch.val_lrap}
-    return {name: f"{figure:.4f}" for name, figure in figures.items()}
+    figures = {
+        "train loss": epoch.train_loss,
+        "train accuracy": epoch.train_accuracy,
+        "val loss": epoch.val_loss,
+        "val accuracy": epoch.val_accuracy,
+        "val macro F1": epoch.val_macro_f1,
+        "val micro F1": epoch.val_micro_f1,
+        "val LRAP": epoch.val_lrap,
+    }
+    is_multi = epoch.val_micro_f1 is not None
+    left_out = ("train accuracy", "val accuracy") if is_multi else ()
+    return {name: f"{figure:.4f}" for name, figure in figures.items() if figure is not None and name not in left_out}
 
 
 def progress_lines(write: Callable[[str], object] = print) -> Callable[[RunEvent], None]:

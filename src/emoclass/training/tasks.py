@@ -153,8 +153,10 @@ class MultiLabel:
 
         Each model is calibrated, and has its thresholds chosen, on the validation set.
         """
-        found = (self.calibrated(*each.held_out(), with_offset=True) for each in (first, second))
-        old, new = (self._decided(each.logits, next(found), targets) for each in (first, second))
+        old, new = (
+            self._decided(each.logits, self.calibrated(*each.held_out(), with_offset=True), targets)
+            for each in (first, second)
+        )
         return multilabel_gain(targets, old, new, metric)
 
     def fit_baseline(

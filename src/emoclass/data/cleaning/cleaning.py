@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from emoclass.data.cleaning import rows
 from emoclass.data.columns.chosen import Columns
-from emoclass.data.columns.labels import Label
+from emoclass.data.columns.labels import Label, LabelSet
 from emoclass.data.columns.naming import FileRows, quoted
 from emoclass.errors import DataError
 
@@ -93,6 +93,14 @@ class CleanData:
     def removed_counts(self) -> dict[str, int]:
         """Number of removed rows for every reason, including zeros."""
         return {reason: len(self.removed.get(reason, ())) for reason in REASONS}
+
+    def label_set(self) -> LabelSet:
+        """Return the classes.
+
+        Raises:
+            DataError: There are fewer than two.
+        """
+        return LabelSet.from_labels(self.labels, task=self.columns.task, where=f"{self.name}: ")
 
     def origin(self, position: int) -> tuple[int, int | None]:
         """Return the 1-based data row of a text and the line where it starts, ``None`` for Parquet."""

@@ -206,4 +206,5 @@ def _without_nul(text: str) -> str:
 
 def _repaired_cell(cell: object) -> object:
     text = cell_text(cell)
-    return cell if text is None or repaired(text) == text else repaired(text)
+    new = None if text is None else repaired(text)
+    return cell if new == text else new

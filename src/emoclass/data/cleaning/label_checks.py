@@ -110,19 +110,9 @@ def _fix_command(data: CleanData, options: Sequence[str]) -> str:
     """Return the command that writes a copy of the table without these rows."""
     format_, compressed = format_of(data.name)
     suffix = Path(data.name).suffix if format_ and not compressed else ".csv"
-    texts = [word for name in data.columns.texts for word in ("--text-column", name)]
-    columns = [*texts, *(word for name in data.columns.labels for word in ("--label-column", name))]
-    words = [
-        "emoclass",
-        "inspect-data",
-        data.name,
-        *columns,
-        "--task",
-        "single",
-        *options,
-        "--fix",
-        f"one-label{suffix}",
-    ]
+    options_of = {"--text-column": data.columns.texts, "--label-column": data.columns.labels, "--task": ("single",)}
+    columns = [word for option, names in options_of.items() for name in names for word in (option, name)]
+    words = ["emoclass", "inspect-data", data.name, *columns, *options, "--fix", f"one-label{suffix}"]
     return shlex.join(words)
 
 

@@ -10,6 +10,7 @@ from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.columns.labels import each_name, sorted_names
 from emoclass.data.columns.naming import listed_labels, shortened
+from emoclass.data.tables.split_directories import SPLITS, WHOLE
 from emoclass.errors import ConfigError
 
 _SHOWN = 5
@@ -51,7 +52,7 @@ class SmallClasses:
         cleaned = {name: clean(name, own) for name, own in columns.items()}
         if not self.fewest:
             return cleaned
-        first = next((name for name in ("train", "all") if name in cleaned), next(iter(cleaned)))
+        first = next((name for name in (SPLITS[0], WHOLE) if name in cleaned), next(iter(cleaned)))
         counts = Counter(each_name(cleaned[first].labels))
         names = {name for data in cleaned.values() for name in each_name(data.labels)}
         small = [name for name in sorted_names(names) if counts[name] < self.fewest]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from emoclass.data.columns.cells import cell_text, json_text
@@ -88,9 +89,13 @@ class Columns:
         """
         return read_label(self.labels, cells, self.task, self.label_separator)
 
+    @cached_property
+    def _new_names(self) -> dict[str, str]:
+        return dict(self.becomes)
+
     def renamed(self, label: Label) -> Label:
         """Return a label under the names that its classes are read as; empty if they are left out."""
-        names = dict(self.becomes)
+        names = self._new_names
         if isinstance(label, str):
             return names.get(label, label)
         return tuple(sorted({names.get(name, name) for name in label} - {""}))

@@ -14,7 +14,7 @@ Code = Literal["several_labels", "scores", "many_numbers", "vectors", "objects"]
 
 _SEPARATORS = (",", ";#", ";", "|", "#", "/", "+", "&", "::", " and ", "\n", "\t", "，", "、", " ", "-", "_")
 # Names of one class have these, too: every piece has to stand alone in other cells.
-_INSIDE_NAMES = (" ", "-", "_")
+INSIDE_NAMES = (" ", "-", "_")
 # Around several labels in the notation of some database or language, and a weight behind one of them.
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 _WEIGHT = re.compile(r"\s*[:=]\s*[\d.]+%?$")
@@ -108,10 +108,10 @@ def _are_labels(pieces: Mapping[str, tuple[str, ...]], counts: Mapping[str, int]
         return True
     known = {piece.casefold() for name in counts if name not in pieces for piece in pieces_of(name, separator)}
     cells = Counter(piece.casefold() for labels in pieces.values() for piece in set(labels))
-    if separator not in _INSIDE_NAMES and 2 * len(known & cells.keys()) >= len(cells):
+    if separator not in INSIDE_NAMES and 2 * len(known & cells.keys()) >= len(cells):
         known |= {piece for piece, number in cells.items() if number > 1}
     every = [(piece.casefold() in known, counts[name]) for name, labels in pieces.items() for piece in labels]
-    share = 1.0 if separator in _INSIDE_NAMES and not are_ids else _NEARLY_ALL
+    share = 1.0 if separator in INSIDE_NAMES and not are_ids else _NEARLY_ALL
     if sum(rows for is_known, rows in every if is_known) < share * sum(rows for _, rows in every):
         return False
     are_halves = may_be_fractions and len(pieces) > 2 and {labels[1] for labels in pieces.values()} == {"5"}

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from emoclass.data.columns.cells import cell_label, cell_labels
-from emoclass.data.columns.label_kinds import LabelKind, pieces_of, unusual_kind
+from emoclass.data.columns.label_kinds import INSIDE_NAMES, LabelKind, pieces_of, unusual_kind
 from emoclass.data.columns.labels import Label, Task
 from emoclass.data.columns.naming import brief, quoted
 from emoclass.data.columns.spread import flagged
@@ -13,7 +13,7 @@ from emoclass.errors import ConfigError, DataError
 # With a smaller share of rows that have several labels, these may be mistakes in a table of one label a text.
 _CLEARLY_SEVERAL = 0.01
 # Names of one class contain these, too: somebody has to say that they separate labels.
-_INSIDE_NAMES = (" ", "-", "_", " and ")
+_UNCLEAR = (*INSIDE_NAMES, " and ")
 
 
 def read_label(columns: Sequence[str], cells: Sequence[object], task: Task, separator: str) -> Label | None:
@@ -84,7 +84,7 @@ def _kind_of_cells(cells: Iterable[object]) -> tuple[LabelKind | None, float]:
 
 def _are_clearly_several(kind: LabelKind, share: float) -> bool:
     """Return whether cells hold several labels beyond doubt: lists, or many with a separator."""
-    if kind.code != "several_labels" or kind.separator in _INSIDE_NAMES:
+    if kind.code != "several_labels" or kind.separator in _UNCLEAR:
         return False
     return not kind.separator or share >= _CLEARLY_SEVERAL
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from emoclass.data.columns.naming import distinguished, listed_labels, shortened
+from emoclass.data.columns.naming import distinguished, listed_labels, plain_digits, shortened
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def sorted_names(labels: Iterable[str]) -> list[str]:
 def folded_name(name: str) -> str | Decimal:
     """Return what names have in common that look the same: a number, or the name without case, accents and marks."""
     compatible = _STYLE.sub("", unicodedata.normalize("NFKC", name)).strip()
-    compatible = _BETWEEN_DIGITS.sub("", "".join(str(unicodedata.decimal(c, c)) for c in compatible))
+    compatible = _BETWEEN_DIGITS.sub("", plain_digits(compatible))
     if _NUMBER.fullmatch(compatible):
         return Decimal(compatible).normalize() + 0  # not -0
     bare = "".join(c for c in unicodedata.normalize("NFKD", compatible.casefold()) if not unicodedata.combining(c))

@@ -62,9 +62,14 @@ def look_of(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", _INVISIBLE.sub("", name)).split())
 
 
+def plain_digits(text: str) -> str:
+    """Return a text with the digits of other scripts as 0 to 9."""
+    return "".join(str(unicodedata.decimal(c, c)) for c in text)
+
+
 def distinguished(names: Collection[str]) -> list[str]:
     """Return names in quotes, with the codes of their characters where some look the same or have other digits."""
-    plain = ("".join(str(unicodedata.decimal(c, c)) for c in unicodedata.normalize("NFKC", name)) for name in names)
+    plain = (plain_digits(unicodedata.normalize("NFKC", name)) for name in names)
     if len({*map(look_of, plain)}) == len(names):
         return [shortened(name) for name in names]
     return [shortened(name) + ("" if name.isascii() else f" ({brief(ascii(name)[1:-1], most=60)})") for name in names]

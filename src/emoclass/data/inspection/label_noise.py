@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoclass import runtime
 from emoclass.data.cleaning.cleaning import CleanData
-from emoclass.data.columns.labels import LabelSet, shown_label
+from emoclass.data.columns.labels import shown_label
 from emoclass.data.columns.naming import shortened
 from emoclass.errors import DataError
 
@@ -65,7 +65,7 @@ def find_suspects(data: CleanData, *, seed: int = 0) -> list[Suspect]:
     require_packages()
     import numpy as np
 
-    names = LabelSet.from_labels(data.labels, task=data.columns.task, where=f"{data.name}: ")
+    names = data.label_set()
     targets = names.encode(data.labels)
     rows = np.bincount(targets) if names.task == "single" else targets.sum(axis=0)
     if rows.min() < _FOLDS:

@@ -36,7 +36,7 @@ def decode_sample(content: bytes, encoding: str | None) -> str:
     Raises:
         ConfigError: The encoding is unknown.
     """
-    mark, marked = _byte_order_mark(content)
+    mark, marked = byte_order_mark(content)
     codec = _choose_encoding(encoding, marked)
     try:
         if may_hold_utf8(codec):
@@ -48,7 +48,7 @@ def decode_sample(content: bytes, encoding: str | None) -> str:
 
 def doubts(name: str, content: bytes, encoding: str | None) -> tuple[str, ...]:
     """Return a note if the first bytes of a text look like another encoding than the one that is given for them."""
-    codec = _choose_encoding(encoding, _byte_order_mark(content)[1])
+    codec = _choose_encoding(encoding, byte_order_mark(content)[1])
     if encoding is None or not may_hold_utf8(codec):
         return ()
     lines = content[:_SAMPLE_BYTES].splitlines(keepends=True)
@@ -93,7 +93,7 @@ class TextLines:
         binary: bool = False,
     ) -> None:
         self.name = content.name
-        mark, marked = _byte_order_mark(content.head)
+        mark, marked = byte_order_mark(content.head)
         self.encoding = _choose_encoding(encoding, marked)
         self._given = encoding
         self.notes = _mark_notes(self.name, encoding, marked)
@@ -241,7 +241,8 @@ class _TextBytes(io.BufferedIOBase):
         )
 
 
-def _byte_order_mark(head: bytes) -> tuple[bytes, str | None]:
+def byte_order_mark(head: bytes) -> tuple[bytes, str | None]:
+    """Return the byte order mark that an input begins with, and its encoding; empty and ``None`` without one."""
     return next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), (b"", None))
 
 

@@ -1,6 +1,5 @@
 """How a text table is written beside its values: for a file that is replaced by what was read from it."""
 
-import codecs
 import csv
 import gzip
 import io
@@ -11,11 +10,11 @@ from itertools import chain, islice, repeat, zip_longest
 from pathlib import Path
 from typing import Any
 
+from emoclass.data.tables.decoding import byte_order_mark
+
 # How much of a file shows which columns are in quotes.
 _HEAD_BYTES, _ROWS = 1 << 16, 100
 _LINE_ENDS = {"CRLF": "\r\n", "CR": "\r"}
-# The longest first: that of UTF-32 begins with that of UTF-16.
-_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +91,7 @@ def style_of(path: Path, layout: Mapping[str, Any]) -> Style | None:
     with gzip.open(path) if layout["gzip"] else path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     encoding, writes_mark = layout["encoding"], bool("".encode(layout["encoding"]))
-    mark = next((mark for mark in _MARKS if head.startswith(mark)), b"")
+    mark, _ = byte_order_mark(head)
     style = Style(
         encoding=encoding,
         mark=b"" if writes_mark else mark,
