@@ -187,6 +187,8 @@ def check_sdist(sdist: Path, source: Path, version: str, directory: Path) -> Non
     # src is not on the path of the tests: they import what was installed.
     tests = ("pytest", "--numprocesses", "2", "--dist", "loadgroup", "-m", "not slow", "-q")
     place.run("python", "-m", *tests, cwd=source)
+    say("a program with types, against what was installed")
+    place.run("python", "-m", "pytest", "-q", "tests/test_typing.py", cwd=source)
 
 
 class Installed:

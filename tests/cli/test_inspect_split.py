@@ -335,6 +335,16 @@ def test_fix_keeps_texts_that_express_a_feeling(cli: Run, tmp_path: Path) -> Non
     assert [row["text"] for row in read(tmp_path / "fixed.csv")] == feelings
 
 
+@pytest.mark.parametrize(
+    ("repeated", "said"), [(1, "1 row removed (1 duplicate)"), (2, "2 rows removed (2 duplicate)")]
+)
+def test_fix_counts_what_it_removes(cli: Run, tmp_path: Path, repeated: int, said: str) -> None:
+    rows = [(text, "joy" if n % 2 else "sad") for n, text in enumerate(sentences(30, 4))]
+    path = write(tmp_path / "data.csv", rows + rows[:repeated])
+    result = cli("inspect-data", path, "--base-model", "none", "--fix", tmp_path / "fixed.csv")
+    assert f"{said}, 0 texts repaired" in " ".join(result.stderr.split())
+
+
 def test_fix_removes_only_texts_near_a_kept_row(cli: Run, tmp_path: Path) -> None:
     words = sentences(40, 3)
     first, last = " ".join(words[:20]).split()[:40], " ".join(words[20:]).split()[:40]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from emoclass.cli._shared import verbosity
 from emoclass.cli._signals import silence
+from emoclass.data.columns.naming import counted
 
 # rich is imported only where something is laid out: its import takes longer than a prediction.
 if TYPE_CHECKING:
@@ -101,11 +102,6 @@ def print_json(document: Mapping[str, Any]) -> None:
         silence(sys.stdout)
 
 
-def count(number: int, noun: str) -> str:
-    """Return a number with a noun, in the plural where it takes an s: "1 row", "2 rows"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 _CONTROL = ("Cc", "Cs", "Zl", "Zp")
 # Embeddings, overrides and isolates of a direction: one that is not closed reorders the rest of a table.
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -175,9 +171,9 @@ def tell_removed(removed: Mapping[str, int], conflicts: int) -> None:
     """Report the rows that cleaning removed, and the texts with conflicting labels that it kept."""
     for reason, rows in removed.items():
         if rows:
-            note(f"{count(rows, 'row')} removed: {reason.replace('_', ' ')}")
+            note(f"{counted(rows, 'row')} removed: {reason.replace('_', ' ')}")
     if conflicts:
-        warn(f"{count(conflicts, 'text')} with conflicting labels (see inspect-data)")
+        warn(f"{counted(conflicts, 'text')} with conflicting labels (see inspect-data)")
 
 
 def progress_bar(console: Console) -> Progress:

@@ -25,6 +25,7 @@ from emoclass.cli._report_parts import (
 )
 from emoclass.data.columns.label_kinds import unusual_kind
 from emoclass.data.columns.labels import meant
+from emoclass.data.columns.naming import counted
 from emoclass.evaluation.calibration import ReliabilityBin
 from emoclass.evaluation.comparison import Comparison
 from emoclass.evaluation.metrics import Metrics
@@ -71,7 +72,7 @@ def _print_brief(evaluation: Evaluation, sort: str) -> None:
     out, m, intervals = console.results(), evaluation.metrics, evaluation.intervals
     out.print(
         Text(
-            f"{console.clean_text(evaluation.source)}: {console.count(m.rows, 'row')}, accuracy {m.accuracy:.4f}"
+            f"{console.clean_text(evaluation.source)}: {counted(m.rows, 'row')}, accuracy {m.accuracy:.4f}"
             f" (95 %: {shown_interval(intervals['accuracy'])}), macro F1 {m.macro_f1:.4f}"
             f" ({shown_interval(intervals['macro_f1'])})",
             style="bold",
@@ -134,7 +135,7 @@ def _summary(evaluation: Evaluation) -> Table:
     macro = [*shown_scores(m.macro_precision, m.macro_recall, m.macro_f1), shown_interval(intervals["macro_f1"])]
     weighted = [*shown_scores(m.weighted_precision, m.weighted_recall, m.weighted_f1), ""]
     title = (
-        f"{evaluation.source}: {console.count(m.rows, 'row')}, accuracy {m.accuracy:.4f}"
+        f"{evaluation.source}: {counted(m.rows, 'row')}, accuracy {m.accuracy:.4f}"
         f" (95 %: {shown_interval(intervals['accuracy'])}), loss {m.loss:.4f}"
     )
     columns = ["average over classes", "precision", "recall", "F1", "95 %"]
@@ -290,9 +291,9 @@ def _warn_of_unknown_labels(evaluation: Evaluation) -> None:
     classes = [scores.label for scores in evaluation.metrics.per_class]
     kind = unusual_kind({**dict.fromkeys(classes, 1), **unknown})
     if kind is not None and kind.code == "several_labels":
-        known = f": {console.count(sum(unknown.get(name, 0) for name in kind.names), 'cell')} with several labels"
+        known = f": {counted(sum(unknown.get(name, 0) for name in kind.names), 'cell')} with several labels"
     else:
         known = meant(list(unknown), classes)
-    rows = console.count(sum(unknown.values()), "row")
+    rows = counted(sum(unknown.values()), "row")
     label = "label" if len(unknown) == 1 else "labels"
     console.warn(f"{rows} not scored: the model does not know the {label} {listed_counts(unknown)}{known}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emoclass.cli import _console as console
-from emoclass.data.columns.naming import place_in
+from emoclass.data.columns.naming import counted, place_in
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -92,7 +92,8 @@ def _line(row: int, line: int | None, files: tuple[FileRows, ...]) -> object:
 def _leak(leak: Leak) -> Table:
     rows = [[_short(mine), _short(theirs)] for mine, theirs in leak.examples]
     return console.table(
-        f"{leak.rows + leak.near} texts of {leak.part} also in {leak.other}, {leak.near} of them nearly the same",
+        f"{counted(leak.rows + leak.near, 'text')} of {leak.part} also in {leak.other}, {leak.near} of them nearly the"
+        " same",
         [leak.part, leak.other],
         rows,
         text_columns=2,
@@ -101,7 +102,8 @@ def _leak(leak: Leak) -> Table:
 
 def _suspects(suspects: list[Suspect], files: tuple[FileRows, ...]) -> Table:
     return console.table(
-        f"{len(suspects)} labels are probably wrong, the most suspicious first (all with --json)",
+        f"{counted(len(suspects), 'label is', 'labels are')} probably wrong, the most suspicious first (all with"
+        " --json)",
         ["row", "line", "label", "suggestion", "text"],
         [
             [each.row, _line(each.row, each.line, files), each.label, each.suggestion, _short(each.text)]

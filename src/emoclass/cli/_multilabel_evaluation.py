@@ -24,6 +24,7 @@ from emoclass.cli._report_parts import (
     verdict,
 )
 from emoclass.data.columns.labels import meant
+from emoclass.data.columns.naming import counted
 from emoclass.evaluation.comparison import Comparison
 from emoclass.evaluation.multilabel_calibration import CALIBRATED_ROWS
 from emoclass.evaluation.multilabel_comparison import MultiLabelComparison
@@ -79,7 +80,7 @@ def print_any_comparison(comparison: Comparison | MultiLabelComparison) -> None:
         ]
         for model in comparison.models
     ]
-    labels = console.count(len(comparison.labels), "label")
+    labels = counted(len(comparison.labels), "label")
     title = f"{comparison.source}: {comparison.rows} rows, {labels} that all models know"
     columns = ["model", "micro F1", "95 %", "macro F1", "95 %", "macro F1 against the first"]
     console.print_table(console.results(), console.table(title, columns, rows))
@@ -90,7 +91,7 @@ def _print_brief(evaluation: MultiLabelEvaluation, sort: str) -> None:
     out, m, intervals = console.results(), evaluation.metrics, evaluation.intervals
     out.print(
         Text(
-            f"{console.clean_text(evaluation.source)}: {console.count(m.rows, 'row')}, micro F1 {m.micro_f1:.4f}"
+            f"{console.clean_text(evaluation.source)}: {counted(m.rows, 'row')}, micro F1 {m.micro_f1:.4f}"
             f" (95 %: {shown_interval(intervals['micro_f1'])}), macro F1 {m.macro_f1:.4f}"
             f" ({shown_interval(intervals['macro_f1'])}), all labels right {m.subset_accuracy:.4f}",
             style="bold",
@@ -141,7 +142,7 @@ def _calibration_line(evaluation: MultiLabelEvaluation) -> str:
     calibration = evaluation.calibration
     if calibration.mean is None or calibration.mean_before is None:
         return f"no label has {CALIBRATED_ROWS} rows, to measure its calibration error"
-    labels = console.count(calibration.labels, "label")
+    labels = counted(calibration.labels, "label")
     return (
         f"mean calibration error {calibration.mean:.4f}, {calibration.mean_before:.4f} before Platt scaling"
         f" ({labels} with {CALIBRATED_ROWS} rows or more)"
@@ -173,7 +174,7 @@ def _averages(evaluation: MultiLabelEvaluation) -> Table:
         ["weighted", "", "", f"{m.weighted_f1:.4f}", ""],
         ["samples", "", "", f"{m.samples_f1:.4f}", ""],
     ]
-    title = f"{evaluation.source}: {console.count(m.rows, 'row')}"
+    title = f"{evaluation.source}: {counted(m.rows, 'row')}"
     return console.table(title, ["average", "precision", "recall", "F1", "95 %"], rows)
 
 
@@ -250,7 +251,7 @@ def _print_warnings(evaluation: MultiLabelEvaluation, stronger: Sequence[str]) -
             f"{shown_p(test)}): train with {' or '.join([*stronger, 'more data'])}"
         )
     if unknown:
-        rows, label = console.count(evaluation.unknown_rows, "row"), "label" if len(unknown) == 1 else "labels"
+        rows, label = counted(evaluation.unknown_rows, "row"), "label" if len(unknown) == 1 else "labels"
         console.warn(
             f"{rows} scored without some labels: the model does not know the {label} "
             f"{listed_counts(unknown)}{meant(list(unknown), evaluation.labels)}"

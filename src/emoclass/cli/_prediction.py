@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from emoclass.cli import _console as console
 from emoclass.cli._signals import cleanup_seconds, prompt_exit
+from emoclass.data.columns.naming import counted
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.formats import LINES, STDIN, format_of, written_format
 from emoclass.errors import ConfigError, DataError
@@ -239,7 +240,7 @@ class _SkippedRecords:
 
 
 def _summary(totals: Totals, seconds: float, low: float, skipped: int = 0) -> str:
-    parts = [f"{totals.records:,} {'record' if totals.records == 1 else 'records'} in {seconds:.1f} s"]
+    parts = [f"{counted(totals.records, 'record')} in {seconds:.1f} s"]
     if totals.records > 1:
         parts.append(f"{totals.records / seconds:,.0f}/s")
     counts = {

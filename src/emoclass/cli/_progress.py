@@ -13,6 +13,7 @@ from rich.table import Table
 
 from emoclass.cli import _console as console
 from emoclass.config import RECIPES
+from emoclass.data.columns.naming import counted
 from emoclass.training.events import (
     DataReady,
     EpochDone,
@@ -113,8 +114,9 @@ class TrainingDisplay:
         console.tell_removed(data.removed_rows, data.conflicts)
         for split, rows in data.leaked.items():
             if rows:
-                appear = "appears" if rows == 1 else "appear"
-                console.warn(f"{console.count(rows, 'text')} of the {split} set also {appear} in the training set")
+                of = f"of the {split} set also"
+                leaked = counted(rows, f"text {of} appears", f"texts {of} appear")
+                console.warn(f"{leaked} in the training set")
         self._on_data()
 
     def _show_recipe(self, event: RecipeChosen) -> None:
@@ -164,18 +166,19 @@ class TrainingDisplay:
             *event.notes,
         ]
         if event.truncated:
-            lines.append(f"{event.truncated} texts are over the length limit: their head and tail are kept")
+            long = counted(event.truncated, "text is", "texts are")
+            lines.append(f"{long} over the length limit: head and tail are kept")
         for line in lines:
             console.note(line)
 
     def _show_use(self, event: PrefixDone) -> None:
         use = event.use
         if use.reused:
-            console.note(f"activations of {use.reused} texts reused from an earlier run")
+            console.note(f"activations of {counted(use.reused, 'text')} reused from an earlier run")
         if use.recomputed:
             console.note(
-                f"the frozen layers run in every epoch for {use.recomputed} texts: their activations fit neither "
-                "--cache-memory nor --cache-disk"
+                f"the frozen layers run in every epoch for {counted(use.recomputed, 'text')}: the activations fit "
+                "neither --cache-memory nor --cache-disk"
             )
 
     def _advance(self, description: str, texts: int, total: int | None, *, restart: bool = False) -> None:

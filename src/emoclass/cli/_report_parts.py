@@ -8,7 +8,7 @@ from typing import TypeVar
 from rich.text import Text
 
 from emoclass.cli import _console as console
-from emoclass.data.columns.naming import brief, shortened
+from emoclass.data.columns.naming import brief, counted, shortened
 from emoclass.evaluation.metrics import ClassScores
 from emoclass.evaluation.multilabel_metrics import LabelScores
 from emoclass.evaluation.multilabel_report import AnyEvaluation
@@ -80,9 +80,9 @@ def print_rows_notes(evaluation: AnyEvaluation, classes: str, unseen: str | None
         console.warn(f"{classes} that are never predicted: {_first(evaluation.never_predicted)}")
     for reason, rows in evaluation.removed_rows.items():
         if rows:
-            console.note(f"{console.count(rows, 'row')} of {evaluation.source} removed: {reason.replace('_', ' ')}")
+            console.note(f"{counted(rows, 'row')} of {evaluation.source} removed: {reason.replace('_', ' ')}")
     if evaluation.truncated:
-        texts = console.count(evaluation.truncated, "text")
+        texts = counted(evaluation.truncated, "text")
         console.note(f"{texts} over the length limit: only head and tail are read")
     if evaluation.seen_in_training:
         seen = f"the model's training set contains {evaluation.seen_in_training} of these texts"

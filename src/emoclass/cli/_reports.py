@@ -8,6 +8,7 @@ from emoclass.cli import _console as console
 from emoclass.cli._advice import more_training, stronger_settings
 from emoclass.cli._multilabel_evaluation import print_any_evaluation
 from emoclass.cli._progress import epoch_table, trial_table
+from emoclass.data.columns.naming import counted
 from emoclass.training.events import TrialDone
 from emoclass.training.lines import epoch_figures
 from emoclass.training.train import TrainResult
@@ -30,7 +31,7 @@ def print_training(result: TrainResult, *, details: bool = False) -> None:
     if result.averaged is not None:
         mean, first = result.averaged, result.history[result.best_epoch - 1]
         out.print(
-            f"averaged weights of {console.count(mean.seeds, 'run')}: val accuracy {mean.val.accuracy:.4f}, macro F1 "
+            f"averaged weights of {counted(mean.seeds, 'run')}: val accuracy {mean.val.accuracy:.4f}, macro F1 "
             f"{mean.val.macro_f1:.4f}; first run alone: {first.val_accuracy:.4f} and {first.val_macro_f1:.4f}",
             soft_wrap=True,
         )

@@ -9,6 +9,7 @@ import typer
 
 from emoclass.cli import _options as options
 from emoclass.cli._commands import App
+from emoclass.data.columns.naming import counted
 
 app = App(help="Show and clear the cached output of frozen layers; alone, show it.", invoke_without_command=True)
 
@@ -35,7 +36,7 @@ def show(json_: options.Json = False) -> None:
         return
     if runs:
         megabytes = sum(size for _, size in runs) / 1e6
-        trainings = "1 unfinished training takes" if len(runs) == 1 else f"{len(runs)} unfinished trainings take"
+        trainings = counted(len(runs), "unfinished training takes", "unfinished trainings take")
         console.note(f"{trainings} {megabytes:,.0f} MB; emoclass cache clear --runs removes them")
     if not files:
         console.note("there are no activation files")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emoclass.cli import _options as options
+from emoclass.data.columns.naming import counted
 from emoclass.errors import ConfigError, DataError, ModelError
 from emoclass.outputs import require_other, require_outputs
 
@@ -153,8 +154,10 @@ def _fix(table: Table, data: CleanData, path: str, *, overwrite: bool) -> None:
     kinds = f" ({', '.join(f'{rows} {reason}' for reason, rows in reasons.items())})" if reasons else ""
     removed = reasons.total()
     labels = sum(change.reason == "label" for change in changes)
-    repaired = f"{len(changes) - removed - labels} texts{f' and {labels} labels' if labels else ''} repaired"
-    console.note(f"{path}: {removed} rows removed{kinds}, {repaired}; {record} lists them")
+    repaired = [counted(len(changes) - removed - labels, "text"), *([counted(labels, "label")] if labels else [])]
+    console.note(
+        f"{path}: {counted(removed, 'row')} removed{kinds}, {' and '.join(repaired)} repaired; {record} lists them"
+    )
 
 
 def _find_suspects(cleaned: dict[str, CleanData]) -> tuple[dict[str, list[Suspect]] | None, DataError | None]:

@@ -10,6 +10,7 @@ import typer
 from emoclass._version import __version__
 from emoclass.cli import _options as options
 from emoclass.config import TrainConfig
+from emoclass.data.columns.naming import counted
 from emoclass.data.tables.formats import FORMATS
 from emoclass.errors import ConfigError
 
@@ -87,12 +88,12 @@ def split(
         console.note(message)
     for finding in find_before_use(cleaned):
         console.note(f"{finding.part}: {finding.message}")
-    with console.status().status(f"finding duplicates, splitting and writing {len(cleaned):,} rows"):
+    with console.status().status(f"finding duplicates, splitting and writing {counted(len(cleaned), 'row')}"):
         record = write_split(output_dir, table, cleaned, settings, version=__version__)
     console.tell_removed(record["removed"], record["conflicts"])
     if groups := record["grouping"]["groups"]:
-        named = "1 group" if groups == 1 else f"{groups} groups"
-        console.note(f"{record['grouping']['rows_in_groups']} rows are in {named}")
+        rows = counted(record["grouping"]["rows_in_groups"], "row is", "rows are")
+        console.note(f"{rows} in {counted(groups, 'group')}")
     worst = record["largest_deviation"]
     points = f"{100 * worst['deviation']:.2f} points"
     console.note(f"largest deviation from the ratios: {points} of {worst['class']} in {worst['part']}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from emoclass.data.columns.cells import cell_text
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.columns.labels import Label
-from emoclass.data.columns.naming import FileRows, all_located, located, shortened
+from emoclass.data.columns.naming import FileRows, all_located, counted, located, shortened
 from emoclass.errors import DataError
 
 # Why a row is removed whatever the other rows are.
@@ -98,11 +98,11 @@ class RowCells:
             verb = "repeats" if len(rows) == 1 else "repeat"
             notes.append(f"{self._name}: {all_located(rows, lines, self._files)} {verb} the header: removed")
         if self._unwrapped:
-            counted = f"{self._unwrapped:,} {'label is a list' if self._unwrapped == 1 else 'labels are lists'} of one"
-            notes.append(f"{self._name}: {counted}, such as {self._example}")
+            lists = counted(self._unwrapped, "label is a list", "labels are lists")
+            notes.append(f"{self._name}: {lists} of one, such as {self._example}")
         if self._without:
-            counted = f"{self._without:,} {'row has' if self._without == 1 else 'rows have'} no label"
-            notes.append(f"{self._name}: {counted}: kept, as texts to which no label applies")
+            rows_have = counted(self._without, "row has", "rows have")
+            notes.append(f"{self._name}: {rows_have} no label: kept, as texts to which no label applies")
         return tuple(notes)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from emoclass.data.cleaning.cleaning import CleanData
 from emoclass.data.columns.chosen import Columns
 from emoclass.data.columns.labels import each_name, sorted_names
-from emoclass.data.columns.naming import listed_labels, shortened
+from emoclass.data.columns.naming import counted, listed_labels, shortened
 from emoclass.data.tables.split_directories import SPLITS, WHOLE
 from emoclass.errors import ConfigError
 
@@ -60,10 +60,10 @@ class SmallClasses:
             return cleaned
         becomes = tuple((name, self.merged_into or "") for name in small)
         rows = sum(counts[name] for name in small)
-        which = "class" if len(small) == 1 else "classes"
         fate = f"merged into {shortened(self.merged_into)}" if self.merged_into else "left out"
+        classes = counted(len(small), "class", "classes")
         note = (
-            f"{cleaned[first].name}: {len(small):,} {which} with fewer than {self.fewest} rows {fate} ({rows:,} rows):"
+            f"{cleaned[first].name}: {classes} with fewer than {self.fewest} rows {fate} ({counted(rows, 'row')}):"
             f" {listed_labels(small, most=_SHOWN)}"
         )
         changed = {name: replace(own, becomes=(*own.becomes, *becomes)) for name, own in columns.items()}

@@ -75,6 +75,11 @@ def distinguished(names: Collection[str]) -> list[str]:
     return [shortened(name) + ("" if name.isascii() else f" ({brief(ascii(name)[1:-1], most=60)})") for name in names]
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun, and a verb: "1 row", "2 rows"; the plural is ``many``, or ``one`` with an s."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def listed(names: Iterable[str], *, most: int = 20) -> str:
     """Return the first names in quotes, followed by an ellipsis if there are more."""
     shown = list(islice(names, most + 1))

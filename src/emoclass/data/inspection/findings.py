@@ -10,7 +10,16 @@ from emoclass.data.cleaning.label_checks import places_of
 from emoclass.data.cleaning.spellings import damaged_names
 from emoclass.data.cleaning.traits import find_traits
 from emoclass.data.columns.labels import each_name, folded_name, meant, shown_label, sorted_names
-from emoclass.data.columns.naming import FileRows, distinguished, listed_labels, located, look_of, quoted, shortened
+from emoclass.data.columns.naming import (
+    FileRows,
+    counted,
+    distinguished,
+    listed_labels,
+    located,
+    look_of,
+    quoted,
+    shortened,
+)
 from emoclass.data.inspection.results import Finding
 
 if TYPE_CHECKING:
@@ -38,7 +47,7 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
             "conflicting_labels",
             "decide",
             part.part,
-            f"{_count(part.conflicts, 'text has', 'texts have')} two or more labels, the first in"
+            f"{counted(part.conflicts, 'text has', 'texts have')} two or more labels, the first in"
             f" {rows}: {_advice(part)}",
         )
     yield from _near(part)
@@ -51,7 +60,7 @@ def find_in_part(part: "PartInspection") -> Iterator[Finding]:
             "long_texts",
             "info",
             part.part,
-            f"{_count(over, 'text has', 'texts have')} more than {limit} tokens: head and tail are kept, and"
+            f"{counted(over, 'text has', 'texts have')} more than {limit} tokens: head and tail are kept, and"
             f" {part.tokens.dropped:,} tokens ({part.tokens.share_dropped:.1%}) between them are dropped; with the head"
             " alone they would be dropped from the end",
         )
@@ -105,7 +114,7 @@ def _near(part: "PartInspection") -> Iterator[Finding]:
             "near_duplicates",
             "info",
             part.part,
-            f"{_count(found.folded, 'text', 'texts')} equal to another up to case, whitespace and Unicode form, and"
+            f"{counted(found.folded, 'text')} equal to another up to case, whitespace and Unicode form, and"
             f" {found.near:,} nearly equal to another: emoclass split keeps them together; --fix keeps one of each",
         )
     if found.near_conflicts:
@@ -115,7 +124,7 @@ def _near(part: "PartInspection") -> Iterator[Finding]:
             "near_conflicts",
             "decide",
             part.part,
-            f"{_count(found.near_conflicts, 'group', 'groups')} of nearly equal texts with several labels, the largest"
+            f"{counted(found.near_conflicts, 'group')} of nearly equal texts with several labels, the largest"
             f" with {rows}: {_advice(part)}",
         )
 
@@ -136,7 +145,7 @@ _TRAITS: dict[str, tuple[Literal["decide", "info"], str, str]] = {
 
 def _trait(part: str, trait: "Trait", files: Sequence[FileRows]) -> Finding:
     severity, what, advice = _TRAITS[trait.name]
-    where = f"{_count(trait.rows, 'text', 'texts')} ({trait.share:.1%})"
+    where = f"{counted(trait.rows, 'text')} ({trait.share:.1%})"
     first = f"{quoted(trait.examples[0])} in {located(trait.first_row, trait.first_line, files)}"
     return Finding(trait.name, severity, part, f"{what} in {where}, the first {first}: {advice}")
 
@@ -161,7 +170,7 @@ def _leaks(leaks: "Sequence[Leak]") -> Iterator[Finding]:
             "leakage",
             "decide",
             leak.part,
-            f"{_count(leak.rows + leak.near, 'text', 'texts')} ({leak.share:.1%}) also in {leak.other},"
+            f"{counted(leak.rows + leak.near, 'text')} ({leak.share:.1%}) also in {leak.other},"
             f" {leak.near:,} of them nearly the same: scores on them mean little; remove them, or split again with"
             " emoclass split",
         )
@@ -171,14 +180,14 @@ def _removed_rows(part: "PartInspection") -> Iterator[Finding]:
     empty = {reason: part.removed[reason] for reason in _EMPTY if part.removed.get(reason)}
     if empty:
         kinds = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in empty.items())
-        total = _count(sum(empty.values()), "row", "rows")
+        total = counted(sum(empty.values()), "row")
         message = f"{total} without text or label dropped ({kinds}): complete them or accept the loss"
         yield Finding("empty_rows", "decide", part.part, message)
     if headers := part.removed.get("repeated_header"):
-        message = f"{_count(headers, 'row repeats', 'rows repeat')} the header: dropped"
+        message = f"{counted(headers, 'row repeats', 'rows repeat')} the header: dropped"
         yield Finding("repeated_headers", "info", part.part, message)
     if duplicates := part.removed.get("duplicate"):
-        message = f"{_count(duplicates, 'row repeats', 'rows repeat')} text and label of an earlier one: dropped"
+        message = f"{counted(duplicates, 'row repeats', 'rows repeat')} text and label of an earlier one: dropped"
         yield Finding("duplicates", "info", part.part, message)
 
 
@@ -245,10 +254,6 @@ def _with_labels(rows: "Conflict | Repetition", part: "PartInspection", *, most:
     return ", ".join(
         f"{place} {quoted(shown_label(label))}" for place, label in islice(zip(places, rows.labels, strict=True), most)
     )
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def _named(names: Sequence[str]) -> str:

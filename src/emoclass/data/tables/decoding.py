@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from emoclass.data.columns.naming import quoted
+from emoclass.data.columns.naming import counted, quoted
 from emoclass.data.tables.mixed import MixedLines, decode_lines, is_utf8, may_hold_utf8
 from emoclass.data.tables.sources import ByteReader
 from emoclass.errors import ConfigError, DataError, one_line
@@ -125,7 +125,7 @@ class TextLines:
             return ()
         if not self._mixed.others:
             return (f"{self.name}: is UTF-8, and read as such, not as {self.encoding}",)
-        lines = f"{self._mixed.utf8:,} {'line is' if self._mixed.utf8 == 1 else 'lines are'}"
+        lines = counted(self._mixed.utf8, "line is", "lines are")
         return (f"{self.name}: {lines} UTF-8, and read as such, the others as {self.encoding}",)
 
     def __iter__(self) -> Iterator[str]:

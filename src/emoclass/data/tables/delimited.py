@@ -6,10 +6,10 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from emoclass.data.columns.naming import located, quoted
+from emoclass.data.columns.naming import counted, located, quoted
 from emoclass.data.tables.dialects import Sniffed, restore, sniff
 from emoclass.data.tables.formats import DELIMITERS
-from emoclass.data.tables.headers import fields_of, fit_header, looks_like_data, suggested_header
+from emoclass.data.tables.headers import fit_header, looks_like_data, suggested_header
 from emoclass.data.tables.known_values import MOST_ROWS, KnownValues
 from emoclass.data.tables.options import ReadOptions, Sample
 from emoclass.data.tables.row_errors import RowError
@@ -199,7 +199,7 @@ class DelimitedRows:
             advice = f'a {separator} inside a text? Put the text in "quotes"'
         else:
             advice = "a field is missing, or the line was cut: complete it"
-        return self._error(line, f" has {fields_of(len(fields))}, the header has {expected}", advice)
+        return self._error(line, f" has {counted(len(fields), 'field')}, the header has {expected}", advice)
 
     def _error(self, line: int, problem: str, advice: str) -> RowError:
         where = located(self._row + 1, line) if self.columns else "header"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from emoclass.data.columns.choosing import LABEL_NAMES, TEXT_NAMES, Wanted, choose_columns, squeezed
-from emoclass.data.columns.naming import listed, quoted
+from emoclass.data.columns.naming import counted, listed, quoted
 from emoclass.data.tables.dialects import Sniffed, are_row_names
 from emoclass.data.tables.formats import DELIMITERS
 from emoclass.data.tables.known_values import NUMBER, VALUE_CHARACTERS
@@ -60,10 +60,9 @@ def _reject_lines_above(name: str, sniffed: Sniffed) -> None:
     rows = sniffed.rows[first:]
     if not first or len(rows) < 3 or {len(row) for row in rows} != {len(rows[0])}:
         return
-    lines = "1 line" if first == 1 else f"{first} lines"
     raise DataError(
-        f"{name}: {lines} above the header {quoted(sniffed.dialect.delimiter.join(rows[0])[:60])}: remove what stands"
-        f" above it, with tail -n +{first + 1} {name} > table.csv for example"
+        f"{name}: {counted(first, 'line')} above the header {quoted(sniffed.dialect.delimiter.join(rows[0])[:60])}:"
+        f" remove what stands above it, with tail -n +{first + 1} {name} > table.csv for example"
     )
 
 
@@ -111,7 +110,8 @@ def _one_character(separator: str, name: str) -> str:
 
 def _difference(header: Sequence[str], width: int, rows: Sequence[Sequence[str]], delimiter: str) -> str:
     """Return how rows differ from the header, and what to do."""
-    shape = f"rows have {fields_of(width)}, the header has {fields_of(len(header))} ({listed(header, most=5)})"
+    there = f"the header has {counted(len(header), 'field')} ({listed(header, most=5)})"
+    shape = f"rows have {counted(width, 'field')}, {there}"
     pieces = _GLUE.split(header[0].strip())
     if len(header) == 1 and len(pieces) == width:
         return f"{shape}: separate the names like the fields: {quoted(delimiter.join(pieces))}"
@@ -138,13 +138,9 @@ def _named(name: str, header: list[str], rows: Sequence[Sequence[str]]) -> tuple
     note = f"{name}: {len(nameless)} columns have no name and are called {shown}"
     filled = [row[number] for row in rows for number in nameless if number < len(row) and row[number].strip()]
     if filled:
-        note += f"; {len(filled)} cells of the first {len(rows)} rows stand there, such as {quoted(filled[0][:40])}"
+        cells = counted(len(filled), "cell stands", "cells stand")
+        note += f"; {cells} there in the first {counted(len(rows), 'row')}, such as {quoted(filled[0][:40])}"
     return columns, [note]
-
-
-def fields_of(count: int) -> str:
-    """Return a number of fields in words."""
-    return "1 field" if count == 1 else f"{count} fields"
 
 
 def looks_like_data(rows: Sequence[Sequence[str]]) -> bool | None:

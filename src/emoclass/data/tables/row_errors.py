@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from emoclass.data.columns.naming import counted
 from emoclass.errors import DataError
 
 _SHOWN = 5
@@ -67,8 +68,7 @@ class RowErrors:
         if not self.count or not self.skip:
             return []
         first = self._first[0]
-        rows = "1 row" if self.count == 1 else f"{self.count} rows"
-        return [f"{first.name}: {rows} left out: {self._listed()}"]
+        return [f"{first.name}: {counted(self.count, 'row')} left out: {self._listed()}"]
 
     def _listed(self) -> str:
         shown = [f"{error.where}{error.problem}" for error in self._first]
