@@ -15,7 +15,7 @@ ROOT = Path(emoclass.__file__).parent
 # A package imports only from packages of lower layers, and from itself.
 LAYERS = {
     "errors": 0, "_version": 0, "fingerprint": 0, "lfs": 0,
-    "config": 1, "runtime": 1, "locking": 1, "files": 1, "outputs": 2, "verified": 2, "torch_state": 2,
+    "config": 1, "recipes": 2, "runtime": 1, "locking": 1, "files": 1, "outputs": 2, "verified": 2, "torch_state": 2,
     "data.columns": 2, "data.tables": 3, "data.options": 4, "data.similarity": 4, "data.cleaning": 5, "data.split": 6,
     "data.inspection": 6, "data.parts": 6, "data.preparation": 7, "data": 7,
     "encoders": 4, "encoders.bert": 3, "encoders.generic": 3, "activations": 5, "store": 5,

@@ -7,11 +7,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoclass.config import AUTO, TrainConfig, TruncationConfig, chosen_recipe
+from emoclass.config import AUTO, TrainConfig, TruncationConfig
 from emoclass.data.options import DataOptions
 from emoclass.data.preparation import prepare_training_data
 from emoclass.data.tables.frames import TableSource
 from emoclass.errors import ConfigError, SecondaryProcessError
+from emoclass.recipes import chosen_recipe
 from emoclass.runtime import resolve_device, resolve_precision
 from emoclass.store.checkpoints import find_model
 from emoclass.store.saving import check_free, require_new, require_writable
@@ -89,7 +90,13 @@ def train(
         from emoclass.store.bases import find_trained
 
         from_trained = find_trained(config.base_model) is not None
-        name, reason = chosen_recipe(len(prepared.train), on_gpu=on_gpu, settings=given, from_trained=from_trained)
+        name, reason = chosen_recipe(
+            len(prepared.train),
+            task=prepared.labels.task,
+            on_gpu=on_gpu,
+            settings=given,
+            from_trained=from_trained,
+        )
         config = TrainConfig.named(name, **given)
         run_options.check(config)
         on_event(RecipeChosen(name, reason))

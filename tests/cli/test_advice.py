@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from emoclass.cli._advice import stronger_settings
-from emoclass.config import TrainConfig, chosen_recipe
+from emoclass.config import TrainConfig
+from emoclass.recipes import chosen_recipe
 from emoclass.store.layout import Manifest
 
 
@@ -41,6 +42,14 @@ def test_the_layers_are_advised_where_the_best_recipe_trained_few() -> None:
 def test_nothing_is_advised_that_the_training_compared(compared: str) -> None:
     manifest = replace(trained("fast", texts=1_000), metrics={compared: [{"unfreeze": 1}]})
     assert stronger_settings(manifest) == []
+
+
+def test_with_several_labels_only_the_automatic_recipe_is_advised() -> None:
+    def advice(recipe: str, texts: int) -> list[str]:
+        return stronger_settings(replace(trained(recipe, texts=texts), task="multi"))
+
+    assert advice("fast", 20_000) == []
+    assert advice("reference", 20_000) == advice("fast", 300) == ["--recipe auto"]
 
 
 def test_no_more_layers_are_advised_where_the_precision_cannot_train_them() -> None:

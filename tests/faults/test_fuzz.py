@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.records import open_records
 from emoclass.errors import EmoclassError
+from emoclass.fingerprint import file_sha256
 from emoclass.inference import records as records_module
 from emoclass.inference.classifiers import Classifier
 from emoclass.inference.fields import LabelFields, OutputOptions
@@ -110,7 +111,7 @@ def test_any_values_in_a_model_are_loaded_or_refused(
     (copy / name).write_text(json.dumps(document))
     manifest = json.loads((copy / "emoclass.json").read_text())
     if name != "emoclass.json":  # as somebody would who means harm
-        manifest["checksums"].pop(name)
+        manifest["checksums"][name] = file_sha256(copy / name)
         (copy / "emoclass.json").write_text(json.dumps(manifest))
     message = None
     try:
@@ -128,10 +129,11 @@ def test_any_values_in_a_model_are_loaded_or_refused(
 def test_absurd_headers_are_refused(tiny_model: Path, tmp_path: Path, head: bytes) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(tiny_model, copy)
+    weights = copy / "trained.safetensors"
+    weights.write_bytes(head + b"{}      " + b"\0" * 100)
     manifest = json.loads((copy / "emoclass.json").read_text())
-    manifest["checksums"].pop("trained.safetensors")
+    manifest["checksums"][weights.name] = file_sha256(weights)
     (copy / "emoclass.json").write_text(json.dumps(manifest))
-    (copy / "trained.safetensors").write_bytes(head + b"{}      " + b"\0" * 100)
     with pytest.raises(EmoclassError, match=re.escape(str(copy)) + ".*(damaged|missing)"):
         load(copy)
 

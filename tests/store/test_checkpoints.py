@@ -83,6 +83,16 @@ def test_a_model_directory_holds_all_that_is_promised(train: Train) -> None:
     assert Manifest.from_dict(manifest).to_dict() == manifest
 
 
+@pytest.mark.parametrize("unlisted", ["config.json", "tokenizer.json", "trained.safetensors", None])
+def test_files_that_no_checksum_vouches_for_are_not_read(train: Train, unlisted: str | None) -> None:
+    path = train("first").model.directory / "emoclass.json"
+    manifest = json.loads(path.read_text())
+    manifest["checksums"] = {name: own for name, own in manifest["checksums"].items() if unlisted not in (name, None)}
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match=f"emoclass.json: has no checksum of {unlisted or 'config.json'}"):
+        load("first")
+
+
 def test_the_newest_model_is_the_default(train: Train) -> None:
     train("older")
     train("newer")
@@ -216,7 +226,7 @@ def test_a_damaged_manifest_does_not_hide_the_others(train: Train, cli: Any, fie
 def test_a_manifest_cannot_name_files_elsewhere(train: Train) -> None:
     stored = train("first").model
     (stored.directory.parent / "outside").write_text("x")
-    changed = replace(stored.manifest, checksums={"../outside": "0" * 64})
+    changed = replace(stored.manifest, checksums={**stored.manifest.checksums, "../outside": "0" * 64})
     (stored.directory / layout.MANIFEST).write_text(json.dumps(changed.to_dict()))
     with pytest.raises(ModelError, match="names a file outside the model"):
         load("first")

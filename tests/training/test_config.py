@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from emoclass.config import RECIPES, TrainConfig, TruncationConfig, chosen_recipe
+from emoclass.config import RECIPES, TrainConfig, TruncationConfig
 from emoclass.errors import ConfigError
+from emoclass.recipes import chosen_recipe
 
 
 def test_defaults_are_the_reference_recipe() -> None:
@@ -154,6 +155,12 @@ def test_auto_chooses_a_recipe_by_steps_and_device(
     name, reason = chosen_recipe(texts, on_gpu=on_gpu, settings=settings)
     assert name == recipe
     assert reason
+
+
+@pytest.mark.parametrize(("texts", "recipe"), [(40, "small"), (512, "small"), (513, "fast"), (1_000_000, "fast")])
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_auto_trains_the_last_layer_for_several_labels(texts: int, on_gpu: bool, recipe: str) -> None:
+    assert chosen_recipe(texts, task="multi", on_gpu=on_gpu, settings={})[0] == recipe
 
 
 def test_auto_trains_little_where_a_trained_model_meets_few_texts() -> None:

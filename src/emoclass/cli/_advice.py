@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emoclass.config import RECIPES, TrainConfig, chosen_recipe
+from emoclass.config import RECIPES, TrainConfig
+from emoclass.recipes import chosen_recipe
 
 if TYPE_CHECKING:
     from emoclass.store.layout import Manifest
@@ -24,10 +25,13 @@ def stronger_settings(manifest: Manifest) -> list[str]:
     if all(getattr(recipe, name) == RECIPES["best"][name] for name in ("learning_rate", "layer_decay", "keep")):
         return ["--unfreeze encoder"]
     texts, on_gpu = manifest.data["rows"]["train"], trained_on.get("device", "").startswith("cuda")
-    name, _ = chosen_recipe(texts, on_gpu=on_gpu, settings={"batch_size": recipe.batch_size})
+    settings = {"batch_size": recipe.batch_size}
+    name, _ = chosen_recipe(texts, task=manifest.task, on_gpu=on_gpu, settings=settings)
     automatic = TrainConfig.named(name)
     is_weaker = automatic.unfreeze == recipe.unfreeze and automatic.learning_rate <= recipe.learning_rate
-    return ["--recipe best"] if is_weaker else ["--recipe auto", "--recipe best"]
+    # With several labels a text, all layers gain nothing.
+    best = ["--recipe best"] if manifest.task == "single" else []
+    return best if is_weaker else ["--recipe auto", *best]
 
 
 def more_training(result: TrainResult) -> str:

@@ -149,6 +149,9 @@ class Manifest:
         is_usable = _usable_thresholds if manifest.task == "multi" else _has_temperature
         if manifest.task not in TASKS or not is_usable(manifest):
             raise ModelError("has no usable calibration")
+        weights = WEIGHTS if WEIGHTS in manifest.checksums else TRAINED
+        if missing := [name for name in (CONFIG, TOKENIZER, weights) if name not in manifest.checksums]:
+            raise ModelError(f"has no checksum of {missing[0]}")
         return manifest
 
 
