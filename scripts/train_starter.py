@@ -103,7 +103,7 @@ def write_thin(source: Path, target: Path, parts: str) -> None:
     from safetensors.torch import load_file, save_file
 
     from emoclass.store import layout
-    from emoclass.store.checkpoints import open_model
+    from emoclass.store.reading import open_model
 
     manifest = open_model(source).manifest
     shutil.rmtree(target, ignore_errors=True)
@@ -163,7 +163,7 @@ def elsewhere(path: Path, model: Path, home: Path) -> str:
 def add_to_card(model: Path, about: str) -> None:
     """Put a section before that of the training, and renew the checksum."""
     from emoclass.store import layout
-    from emoclass.store.checkpoints import open_model
+    from emoclass.store.reading import open_model
 
     card = (model / layout.CARD).read_text(encoding="utf-8")
     header = "license: apache-2.0\ndatasets:\n- google-research-datasets/go_emotions\n"

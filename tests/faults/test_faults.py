@@ -30,7 +30,8 @@ from emoclass.data.preparation import TrainingData
 from emoclass.errors import EmoclassError, ModelError
 from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir, runs_dir
-from emoclass.store.checkpoints import list_models, verify_model
+from emoclass.store.checkpoints import list_models
+from emoclass.store.reading import verify_model
 from emoclass.store.saving import export_model, remove_model
 from emoclass.training.events import Resumed
 from tests.conftest import in_models_dir, many_processes

@@ -29,7 +29,8 @@ import pytest
 
 from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir, runs_dir
-from emoclass.store.checkpoints import list_models, verify_model
+from emoclass.store.checkpoints import list_models
+from emoclass.store.reading import verify_model
 
 pytestmark = [
     pytest.mark.skipif(not os.environ.get("EMOCLASS_SOAK"), reason="make soak: minutes"),

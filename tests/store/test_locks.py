@@ -23,7 +23,7 @@ from emoclass.inference import predictor
 from emoclass.inference.predictor import load
 from emoclass.locking import locked
 from emoclass.runtime import models_dir
-from emoclass.store import checkpoints, saving
+from emoclass.store import reading, saving
 from emoclass.store import replacing as directories
 from emoclass.store.checkpoints import find_model, list_models
 from emoclass.store.saving import export_model, remove_model
@@ -110,7 +110,7 @@ def test_a_model_that_is_replaced_while_it_is_loaded_is_one_or_the_other(
         done: list[int] = []
         return call
 
-    for module, name in ((predictor, "read_config"), (predictor, "map_tensors"), (checkpoints, "file_sha256")):
+    for module, name in ((predictor, "read_config"), (predictor, "map_tensors"), (reading, "file_sha256")):
         train("first", overwrite=True)
         again = replacing(getattr(module, name), lambda: train("first", seed=2, overwrite=True))
         with monkeypatch.context() as patch:

@@ -14,7 +14,8 @@ from emoclass.errors import ConfigError, ModelError
 from emoclass.inference.predictor import load
 from emoclass.runtime import models_dir
 from emoclass.store import starter
-from emoclass.store.checkpoints import find_model, open_model, verify_model
+from emoclass.store.checkpoints import find_model
+from emoclass.store.reading import open_model, verify_model
 from emoclass.store.saving import check_free, export_model, remove_model
 from tests.conftest import load_script
 

@@ -12,7 +12,8 @@ import torch
 import emoclass
 from emoclass.errors import ModelError
 from emoclass.runtime import models_dir
-from emoclass.store.checkpoints import find_model, training_hashes
+from emoclass.store.checkpoints import find_model
+from emoclass.store.reading import training_hashes
 from tests.conftest import WORDS
 from tests.runs import read_tensors
 

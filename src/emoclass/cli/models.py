@@ -12,7 +12,7 @@ from emoclass.config import METRICS
 from emoclass.errors import ConfigError
 
 if TYPE_CHECKING:
-    from emoclass.store.checkpoints import StoredModel
+    from emoclass.store.reading import StoredModel
 
 EXPORT_FORMATS = ("safetensors", "onnx")
 # Below this share of equal labels, quantization has changed the model.

@@ -32,7 +32,8 @@ from emoclass.inference.classifiers import MultiLabelClassifier
 from emoclass.inference.predictor import load
 from emoclass.inference.thresholds import Thresholds
 from emoclass.store import layout
-from emoclass.store.checkpoints import StoredModel, find_model, read_model, starter_notes, training_hashes
+from emoclass.store.checkpoints import find_model, read_model, starter_notes
+from emoclass.store.reading import StoredModel, training_hashes
 
 AnyScoring = Scoring | MultiLabelScoring
 

@@ -19,7 +19,8 @@ from emoclass.files import free_directory, new_directory
 from emoclass.fingerprint import file_sha256
 from emoclass.inference.predictor import load_model
 from emoclass.store import layout
-from emoclass.store.checkpoints import StoredModel, find_model
+from emoclass.store.checkpoints import find_model
+from emoclass.store.reading import StoredModel
 from emoclass.store.saving import copy_model, write_json
 
 GRAPH = "model.onnx"

@@ -19,7 +19,8 @@ from emoclass.errors import ModelError
 from emoclass.inference.classifiers import AnyClassifier, Classifier, MultiLabelClassifier
 from emoclass.inference.engines import Engine, GrowingEngine, NumpyEngine, TorchEngine, chosen_engine
 from emoclass.store import layout
-from emoclass.store.checkpoints import StoredModel, find_model, read_model, verify_model
+from emoclass.store.checkpoints import find_model, read_model
+from emoclass.store.reading import StoredModel, verify_model
 from emoclass.store.starter import with_frozen
 
 if TYPE_CHECKING:

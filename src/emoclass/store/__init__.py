@@ -1,3 +1,3 @@
 """Trained models and the states of unfinished trainings on disk."""
 
-__all__ = ["bases", "checkpoints", "layout", "runs", "saving", "starter"]
+__all__ = ["bases", "card", "checkpoints", "layout", "reading", "runs", "saving", "starter"]

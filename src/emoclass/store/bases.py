@@ -12,7 +12,8 @@ from emoclass.encoders.generic.config import GenericConfig
 from emoclass.encoders.weights import map_tensors, read_config
 from emoclass.runtime import expanded, models_dir
 from emoclass.store import layout, starter
-from emoclass.store.checkpoints import StoredModel, find_model, open_model, read_model, training_hashes, verify_model
+from emoclass.store.checkpoints import find_model, read_model
+from emoclass.store.reading import StoredModel, open_model, training_hashes, verify_model
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,8 +21,9 @@ from emoclass.files import replacing, require_room, whole_directory
 from emoclass.fingerprint import file_sha256
 from emoclass.runtime import expanded, models_dir
 from emoclass.store import layout, starter
-from emoclass.store.checkpoints import StoredModel, find_model, list_models, read_model, verify_model
+from emoclass.store.checkpoints import find_model, list_models, read_model
 from emoclass.store.layout import Manifest
+from emoclass.store.reading import StoredModel, verify_model
 from emoclass.store.replacing import discard, reserved, step_aside, was_reserved
 from emoclass.store.runs import saved_by_unfinished
 from emoclass.store.shards import write_shards

@@ -30,11 +30,11 @@ from emoclass.inference.classifiers import Classifier, MultiLabelClassifier
 from emoclass.inference.engines import TorchEngine
 from emoclass.runtime import free_disk, models_dir, precision_name
 from emoclass.store import layout
-from emoclass.store.checkpoints import StoredModel
+from emoclass.store.card import model_card
 from emoclass.store.layout import Manifest
+from emoclass.store.reading import StoredModel
 from emoclass.store.runs import RunStates
 from emoclass.store.saving import free_name, require_new, require_writable, save_model
-from emoclass.training.card import model_card
 from emoclass.training.context import Hardware
 from emoclass.training.fitting import Fit
 from emoclass.training.tasks import Calibrated

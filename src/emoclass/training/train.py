@@ -16,7 +16,7 @@ from emoclass.data.preparation import TrainingData
 from emoclass.encoders.freezing import ParameterCounts, count_parameters, frozen_depth
 from emoclass.evaluation.multilabel_report import AnyEvaluation
 from emoclass.runtime import precision_name
-from emoclass.store.checkpoints import StoredModel
+from emoclass.store.reading import StoredModel
 from emoclass.training.averaging import Averaged, average_seeds
 from emoclass.training.context import Context, base_weights, tokenize
 from emoclass.training.estimates import estimated_seconds

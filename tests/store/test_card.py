@@ -10,8 +10,8 @@ from huggingface_hub import ModelCard, metadata_load
 
 from emoclass.config import TrainConfig, TruncationConfig
 from emoclass.data.preparation import TrainingData
+from emoclass.store.card import model_card
 from emoclass.store.layout import CARD, Manifest
-from emoclass.training.card import model_card
 from tests.runs import run_training
 
 LABELS = ('quoted "joy"', "fear: 'deep'", "怒り | wrath", "---\nnew: line", "back`tick")

@@ -1,0 +1,133 @@
+"""A model directory: opened, and compared with its checksums."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from os import stat_result
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emoclass import lfs
+from emoclass.errors import ModelError, one_line
+from emoclass.fingerprint import file_sha256
+from emoclass.store import layout, starter
+from emoclass.store.layout import Manifest
+from emoclass.verified import holds
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model directory whose manifest has been read."""
+
+    directory: Path
+    manifest: Manifest
+
+    @property
+    def is_starter(self) -> bool:
+        """Whether it is the model that comes with emoclass."""
+        return self.directory == starter.DIRECTORY
+
+    @property
+    def model_type(self) -> str:
+        """The type of its encoder.
+
+        Raises:
+            ModelError: ``config.json`` is missing or damaged.
+        """
+        path = self.directory / layout.CONFIG
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["model_type"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ModelError(lfs.explain(path, f"cannot be read: {one_line(error)}")) from None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(stat.st_size for stat in self._stats())
+
+    @property
+    def own_size(self) -> int:
+        """Bytes of the files that no other model shares, which removing the model frees."""
+        return sum(stat.st_size for stat in self._stats() if stat.st_nlink == 1)
+
+    def _stats(self) -> Iterator[stat_result]:
+        with suppress(OSError):  # the model may be removed meanwhile
+            for path in self.directory.iterdir():
+                if path.is_file():
+                    yield path.stat()
+
+
+def open_model(directory: Path) -> StoredModel:
+    """Read the manifest of a model directory.
+
+    Raises:
+        ModelError: It is not a model directory of emoclass, or its manifest is damaged.
+    """
+    path = directory / layout.MANIFEST
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return StoredModel(directory, Manifest.from_dict(values))
+    except FileNotFoundError:
+        weights = directory / layout.WEIGHTS
+        if lfs.is_pointer(weights):
+            raise ModelError(f"{weights}: {lfs.ADVICE}") from None
+        raise ModelError(f"{directory}: is not a model that emoclass trained, there is no {path.name}") from None
+    except (OSError, ValueError, AttributeError, RecursionError, ModelError) as error:
+        raise ModelError(lfs.explain(path, one_line(error))) from None
+
+
+def verify_model(model: StoredModel, *, again: bool = False) -> None:
+    """Compare all files with their checksums; files that were right and have not changed since are not read again.
+
+    Args:
+        model: The model.
+        again: Whether to read all files in any case.
+
+    Raises:
+        ModelError: A file is missing or has changed; the message names it.
+    """
+    checksums = model.manifest.checksums
+    for name in checksums:
+        path = model.directory / name
+        if Path(name).name != name or not name.isprintable():
+            raise ModelError(f"{model.directory / layout.MANIFEST}: names a file outside the model: {name!r}")
+        if path.is_symlink():
+            raise ModelError(f"{path}: is a link; put the file itself there, or train the model again")
+
+    def check() -> bool:
+        for name, checksum in checksums.items():
+            if file_sha256(model.directory / name) != checksum:
+                problem = "the file is damaged, its checksum is wrong; restore it or train again"
+                raise ModelError(lfs.explain(model.directory / name, problem))
+        return True
+
+    try:
+        holds(
+            f"checksums {sorted(checksums.items())}", [model.directory / name for name in checksums], check, again=again
+        )
+    except OSError as error:
+        path = error.filename or model.directory
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; the model is damaged, train it again") from None
+
+
+def training_hashes(model: StoredModel) -> npt.NDArray[np.int64]:
+    """Return the hashes of the texts that a model was trained on, ``int64[hashes]``.
+
+    Raises:
+        ModelError: They cannot be read.
+    """
+    import numpy as np
+
+    path = model.directory / layout.TRAINING_HASHES
+    try:
+        hashes: npt.NDArray[np.int64] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from None
+    return hashes
