@@ -51,6 +51,11 @@ def pytest_configure() -> None:
     """One thread for each process: tiny models gain nothing from more, and processes run tests side by side."""
     os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start
     torch.set_num_threads(1)
+    # The client of the hub reads these when it is imported: tests/hub has a hub at this address.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        os.environ["HF_ENDPOINT"] = f"http://127.0.0.1:{free.getsockname()[1]}"
+    os.environ["HF_HUB_DISABLE_XET"] = os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
 
 @pytest.fixture(autouse=True)

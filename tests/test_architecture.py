@@ -15,7 +15,8 @@ ROOT = Path(emoclass.__file__).parent
 # A package imports only from packages of lower layers, and from itself.
 LAYERS = {
     "errors": 0, "_version": 0, "fingerprint": 0, "lfs": 0,
-    "config": 1, "recipes": 2, "runtime": 1, "locking": 1, "files": 1, "outputs": 2, "verified": 2, "torch_state": 2,
+    "config": 1, "recipes": 2, "runtime": 1, "locking": 1, "files": 1, "outputs": 2, "verified": 2, "hub": 2,
+    "torch_state": 2,
     "data.columns": 2, "data.tables": 3, "data.options": 4, "data.similarity": 4, "data.cleaning": 5, "data.split": 6,
     "data.inspection": 6, "data.parts": 6, "data.preparation": 7, "data": 7,
     "encoders": 4, "encoders.bert": 3, "encoders.generic": 3, "activations": 5, "store": 5,
@@ -103,6 +104,13 @@ def test_transformers_is_imported_where_base_models_are_loaded() -> None:
         module for module, path in MODULES.items() for n in imported_names(path) if n.split(".")[0] == "transformers"
     }
     assert users == {"encoders.base", "encoders.generic.loading"}
+
+
+def test_the_client_of_the_hub_is_imported_where_the_hub_is_asked() -> None:
+    users = {
+        module for module, path in MODULES.items() for n in imported_names(path) if n.split(".")[0] == "huggingface_hub"
+    }
+    assert users == {"hub.client", "hub.errors", "store.card"}
 
 
 def loaded_modules(*arguments: str) -> set[str]:

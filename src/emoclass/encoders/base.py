@@ -18,6 +18,7 @@ from emoclass.encoders.tokenization import HeadTailTokenizer
 from emoclass.encoders.weights import AnyConfig, config_of, map_tensors, read_json, weight_files
 from emoclass.errors import ModelError
 from emoclass.fingerprint import file_sha256
+from emoclass.hub.names import HubName, parse_name
 from emoclass.runtime import expanded
 from emoclass.verified import has_sha256
 
@@ -35,7 +36,9 @@ _VOCABULARIES = ["vocab.txt", "vocab.json", "merges.txt", "*.model"]
 _SMALL_FILES = ["config.json", "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", *_VOCABULARIES]
 _SPECIAL_TOKENS = [f"{name}_token" for name in ("unk", "bos", "eos", "cls", "sep", "pad", "mask")]
 _WEIGHT_FILES = ["model*.safetensors", "model.safetensors.index.json"]
-_CONNECT_SECONDS = 4.0
+# Beside the files of a base model, it tells that emoclass has trained it (``store.layout.MANIFEST``).
+_TRAINED = "emoclass.json"
+HUB = "hub"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class BaseModel:
 
     Attributes:
         name: The name that the user gave.
-        source: ``directory``, ``hub``, ``offline package`` or ``trained model``.
+        source: ``directory``, ``hub``, ``offline package``, ``trained model`` or ``trained model on the hub``.
         directory: Directory of its files.
         config: Its sizes.
     """
@@ -183,7 +186,8 @@ def resolve_base(name: str) -> BaseModel:
         ModelError: There is no such model, it cannot be fetched, or its type is not supported.
     """
     base = _find(name, with_weights=True)
-    weight_files(base.directory)
+    if not (base.source == HUB and (base.directory / _TRAINED).is_file()):  # whose weights have other names
+        weight_files(base.directory)
     return base
 
 
@@ -211,16 +215,16 @@ def _find(name: str, *, with_weights: bool) -> BaseModel:
         package = _offline_package()
         if package is not None:
             return _checked(name, "offline package", package)
-    files = [*_SMALL_FILES, *(_WEIGHT_FILES if with_weights else [])]
+    files = [*_SMALL_FILES, *([*_WEIGHT_FILES, _TRAINED] if with_weights else [])]
     cached = _from_hub(hub_id(name), files, only_cache=True)
     if isinstance(cached, Path) and _is_complete(cached, with_weights=with_weights):
-        return _checked(name, "hub", cached)
+        return _checked(name, HUB, cached)
     fetched = _from_hub(hub_id(name), files, only_cache=False)
     if isinstance(fetched, Path):
-        return _checked(name, "hub", fetched)
+        return _checked(name, HUB, fetched)
     ways = 'pip install "emoclass[offline]" and --base-model minilm' + (" (installed: no)" if name == MINILM else "")
     raise ModelError(
-        f"base model {name!r} is not available: there is no such directory, and the hub says: {fetched}. "
+        f"base model {name!r} is not available: there is no such directory, and {fetched}. "
         f"Without a network use {ways}, or give a directory with config.json, tokenizer.json and model.safetensors"
     )
 
@@ -261,18 +265,15 @@ def _offline_package() -> Path | None:
 
 def _from_hub(hub_id: str, files: list[str], *, only_cache: bool) -> Path | str:
     """Return the snapshot's directory, or why there is none."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import RepositoryNotFoundError
+    from emoclass.hub import client
+    from emoclass.hub.errors import explain
 
+    # Names of one part are of the hub's first years.
+    name = parse_name(hub_id) or HubName(hub_id)
     try:
-        snapshot = snapshot_download(
-            hub_id, allow_patterns=files, local_files_only=only_cache, etag_timeout=_CONNECT_SECONDS
-        )
-    except RepositoryNotFoundError:
-        return "there is no such model, or it is private"
-    except Exception as error:  # the hub client raises its HTTP library's errors as well as its own
-        return " ".join(str(error).split("\n")[0].split())
-    return Path(str(snapshot))
+        return client.snapshot(name, files, only_cache=only_cache)
+    except Exception as error:  # the hub's client raises its HTTP library's errors as well as its own
+        return explain(error)
 
 
 def _convert_tokenizer(directory: Path) -> str:
