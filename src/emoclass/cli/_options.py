@@ -110,8 +110,8 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        metavar="NAME|DIR",
-        help="Trained model.",
+        metavar="NAME|DIR|USER/REPO",
+        help="Trained model, also one on the hub (USER/REPO, USER/REPO@REVISION).",
         show_default="the newest",
         autocompletion=complete_models,
     ),

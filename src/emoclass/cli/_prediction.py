@@ -20,7 +20,7 @@ from emoclass.inference.records import Layout, RecordInput, TextInput
 from emoclass.inference.thresholds import Thresholds
 from emoclass.inference.totals import Totals
 from emoclass.outputs import is_same_file
-from emoclass.store.checkpoints import find_model, starter_notes
+from emoclass.store.checkpoints import find_model, model_notes
 
 _SHOWN_ERRORS = 5
 # Share of records up to which texts that the model cannot read are not worth a word.
@@ -139,7 +139,7 @@ def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
         EmoclassError: An input, the model or an option is wrong.
     """
     stored = find_model(model.name)
-    for note in starter_notes(model.name, stored):
+    for note in model_notes(model.name, stored):
         console.note(note)
     model.thresholds.of(stored.manifest.labels, stored.manifest.task)
 

@@ -32,7 +32,7 @@ def evaluate(
         typer.Option(
             "--model",
             "-m",
-            metavar="NAME|DIR",
+            metavar="NAME|DIR|USER/REPO",
             help=_MODELS_HELP,
             show_default="the newest",
             autocompletion=options.complete_models,
@@ -74,7 +74,9 @@ def evaluate(
     from emoclass.store.checkpoints import find_model
 
     names: list[str | None] = list(model) if model else [None]
-    thresholds, task = Thresholds.parse(threshold or ()), find_model(names[0]).manifest.task
+    # Found once: what a name on the hub means may change.
+    models = [find_model(name) if name else None for name in names]
+    thresholds, task = Thresholds.parse(threshold or ()), find_model(models[0]).manifest.task
     _check(sort, errors, target_accuracy, task)
     limits = [_parse_limit(limit, task) for limit in fail_under or ()]
     if len(names) > 1 and (report or predictions):
@@ -94,7 +96,7 @@ def evaluate(
 
         results = evaluate_models(
             data,
-            models=names,
+            models=models,
             device=device,
             precision=precision,
             options=reading,
@@ -166,7 +168,9 @@ def _to_dict(result: Evaluated, target_accuracy: float | None, errors: int) -> d
     from emoclass.evaluation.report import Evaluation
 
     evaluation = result.evaluation
-    document = {"model": result.model.manifest.name, **evaluation.to_dict()}
+    origin = result.model.origin
+    place = {} if origin is None else {"repository": origin.name.repo, "revision": origin.name.revision}
+    document = {"model": result.model.manifest.name, **place, **evaluation.to_dict()}
     if target_accuracy is not None and isinstance(evaluation, Evaluation):
         point = evaluation.threshold_for(target_accuracy)
         document["target_accuracy"] = {

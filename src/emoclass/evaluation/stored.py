@@ -29,10 +29,10 @@ from emoclass.evaluation.report import evaluate as run_evaluation
 from emoclass.evaluation.scoring import Scoring
 from emoclass.files import output_file
 from emoclass.inference.classifiers import MultiLabelClassifier
-from emoclass.inference.predictor import load
+from emoclass.inference.predictor import load_model
 from emoclass.inference.thresholds import Thresholds
 from emoclass.store import layout
-from emoclass.store.checkpoints import find_model, read_model, starter_notes
+from emoclass.store.checkpoints import find_model, model_notes, read_model
 from emoclass.store.reading import StoredModel, training_hashes
 
 AnyScoring = Scoring | MultiLabelScoring
@@ -56,7 +56,7 @@ class Evaluated:
 def evaluate_models(
     data: TableSource,
     *,
-    models: Sequence[str | Path | None],
+    models: Sequence[str | Path | StoredModel | None],
     device: str = "auto",
     precision: str = "auto",
     options: DataOptions | None = None,
@@ -86,7 +86,9 @@ def evaluate_models(
         reading = replace(options, trained=stored[0].manifest.columns, task=options.task or task)
         labelled = stack.enter_context(open_evaluation_data(data, reading))
         before = labelled.notes
-        for note in (*starter_notes(models[0], stored[0]), *before, *_other_columns(stored)):
+        named = zip(models, stored, strict=True)
+        about = (note for name, model in named for note in model_notes(name, model))
+        for note in (*about, *before, *_other_columns(stored)):
             on_note(note)
         loaded = [read_model(model, load_scoring) for model in stored]
         scorings = [scoring for _, scoring, _ in loaded]
@@ -130,7 +132,7 @@ def _load_scoring(
     model: StoredModel, *, device: str, precision: str, kept_mistakes: int, thresholds: Thresholds
 ) -> tuple[StoredModel, AnyScoring, list[dict[str, Any]]]:
     """Load a model with everything that its evaluation needs."""
-    loaded = load(model.directory, device=device, precision=precision, engine="torch", verify=True)
+    loaded = load_model(model, device=device, precision=precision, engine="torch", verify=True)
     classifier = thresholds.applied(loaded)
     common: dict[str, Any] = {"training_hashes": training_hashes(model), "kept_mistakes": kept_mistakes}
     stem, count = layout.BASELINE, len(classifier.labels)

@@ -49,7 +49,7 @@ class OnnxExport:
 
 
 def export_onnx(
-    name: str | Path | None,
+    name: str | Path | StoredModel | None,
     directory: str | Path,
     *,
     check: str | None = None,
@@ -95,8 +95,8 @@ def export_onnx(
         work.mkdir()
         copy = copy_model(model, work)
         parity, quantized = _write_graphs(copy, aside, texts, int8=int8)
-        for name in (layout.CONFIG, layout.TOKENIZER, layout.TOKENIZER_CONFIG):
-            (work / name).replace(aside / name)
+        for file in (layout.CONFIG, layout.TOKENIZER, layout.TOKENIZER_CONFIG):
+            (work / file).replace(aside / file)
         shutil.rmtree(work)
         _write_manifest(copy, aside, Path(check).name if check else None, parity, quantized)
     return OnnxExport(target, parity, quantized, tuple(notes))

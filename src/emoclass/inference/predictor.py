@@ -77,7 +77,8 @@ def load(
     """Load a trained classifier.
 
     Args:
-        name: Name of a stored model, or a model directory; the newest stored model if ``None``.
+        name: Name of a stored model, a model directory, or ``USER/REPO`` or ``USER/REPO@REVISION`` on the hub; the
+            newest stored model if ``None``.
         task: What the classifier must do, so that type checkers know what it returns: ``single`` for a ``Classifier``
             of one label a text, ``multi`` for a ``MultiLabelClassifier`` of any number; ``None`` for either.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.

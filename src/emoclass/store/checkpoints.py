@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from emoclass.errors import EmoclassError, ModelError
+from emoclass.hub.names import parse_name
 from emoclass.runtime import expanded, models_dir
 from emoclass.store import starter
 from emoclass.store.layout import is_name
@@ -34,12 +35,16 @@ def list_models() -> tuple[list[StoredModel], list[str]]:
     return sorted(models, key=lambda model: model.manifest.created_at, reverse=True), notes
 
 
-def find_model(name: str | Path | None = None) -> StoredModel:
-    """Return a trained model by its name, by its directory, or the newest one; the starter if there is none.
+def find_model(name: str | Path | StoredModel | None = None) -> StoredModel:
+    """Return a trained model by its name, its directory or its repository on the hub, or the newest one.
+
+    If none is trained, the newest one is the starter. A model that has been found already is returned as it is.
 
     Raises:
-        ModelError: There is no such model, or it is damaged.
+        ModelError: There is no such model, it is damaged, or it cannot be fetched from the hub.
     """
+    if isinstance(name, StoredModel):
+        return name
     if name is None:
         models, notes = list_models()
         if notes and not models:
@@ -54,14 +59,24 @@ def find_model(name: str | Path | None = None) -> StoredModel:
         return stored
     if path.is_dir():
         return open_model(path)
+    if repository := parse_name(own):
+        # Only here: names on this disk are found without the hub's client.
+        from emoclass.store.remote import fetch_model
+
+        return fetch_model(repository)
     names = [*(model.directory.name for model in list_models()[0]), starter.NAME]
     close = difflib.get_close_matches(own, names, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join([*names[:9], *names[9:][-1:]])}"
     raise ModelError(f"there is no model named {own!r} and no such directory; {hint}")
 
 
-def starter_notes(name: str | Path | None, model: StoredModel) -> tuple[str, ...]:
-    """Return a note if no model was named and none is trained, so that the starter is used."""
+def model_notes(name: object, model: StoredModel) -> tuple[str, ...]:
+    """Return a note if the model is not simply the one that was named.
+
+    No model may have been named and none is trained, so that the starter is used; or it is the commit of a repository.
+    """
+    if model.origin is not None:
+        return (f"{model.origin}{f', {model.origin.note}' if model.origin.note else ''}",)
     if name is not None or not model.is_starter:
         return ()
     classes = ", ".join(model.manifest.labels)
@@ -84,6 +99,8 @@ def read_model(model: StoredModel, read: Callable[[StoredModel], T]) -> T:
         ModelError: The model has been removed.
         EmoclassError: ``read`` raised it.
     """
+    if model.origin is not None:  # a commit never changes
+        return read(model)
     for _ in range(_READS):
         error = None
         try:

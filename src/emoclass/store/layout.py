@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from types import NoneType
 from typing import Any
@@ -23,6 +23,11 @@ HISTORY = "history.jsonl"
 CARD = "README.md"
 TRAINING_HASHES = "training_texts.npy"
 BASELINE = "baseline"  # .json and .safetensors
+BASELINE_FILES = (f"{BASELINE}.json", f"{BASELINE}.safetensors")
+_ALWAYS = {CONFIG, TOKENIZER, TOKENIZER_CONFIG, HISTORY, CARD, TRAINING_HASHES}
+# The weights are one file, or two with an index.
+_WHOLE, _SHARED = {WEIGHTS}, {WEIGHTS_INDEX, TRAINED, FROZEN}
+FILES = frozenset({MANIFEST, *_ALWAYS, *_WHOLE, *_SHARED, *BASELINE_FILES})
 
 FORMAT_VERSION = 1
 # Types of the values in a manifest that other code relies on, by their keys.
@@ -43,6 +48,20 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "checksums": dict,
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def require_complete(names: Collection[str]) -> None:
+    """Check that a manifest names the files of a whole model, and no others.
+
+    Raises:
+        ModelError: It does not.
+    """
+    for name in names:
+        if name not in FILES:
+            raise ModelError(f"{MANIFEST} names a file that no model has: {name!r}; a newer emoclass may know it")
+    weights = _SHARED if TRAINED in names else _WHOLE
+    if missing := (_ALWAYS | weights).difference(names):
+        raise ModelError(f"{MANIFEST} is not that of a whole model: {', '.join(sorted(missing))} is missing")
 
 
 def is_name(name: str) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from emoclass import lfs
 from emoclass.errors import ModelError, one_line
 from emoclass.fingerprint import file_sha256
+from emoclass.hub.names import HubName
 from emoclass.store import layout, starter
 from emoclass.store.layout import Manifest
 from emoclass.verified import holds
@@ -23,11 +24,41 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where on the hub a model comes from.
+
+    Attributes:
+        name: The repository, at a commit.
+        cache: The hub's cache, which keeps a model as links to files elsewhere in it.
+        note: Why the hub was not asked for a newer commit; empty if it was, or if there can be none.
+    """
+
+    name: HubName
+    cache: Path
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name.repo} at {str(self.name.revision)[:7]}"
+
+
+@dataclass(frozen=True)
 class StoredModel:
-    """A model directory whose manifest has been read."""
+    """A model directory whose manifest has been read.
+
+    Attributes:
+        directory: The directory.
+        manifest: Its manifest.
+        origin: Where on the hub it comes from; ``None`` if it is a directory of the user.
+    """
 
     directory: Path
     manifest: Manifest
+    origin: Origin | None = None
+
+    @property
+    def name(self) -> str:
+        """How to name it: by its directory, or by its repository and commit."""
+        return self.directory.name if self.origin is None else str(self.origin.name)
 
     @property
     def is_starter(self) -> bool:
@@ -98,7 +129,7 @@ def verify_model(model: StoredModel, *, again: bool = False) -> None:
         path = model.directory / name
         if Path(name).name != name or not name.isprintable():
             raise ModelError(f"{model.directory / layout.MANIFEST}: names a file outside the model: {name!r}")
-        if path.is_symlink():
+        if path.is_symlink() and not _is_cached(path, model.origin):
             raise ModelError(f"{path}: is a link; put the file itself there, or train the model again")
 
     def check() -> bool:
@@ -115,6 +146,11 @@ def verify_model(model: StoredModel, *, again: bool = False) -> None:
     except OSError as error:
         path = error.filename or model.directory
         raise ModelError(f"{path}: cannot be read: {error.strerror}; the model is damaged, train it again") from None
+
+
+def _is_cached(path: Path, origin: Origin | None) -> bool:
+    """Return whether a link is one of the hub's cache that does not lead out of it."""
+    return origin is not None and path.resolve().is_relative_to(origin.cache.resolve())
 
 
 def training_hashes(model: StoredModel) -> npt.NDArray[np.int64]:

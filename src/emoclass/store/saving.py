@@ -173,7 +173,9 @@ def _vacant(name: str, *, overwrite: bool) -> Iterator[None]:
         yield
 
 
-def export_model(name: str | Path | None, directory: str | Path, *, overwrite: bool = False) -> StoredModel:
+def export_model(
+    name: str | Path | StoredModel | None, directory: str | Path, *, overwrite: bool = False
+) -> StoredModel:
     """Write a copy of a model that shares no files, and that emoclass and transformers load on any machine.
 
     Args:

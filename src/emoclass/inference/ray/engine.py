@@ -16,13 +16,13 @@ from emoclass.data.options import DataOptions
 from emoclass.errors import ConfigError
 from emoclass.inference.classifiers import WINDOW
 from emoclass.inference.fields import OutputOptions, fields_of
-from emoclass.inference.predictor import load
+from emoclass.inference.predictor import load_model
 from emoclass.inference.ray.locations import TableFiles, find_tables
 from emoclass.inference.ray.tables import table_schema
 from emoclass.inference.thresholds import Thresholds
 from emoclass.inference.totals import Totals
 from emoclass.runtime import require_packages
-from emoclass.store.checkpoints import find_model, starter_notes
+from emoclass.store.checkpoints import find_model, model_notes
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -85,12 +85,11 @@ def predict_tables(
     files = find_tables(sources, format=reading.format)
     schema = table_schema(files, reading, on_note)
     stored = find_model(model)
-    for note in starter_notes(model, stored):
+    for note in model_notes(model, stored):
         on_note(note)
     reading = replace(reading, trained=stored.manifest.columns)
-    classifier = load(
-        stored.directory, device="cpu", precision="fp32", engine="torch"
-    )  # workers move it to their device
+    # Workers move it to their device.
+    classifier = load_model(stored, device="cpu", precision="fp32", engine="torch")
     classifier = thresholds.applied(classifier)
     fields = fields_of(classifier, options, on_note)
     with connection(), ExitStack() as stack:
