@@ -20,6 +20,7 @@ from emoclass.training.events import DataReady, RecipeChosen, RunEvent
 from emoclass.training.options import RunOptions
 
 if TYPE_CHECKING:
+    from emoclass.encoders.base import BaseModel
     from emoclass.evaluation.multilabel_report import AnyEvaluation
     from emoclass.training.train import TrainResult
 
@@ -82,7 +83,10 @@ def train(
         config, options = manifest.recipe.changed(**given), replace(options, trained=manifest.columns)
     run_options.check(config)
     options.require(*(source for source in (data, val, test) if source is not None))
-    _check_run(config, run_options)
+    base = _check_run(config, run_options)
+    if base.name != config.base_model:  # at a commit from now on, whatever is pushed meanwhile
+        given["base_model"] = base.name
+        config = config.changed(base_model=base.name)
     prepared = prepare_training_data(data, val=val, test=test, options=options, ratios=ratios, seed=config.seed)
     on_event(DataReady(prepared))
     if is_auto:
@@ -110,8 +114,8 @@ def train(
     return result
 
 
-def _check_run(config: TrainConfig, options: RunOptions) -> None:
-    """Check what does not depend on the data before it is read, which may take minutes."""
+def _check_run(config: TrainConfig, options: RunOptions) -> BaseModel:
+    """Check what does not depend on the data before it is read, which may take minutes; return the base model."""
     from emoclass.store.bases import find_base
 
     if options.directory is not None:
@@ -120,9 +124,10 @@ def _check_run(config: TrainConfig, options: RunOptions) -> None:
         check_free(options.name, overwrite=options.overwrite or options.resume)
     if options.directory is None:
         require_writable()
-    find_base(config.base_model)
+    base = find_base(config.base_model)
     if options.device != "auto" or options.precision != "auto":  # or torch is imported later
         resolve_precision(options.precision, resolve_device(options.device))
+    return base
 
 
 def evaluate(
@@ -144,7 +149,7 @@ def evaluate(
 
     Args:
         data: A .csv, .tsv, .jsonl or .parquet file, ``-``, a directory with a test file, or a pandas DataFrame.
-        model: Name or directory of the model; by default the newest.
+        model: Name or directory of the model, or its repository on the hub; by default the newest.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: Precision of all layers but the last: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
         options: How to read the file.

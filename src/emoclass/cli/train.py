@@ -48,7 +48,7 @@ def train(
         _recipe(
             "base_model",
             "MODEL",
-            "Hub id, directory, minilm (offline with the extra), starter, or a trained model.",
+            "Hub id, directory, minilm (offline with the extra), starter, or a trained model, also on the hub.",
         ),
     ] = None,
     recipe: Annotated[

@@ -7,9 +7,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emoclass.encoders.base import BaseModel, resolve_base
+from emoclass.encoders.base import HUB, BaseModel, resolve_base
 from emoclass.encoders.generic.config import GenericConfig
 from emoclass.encoders.weights import map_tensors, read_config
+from emoclass.hub.names import parse_name
 from emoclass.runtime import expanded, models_dir
 from emoclass.store import layout, starter
 from emoclass.store.checkpoints import find_model, read_model
@@ -18,6 +19,9 @@ from emoclass.store.reading import StoredModel, open_model, training_hashes, ver
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+
+TRAINED, TRAINED_ON_HUB = "trained model", "trained model on the hub"
 
 
 @dataclass(frozen=True)
@@ -61,18 +65,32 @@ def find_base(name: str) -> BaseModel:
     """
     model = find_trained(name)
     if model is None:
-        return resolve_base(name)
+        base, repository = resolve_base(name), parse_name(name)
+        if repository is None or base.source != HUB or not (base.directory / layout.MANIFEST).is_file():
+            return base
+        model = find_model(str(repository.at(base.directory.name)))
     config = read_config(model.directory)
-    return TrainedBase(name, "trained model", model.directory, config, model)
+    # That of a model on the hub names the commit, so that it is found again.
+    own, source = (name, TRAINED) if model.origin is None else (str(model.origin.name), TRAINED_ON_HUB)
+    return TrainedBase(own, source, model.directory, config, model)
 
 
 def find_trained(name: str) -> StoredModel | None:
-    """Return the trained model that a base model's name means, if it means one: its name, its directory, ``starter``.
+    """Return the trained model that a base model's name means, if it means one.
+
+    It may be its name, its directory, ``starter``, or its repository on the hub if it has been fetched.
 
     Raises:
-        ModelError: It is damaged.
+        ModelError: It is damaged, or cannot be fetched.
     """
     if name == starter.NAME or (layout.is_name(name) and (models_dir() / name).is_dir()):
         return find_model(name)
     path = expanded(name)
-    return open_model(path) if (path / layout.MANIFEST).is_file() else None
+    if path.is_dir():
+        return open_model(path) if (path / layout.MANIFEST).is_file() else None
+    repository = parse_name(name)
+    if repository is None:
+        return None
+    from emoclass.store.remote import is_fetched
+
+    return find_model(name) if is_fetched(repository) else None

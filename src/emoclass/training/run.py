@@ -64,7 +64,11 @@ class Run:
     @property
     def name(self) -> str:
         """The name for the model: the requested one, that of the earlier run, or one made from data and base model."""
-        return self.options.name or self.saved_model or f"{_stem(self.data.source)}-{_stem(self.base.name)}"
+        return (
+            self.options.name
+            or self.saved_model
+            or f"{_stem(self.data.source)}-{_stem(self.base.name.partition('@')[0])}"
+        )
 
     @property
     def overwrites(self) -> bool:
