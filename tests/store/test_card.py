@@ -10,7 +10,7 @@ from huggingface_hub import ModelCard, metadata_load
 
 from emoclass.config import TrainConfig, TruncationConfig
 from emoclass.data.preparation import TrainingData
-from emoclass.store.card import model_card
+from emoclass.store.card import model_card, published_card
 from emoclass.store.layout import CARD, Manifest
 from tests.runs import run_training
 
@@ -50,10 +50,10 @@ def load(tmp_path: Path, **changes: Any) -> ModelCard:
 def test_the_hub_reads_the_scores_of_the_test_set(tmp_path: Path) -> None:
     data = load(tmp_path).data
     names = [getattr(data, field) for field in ("library_name", "pipeline_tag", "model_name")]
-    assert names == ["transformers", "text-classification", "first"]
+    assert names == ["emoclass", "text-classification", "first"]
     assert {"emotion", "emoclass"} <= set(data.tags)
     assert data.metrics == ["accuracy", "f1"]
-    assert data.base_model == "someone/bert-mini"
+    assert (data.base_model, data.base_model_relation) == ("someone/bert-mini", "finetune")
     assert not data.get("datasets")
     assert not data.get("language")
     scores = [
@@ -86,10 +86,34 @@ def test_odd_labels_break_neither_text_nor_table(tmp_path: Path) -> None:
 def test_a_base_model_that_is_not_on_the_hub_is_not_linked(tmp_path: Path) -> None:
     card = load(tmp_path, base_model={"name": "/home/someone/bert", "source": "directory"})
     assert not card.data.get("base_model")
+    assert not card.data.get("base_model_relation")
     assert "`bert`" in card.text
     assert "huggingface.co" not in card.text
     minilm = load(tmp_path, base_model={"name": "minilm", "source": "offline package"})
     assert minilm.data.base_model == "sentence-transformers/all-MiniLM-L6-v2"
+
+
+@pytest.mark.parametrize("license", [None, "mit"])
+def test_a_published_card_is_the_same_but_for_its_use(tmp_path: Path, license: str | None) -> None:
+    own = load(tmp_path)
+    published = ModelCard(published_card(own.content, MANIFEST, "me/first", license))
+    assert published.data.to_dict() == {**own.data.to_dict(), **({"license": license} if license else {})}
+    start, _, rest = own.text.partition("## Usage")
+    assert published.text.startswith(start)
+    assert published.text.endswith(rest[rest.index("## Limitations") :])
+    assert published.text.count("me/first") == 3
+    assert "DIRECTORY" not in published.text
+
+
+def test_what_a_card_knows_beside_that_is_kept(tmp_path: Path) -> None:
+    card = load(tmp_path).content.replace(
+        "library_name: emoclass", "datasets:\n- a/b\nlicense: mit\nlibrary_name: other"
+    )
+    card = card.replace("## Training", "## Data\n\nBy hand.\n\n## Training")
+    published = ModelCard(published_card(card, MANIFEST, "me/first", None))
+    assert (published.data.datasets, published.data.license) == (["a/b"], "mit")
+    assert published.data.library_name == "emoclass"
+    assert "## Data\n\nBy hand.\n\n## Training" in published.text
 
 
 def test_without_a_test_set_there_are_no_test_scores(tmp_path: Path) -> None:

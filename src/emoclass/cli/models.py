@@ -1,4 +1,4 @@
-"""``emoclass models``: list, show, path, export, remove."""
+"""``emoclass models``: list, show, path, export, push, remove."""
 
 from __future__ import annotations
 
@@ -18,9 +18,16 @@ EXPORT_FORMATS = ("safetensors", "onnx")
 # Below this share of equal labels, quantization has changed the model.
 _FEW_EQUAL = 0.99
 
-app = App(help="List, show, export and remove trained models; alone, list them.", invoke_without_command=True)
+app = App(help="List, show, export, push and remove trained models; alone, list them.", invoke_without_command=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A trained model.", autocompletion=options.complete_models)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A trained model, its directory, or USER/REPO on the hub.",
+        autocompletion=options.complete_models,
+    ),
+]
 
 
 @app.callback()
@@ -62,13 +69,13 @@ def show(name: Name, json_: options.Json = False) -> None:
     """Show how a model was trained, and its accuracy."""
     from emoclass.cli import _console as console
     from emoclass.encoders.bert.families import FAMILIES
-    from emoclass.store.checkpoints import find_model
 
-    model = find_model(name)
+    model = _noted(name)
     kind = model.model_type
     is_packed = kind in FAMILIES
     if json_:
-        more = {"path": str(model.directory), "model_type": kind, "runs_on": "packed" if is_packed else "transformers"}
+        more = {"repository": model.origin.name.repo, "revision": model.origin.name.revision} if model.origin else {}
+        more |= {"path": str(model.directory), "model_type": kind, "runs_on": "packed" if is_packed else "transformers"}
         console.print_json({**more, **model.manifest.to_dict()})
         return
     manifest = model.manifest
@@ -96,9 +103,7 @@ def show(name: Name, json_: options.Json = False) -> None:
 @app.command()
 def path(name: Name) -> None:
     """Print the directory of a model."""
-    from emoclass.store.checkpoints import find_model
-
-    typer.echo(str(find_model(name).directory))
+    typer.echo(str(_noted(name).directory))
 
 
 @app.command()
@@ -148,7 +153,7 @@ def export(
             raise ConfigError(f"{option} goes with --format onnx only")
     from emoclass.store.saving import export_model
 
-    typer.echo(str(export_model(name, directory, overwrite=overwrite).directory))
+    typer.echo(str(export_model(_noted(name), directory, overwrite=overwrite).directory))
 
 
 def _export_onnx(name: str, directory: str, *, check: str | None, **settings: Any) -> None:
@@ -157,7 +162,7 @@ def _export_onnx(name: str, directory: str, *, check: str | None, **settings: An
 
     if settings["text_column"] and check is None:
         raise ConfigError("--text-column names a column of --check FILE, which is not given")
-    result = export_onnx(name, directory, check=check, **settings)
+    result = export_onnx(_noted(name), directory, check=check, **settings)
     for note in result.notes:
         console.note(note)
     parity, int8 = result.parity, result.int8
@@ -173,6 +178,41 @@ def _export_onnx(name: str, directory: str, *, check: str | None, **settings: An
 
 
 @app.command()
+def push(
+    name: Name,
+    repository: Annotated[str, typer.Argument(metavar="USER/REPO", help="A repository on the Hugging Face hub.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    license_: Annotated[
+        str | None,
+        typer.Option("--license", metavar="ID", help="License for the model card, as the hub names it: apache-2.0."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be uploaded, and change nothing.")] = False,
+    overwrite: options.Overwrite = False,
+    json_: options.Json = False,
+) -> None:
+    """Push a model to the Hugging Face hub, in one commit, from where --model USER/REPO uses it.
+
+    The repository is made if there is none. Sign in once with hf auth login, or set HF_TOKEN.
+    """
+    from emoclass.cli import _console as console
+    from emoclass.store.publishing import PushOptions, push_model
+
+    how = PushOptions(private=private, license=license_, overwrite=overwrite, dry_run=dry_run)
+    pushed = push_model(_noted(name), repository, how)
+    if json_:
+        console.print_json(pushed.to_dict())
+        return
+    for file, size in pushed.uploaded.items():
+        console.note(f"{'would upload' if dry_run else 'uploaded'} {file} ({size:,} bytes)")
+    for file in pushed.removed:
+        console.note(f"{'would remove' if dry_run else 'removed'} {file}, which the model does not have")
+    if not pushed.changed:
+        console.note(f"nothing changed: {repository} holds this model already")
+    if not dry_run:
+        typer.echo(f"{pushed.url}\n{pushed.revision}")
+
+
+@app.command()
 def remove(name: Name) -> None:
     """Remove a model."""
     from emoclass.cli import _console as console
@@ -181,13 +221,24 @@ def remove(name: Name) -> None:
     console.note(f"removed {remove_model(name)}")
 
 
+def _noted(name: str) -> StoredModel:
+    """Return a model, and note which commit of a repository on the hub it is."""
+    from emoclass.cli import _console as console
+    from emoclass.store.checkpoints import find_model, model_notes
+
+    model = find_model(name)
+    for note in model_notes(name, model):
+        console.note(note)
+    return model
+
+
 def _summary(model: StoredModel) -> dict[str, Any]:
     manifest = model.manifest
     metrics, test = manifest.metrics, manifest.metrics.get("test") or {}
     # What selects an epoch unless --metric says otherwise.
     score = METRICS[manifest.task][0]
     return {
-        "name": model.directory.name,
+        "name": model.name,
         "path": str(model.directory),
         "created_at": manifest.created_at,
         "base_model": manifest.base_model.get("name", ""),

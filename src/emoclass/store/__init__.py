@@ -1,3 +1,3 @@
 """Trained models and the states of unfinished trainings on disk."""
 
-__all__ = ["bases", "card", "checkpoints", "layout", "reading", "runs", "saving", "starter"]
+__all__ = ["bases", "card", "checkpoints", "layout", "publishing", "reading", "runs", "saving", "starter"]

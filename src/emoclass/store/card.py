@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoclass.encoders.base import hub_id
-from emoclass.store.layout import Manifest
+from emoclass.errors import ModelError, one_line
+from emoclass.store.layout import CARD, Manifest
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCardData
 
 _TASK = "text-classification"
+_LIBRARY, _RELATION = "emoclass", "finetune"
+# Where base models come from whose names mean something on one machine only.
+LOCAL_SOURCES = ("directory", "trained model")
+_USAGE = re.compile(r"^## Usage\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 # Scores in the front matter: metric of the hub, name, field and arguments.
 _RESULTS: Mapping[str, list[tuple[str, str, str, dict[str, str] | None]]] = {
     "single": [
@@ -43,6 +47,39 @@ def model_card(manifest: Manifest) -> str:
     return f"---\n{_front_matter(manifest).to_yaml()}\n---\n\n{body}\n"
 
 
+def published_card(card: str, manifest: Manifest, repo: str, license: str | None) -> str:
+    """Return the card of a model for a repository on the hub: what it says of its use names the repository.
+
+    Args:
+        card: The card in the model's directory.
+        manifest: The content of ``emoclass.json``.
+        repo: The repository.
+        license: The license, as the hub names it; that of the card if ``None``.
+
+    Raises:
+        ModelError: The front matter cannot be read.
+    """
+    from huggingface_hub import ModelCard
+
+    try:
+        own = ModelCard(card)
+    except Exception as error:  # those of a YAML library
+        raise ModelError(f"{CARD}: its front matter cannot be read: {one_line(error)}; train the model again") from None
+    own.data["library_name"] = _LIBRARY
+    own.data["license"] = license or own.data.get("license")
+    base_id = _hub_id(manifest)
+    if base_id is not None:
+        own.data["base_model"], own.data["base_model_relation"] = base_id, _RELATION
+    usage = "\n".join(_usage(manifest, where=repo))
+    text = _USAGE.sub(lambda found: f"{usage}\n\n", own.text.lstrip("\n"), count=1)
+    return f"---\n{own.data.to_yaml()}\n---\n\n{text}"
+
+
+def bare_name(path: str) -> str:
+    """Return the last part of a path, which says nothing about the machine; of ``-``, what it stands for."""
+    return "standard input" if path == "-" else re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+
+
 def _front_matter(manifest: Manifest) -> ModelCardData:
     # Importing the hub's client takes a moment, which only training has to spend.
     from huggingface_hub import EvalResult, ModelCardData
@@ -53,7 +90,7 @@ def _front_matter(manifest: Manifest) -> ModelCardData:
         EvalResult(
             task_type=_TASK,
             dataset_type="unknown",
-            dataset_name=_dataset_name(manifest),
+            dataset_name=bare_name(str(manifest.data["source"])) or "unknown",
             dataset_split="test",
             metric_type=metric,
             metric_name=name,
@@ -62,10 +99,12 @@ def _front_matter(manifest: Manifest) -> ModelCardData:
         )
         for metric, name, field, arguments in (scores if test else ())
     ]
+    base_id = _hub_id(manifest)
     return ModelCardData(
-        base_model=_hub_id(manifest),
+        base_model=base_id,
+        base_model_relation=base_id and _RELATION,
         eval_results=results or None,
-        library_name="transformers",
+        library_name=_LIBRARY,
         metrics=list(dict.fromkeys(metric for metric, *_ in scores)),
         model_name=manifest.name,
         pipeline_tag=_TASK,
@@ -75,20 +114,14 @@ def _front_matter(manifest: Manifest) -> ModelCardData:
 
 def _hub_id(manifest: Manifest) -> str | None:
     """Return the base model's id on the hub, or ``None`` if it is a local directory or a trained model."""
-    is_local = manifest.base_model["source"] in ("directory", "trained model")
-    return None if is_local else hub_id(manifest.base_model["name"])
-
-
-def _dataset_name(manifest: Manifest) -> str:
-    # A published card does not reveal the user's directories.
-    source = str(manifest.data["source"])
-    return "standard input" if source == "-" else Path(source).name or "unknown"
+    is_local = manifest.base_model.get("source") in LOCAL_SOURCES
+    return None if is_local else hub_id(manifest.base_model["name"]).partition("@")[0]
 
 
 def _summary(manifest: Manifest) -> Iterable[str]:
     base_id = _hub_id(manifest)
     base = (
-        f"[{base_id}](https://huggingface.co/{base_id})" if base_id else _code(Path(manifest.base_model["name"]).name)
+        f"[{base_id}](https://huggingface.co/{base_id})" if base_id else _code(bare_name(manifest.base_model["name"]))
     )
     yield f"# {manifest.name}"
     yield ""
@@ -100,17 +133,18 @@ def _summary(manifest: Manifest) -> Iterable[str]:
     yield "Labels: " + ", ".join(map(_code, manifest.labels))
 
 
-def _usage(manifest: Manifest) -> Iterable[str]:
+def _usage(manifest: Manifest, *, where: str | None = None) -> Iterable[str]:
+    quoted = f'"{where}"' if where else "DIRECTORY"
     yield "## Usage"
     yield ""
     yield "In a shell, with emoclass:"
     yield ""
-    yield '    emoclass predict --model DIRECTORY "some text"'
+    yield f'    emoclass predict --model {where or "DIRECTORY"} "some text"'
     yield ""
     yield "In Python, with emoclass or with transformers:"
     yield ""
-    yield "    emoclass.load(DIRECTORY).predict_text(text)"
-    yield f'    transformers.pipeline("{_TASK}", DIRECTORY)(text)'
+    yield f"    emoclass.load({quoted}).predict_text(text)"
+    yield f'    transformers.pipeline("{_TASK}", {quoted})(text)'
 
 
 def _limitations(manifest: Manifest) -> Iterable[str]:
@@ -226,7 +260,7 @@ def _training(manifest: Manifest) -> Iterable[str]:
     )
     yield ""
     yield "```json"
-    yield json.dumps({**recipe.to_dict(), "base_model": _hub_id(manifest) or Path(recipe.base_model).name}, indent=2)
+    yield json.dumps({**recipe.to_dict(), "base_model": _hub_id(manifest) or bare_name(recipe.base_model)}, indent=2)
     yield "```"
     yield ""
     yield "Environment: " + ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
