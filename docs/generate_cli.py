@@ -28,7 +28,8 @@ only where standard error is a terminal. `--json` prints one JSON document inste
 |---|---|
 | `EMOCLASS_HOME` | where `models/`, `runs/` (unfinished trainings) and `cache/` are, not in your own directories |
 | `EMOCLASS_DEBUG=1` | errors show their traceback |
-| `HF_HUB_OFFLINE=1` | the hub is not asked; base models come from its cache, a directory or the package |
+| `HF_HUB_OFFLINE=1` | the hub is not asked; models come from its cache, a directory or the package |
+| `HF_TOKEN` | the token for `models push` and private models; `hf auth login` stores one |
 | `NO_COLOR` | no colours |
 """
 
