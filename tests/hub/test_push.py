@@ -134,6 +134,33 @@ def test_the_card_says_where_the_model_is(hub: Hub, push: Run, tmp_path: Path) -
     assert "license" not in ModelCard(_card_without_license(hub, push)).data.to_dict()
 
 
+def test_what_somebody_wrote_into_the_card_stays(hub: Hub, push: Run, cli: Run, tiny_train: Run) -> None:
+    push(REPO)
+    repository = hub.repositories[REPO]
+    card = repository.files["README.md"].decode()
+    edited = card.replace("---\n", "---\nlanguage: en\n", 1) + "\nNot for hiring decisions.\n"
+    repository.add({**repository.files, "README.md": edited.encode()})
+    assert cli("predict", "--model", REPO, "a happy day").exit_code == 0
+    tiny_train("--name", "first", "--overwrite", "--seed", 3)
+    result = push(REPO)
+    assert "README.md was edited on the hub and stays as it is: check its scores, or pass --overwrite" in result.stderr
+    assert repository.files["README.md"].decode() == edited
+    assert cli("predict", "--model", REPO, "a happy day").exit_code == 0
+    assert "README.md" not in push(REPO).stderr.replace("README.md was edited", "")
+    assert push(REPO, "--overwrite").exit_code == 0
+    card = repository.files["README.md"].decode()
+    assert "hiring" not in card
+    assert ModelCard(card).data.language == "en"
+
+
+def test_the_license_stays_that_of_an_earlier_push(hub: Hub, push: Run, tiny_train: Run) -> None:
+    push(REPO, "--license", "mit")
+    tiny_train("--name", "first", "--overwrite", "--seed", 3)
+    result = push(REPO)
+    assert "edited" not in result.stderr
+    assert ModelCard(hub.repositories[REPO].files["README.md"].decode()).data.license == "mit"
+
+
 def _card_without_license(hub: Hub, push: Run) -> str:
     push("me/other")
     return hub.repositories["me/other"].files["README.md"].decode()

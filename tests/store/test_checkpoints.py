@@ -22,7 +22,7 @@ from emoclass.runtime import models_dir
 from emoclass.store import layout
 from emoclass.store.checkpoints import find_model, list_models
 from emoclass.store.layout import Manifest
-from emoclass.store.saving import remove_model
+from emoclass.store.saving import export_model, remove_model
 from emoclass.training.train import TrainResult
 from tests.conftest import in_models_dir
 from tests.disks import refuse_to_flush_directories
@@ -91,6 +91,18 @@ def test_files_that_no_checksum_vouches_for_are_not_read(train: Train, unlisted:
     path.write_text(json.dumps(manifest))
     with pytest.raises(ModelError, match=f"emoclass.json: has no checksum of {unlisted or 'config.json'}"):
         load("first")
+
+
+def test_a_card_may_be_edited(train: Train, tmp_path: Path) -> None:
+    directory = train("first").model.directory
+    with (directory / "README.md").open("a") as card:
+        card.write("Not for hiring decisions.\n")
+    load("first", verify=True)
+    export_model("first", tmp_path / "copy")
+    assert "hiring" in (tmp_path / "copy" / "README.md").read_text()
+    (directory / "README.md").unlink()
+    load("first", verify=True)
+    export_model("first", tmp_path / "second")
 
 
 def test_the_newest_model_is_the_default(train: Train) -> None:

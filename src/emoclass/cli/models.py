@@ -206,6 +206,10 @@ def push(
         console.note(f"{'would upload' if dry_run else 'uploaded'} {file} ({size:,} bytes)")
     for file in pushed.removed:
         console.note(f"{'would remove' if dry_run else 'removed'} {file}, which the model does not have")
+    if pushed.kept_card:
+        console.note(
+            "README.md was edited on the hub and stays as it is: check its scores, or pass --overwrite to write it anew"
+        )
     if not pushed.changed:
         console.note(f"nothing changed: {repository} holds this model already")
     if not dry_run:

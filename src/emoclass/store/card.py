@@ -18,6 +18,7 @@ _TASK = "text-classification"
 _LIBRARY, _RELATION = "emoclass", "finetune"
 # Where base models come from whose names mean something on one machine only.
 LOCAL_SOURCES = ("directory", "trained model")
+_OF_PEOPLE = ("license", "license_name", "license_link", "language", "datasets")
 _USAGE = re.compile(r"^## Usage\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 # Scores in the front matter: metric of the hub, name, field and arguments.
 _RESULTS: Mapping[str, list[tuple[str, str, str, dict[str, str] | None]]] = {
@@ -47,7 +48,7 @@ def model_card(manifest: Manifest) -> str:
     return f"---\n{_front_matter(manifest).to_yaml()}\n---\n\n{body}\n"
 
 
-def published_card(card: str, manifest: Manifest, repo: str, license: str | None) -> str:
+def published_card(card: str, manifest: Manifest, repo: str, license: str | None, earlier: str | None = None) -> str:
     """Return the card of a model for a repository on the hub: what it says of its use names the repository.
 
     Args:
@@ -55,6 +56,7 @@ def published_card(card: str, manifest: Manifest, repo: str, license: str | None
         manifest: The content of ``emoclass.json``.
         repo: The repository.
         license: The license, as the hub names it; that of the card if ``None``.
+        earlier: The card in the repository, for what only people know: license, languages, data sets.
 
     Raises:
         ModelError: The front matter cannot be read.
@@ -67,6 +69,10 @@ def published_card(card: str, manifest: Manifest, repo: str, license: str | None
         raise ModelError(f"{CARD}: its front matter cannot be read: {one_line(error)}; train the model again") from None
     own.data["library_name"] = _LIBRARY
     own.data["license"] = license or own.data.get("license")
+    if earlier is not None:
+        known = ModelCard(earlier, ignore_metadata_errors=True).data
+        for key in _OF_PEOPLE:
+            own.data[key] = own.data.get(key) or known.get(key)
     base_id = _hub_id(manifest)
     if base_id is not None:
         own.data["base_model"], own.data["base_model_relation"] = base_id, _RELATION

@@ -24,10 +24,10 @@ CARD = "README.md"
 TRAINING_HASHES = "training_texts.npy"
 BASELINE = "baseline"  # .json and .safetensors
 BASELINE_FILES = (f"{BASELINE}.json", f"{BASELINE}.safetensors")
-_ALWAYS = {CONFIG, TOKENIZER, TOKENIZER_CONFIG, HISTORY, CARD, TRAINING_HASHES}
+_ALWAYS = {CONFIG, TOKENIZER, TOKENIZER_CONFIG, HISTORY, TRAINING_HASHES}
 # The weights are one file, or two with an index.
 _WHOLE, _SHARED = {WEIGHTS}, {WEIGHTS_INDEX, TRAINED, FROZEN}
-FILES = frozenset({MANIFEST, *_ALWAYS, *_WHOLE, *_SHARED, *BASELINE_FILES})
+FILES = frozenset({MANIFEST, CARD, *_ALWAYS, *_WHOLE, *_SHARED, *BASELINE_FILES})
 
 FORMAT_VERSION = 1
 # Types of the values in a manifest that other code relies on, by their keys.

@@ -14,12 +14,12 @@ from emoclass.fingerprint import file_sha256
 from emoclass.hub import client
 from emoclass.hub.client import Listing
 from emoclass.hub.errors import hub_errors
-from emoclass.hub.names import check_repository
+from emoclass.hub.names import HubName, check_repository
 from emoclass.store import layout
-from emoclass.store.card import LOCAL_SOURCES, bare_name, published_card
+from emoclass.store.card import LOCAL_SOURCES, bare_name, model_card, published_card
 from emoclass.store.checkpoints import find_model
 from emoclass.store.layout import Manifest
-from emoclass.store.reading import StoredModel
+from emoclass.store.reading import StoredModel, open_model
 from emoclass.store.saving import copy_model, write_json
 
 # The hub makes it with a repository; it says which files are kept outside git.
@@ -54,6 +54,7 @@ class Pushed:
         changed: Whether there is a new commit, or would be.
         uploaded: Bytes of the files that were new or different, by name.
         removed: Names of the files that were removed.
+        kept_card: Whether the card, which somebody has edited on the hub, is not that of this model.
     """
 
     repository: str
@@ -62,6 +63,7 @@ class Pushed:
     changed: bool
     uploaded: Mapping[str, int]
     removed: tuple[str, ...]
+    kept_card: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -89,22 +91,54 @@ def push_model(name: str | Path | StoredModel | None, repository: str, options: 
     if not client.has_token():
         raise ModelError(f"{repo}: to push to it, sign in with: hf auth login (or set HF_TOKEN to a token that writes)")
     try:
-        with tempfile.TemporaryDirectory(prefix="emoclass-push-") as place:
-            files = _publishable(model, Path(place), repo, options.license)
-            with hub_errors(lambda problem: f"{repo}: nothing was pushed: {problem}"):
-                return _push(repo, files, options, f"Upload {model.manifest.name} with emoclass")
+        with (
+            tempfile.TemporaryDirectory(prefix="emoclass-push-") as place,
+            hub_errors(lambda problem: f"{repo}: nothing was pushed: {problem}"),
+        ):
+            found = client.listing(repo)
+            if found is not None:
+                _require_ours(repo, found, options)
+            earlier = _earlier_card(repo, found)
+            files = _publishable(model, Path(place), repo, options.license, earlier)
+            keeps_card = earlier is not None and earlier.is_edited and not options.overwrite
+            if keeps_card:
+                del files[layout.CARD]
+            pushed = _push(repo, found, files, options, f"Upload {model.manifest.name} with emoclass")
+            return replace(pushed, kept_card=keeps_card)
     except OSError as error:
         problem = f"{tempfile.gettempdir()}: has no room for a copy of the model: {error.strerror or error}"
         raise EmoclassError(f"{problem}: free some, or set TMPDIR to another directory") from error
 
 
-def _publishable(model: StoredModel, place: Path, repo: str, license: str | None) -> dict[str, Path]:
+@dataclass(frozen=True)
+class _Card:
+    text: str
+    is_edited: bool
+
+
+def _earlier_card(repo: str, found: Listing | None) -> _Card | None:
+    """Return the card of the model that a repository holds, and whether somebody has edited it there."""
+    if found is None or not {layout.MANIFEST, layout.CARD} <= found.files.keys():
+        return None
+    name = HubName(repo, found.commit)
+    path = client.download(name, layout.CARD)
+    try:
+        written = open_model(client.download(name, layout.MANIFEST).parent).manifest.checksums.get(layout.CARD)
+    except ModelError:
+        written = None
+    return _Card(path.read_text(encoding="utf-8", errors="replace"), written != file_sha256(path))
+
+
+def _publishable(
+    model: StoredModel, place: Path, repo: str, license: str | None, earlier: _Card | None
+) -> dict[str, Path]:
     """Write what is uploaded into an empty directory; return its files by name."""
     manifest = without_places(copy_model(model, place).manifest)
     for name in layout.BASELINE_FILES:
         (place / name).unlink(missing_ok=True)
     path = place / layout.CARD
-    card = published_card(path.read_text(encoding="utf-8"), manifest, repo, license)
+    own = path.read_text(encoding="utf-8") if path.exists() else model_card(manifest)
+    card = published_card(own, manifest, repo, license, None if earlier is None else earlier.text)
     path.write_text(card, encoding="utf-8")
     kept = {name: checksum for name, checksum in manifest.checksums.items() if name not in layout.BASELINE_FILES}
     manifest = replace(manifest, checksums={**kept, layout.CARD: file_sha256(path)})
@@ -128,11 +162,8 @@ def without_places(manifest: Manifest) -> Manifest:
     )
 
 
-def _push(repo: str, files: Mapping[str, Path], options: PushOptions, message: str) -> Pushed:
-    found = client.listing(repo)
-    if found is not None:
-        _require_ours(repo, found, options)
-    elif not options.dry_run:
+def _push(repo: str, found: Listing | None, files: Mapping[str, Path], options: PushOptions, message: str) -> Pushed:
+    if found is None and not options.dry_run:
         client.create(repo, private=options.private)
         found = client.listing(repo)
         if found is None:
@@ -168,7 +199,7 @@ def _stale(there: Mapping[str, str], files: Mapping[str, Path]) -> set[str]:
     What a user has added to the repository of a model stays.
     """
     old = there.keys() - files.keys() - {_ATTRIBUTES}
-    return old & layout.FILES if layout.MANIFEST in there else old
+    return (old & layout.FILES) - {layout.CARD} if layout.MANIFEST in there else old
 
 
 def _hashes(path: Path) -> tuple[str, str]:

@@ -117,6 +117,8 @@ def open_model(directory: Path) -> StoredModel:
 def verify_model(model: StoredModel, *, again: bool = False) -> None:
     """Compare all files with their checksums; files that were right and have not changed since are not read again.
 
+    The card is left out: it is for people, who may edit it.
+
     Args:
         model: The model.
         again: Whether to read all files in any case.
@@ -131,6 +133,7 @@ def verify_model(model: StoredModel, *, again: bool = False) -> None:
             raise ModelError(f"{model.directory / layout.MANIFEST}: names a file outside the model: {name!r}")
         if path.is_symlink() and not _is_cached(path, model.origin):
             raise ModelError(f"{path}: is a link; put the file itself there, or train the model again")
+    checksums = {name: checksum for name, checksum in checksums.items() if name != layout.CARD}
 
     def check() -> bool:
         for name, checksum in checksums.items():

@@ -37,8 +37,9 @@ def fetch_model(name: HubName) -> StoredModel:
             layout.require_complete(model.manifest.checksums)
         except ModelError as error:
             raise ModelError(f"{name}: {error}") from None
-        _download(pinned, model.manifest.checksums, only_cache=only_cache)
-        _verify(model, origin)
+        files = [file for file in model.manifest.checksums if file != layout.CARD]
+        _download(pinned, files, only_cache=only_cache)
+        _verify(model, origin, files)
         # Last: what a branch is known to be is then complete, should there be no network next time.
         if not name.is_pinned and not only_cache and client.cached_commit(name, layout.MANIFEST) != commit:
             client.download(name, layout.MANIFEST)
@@ -95,7 +96,7 @@ def _download(name: HubName, files: Iterable[str], *, only_cache: bool = False, 
             raise
 
 
-def _verify(model: StoredModel, origin: Origin) -> None:
+def _verify(model: StoredModel, origin: Origin, files: Iterable[str]) -> None:
     """Compare the files with the manifest; what is wrong may be so in the cache alone and is downloaded again, once."""
     try:
         verify_model(model)
@@ -104,7 +105,8 @@ def _verify(model: StoredModel, origin: Origin) -> None:
         if origin.note:  # there is nowhere to download it from
             raise
     checksums, directory = model.manifest.checksums, model.directory
-    _download(origin.name, [name for name in checksums if file_sha256(directory / name) != checksums[name]], again=True)
+    damaged = [name for name in files if file_sha256(directory / name) != checksums[name]]
+    _download(origin.name, damaged, again=True)
     try:
         verify_model(model)
     except ModelError as error:

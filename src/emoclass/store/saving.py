@@ -218,7 +218,8 @@ def copy_model(model: StoredModel, directory: Path) -> StoredModel:
         for file in directory.iterdir():  # of another version
             file.unlink()
         for name in (layout.MANIFEST, *version.manifest.checksums):
-            shutil.copyfile(version.directory / name, directory / name)
+            if name != layout.CARD or (version.directory / name).exists():
+                shutil.copyfile(version.directory / name, directory / name)
         return StoredModel(directory, _with_frozen(directory, version.manifest))
 
     return read_model(model, copy)
@@ -235,8 +236,8 @@ def _with_frozen(directory: Path, manifest: Manifest) -> Manifest:
     whole = starter.with_frozen(own, directory, manifest)
     tensors = {name: torch.from_numpy(array.copy()) for name, array in whole.items()}
     write_shards(directory, tensors, own.keys(), {})
-    names = (*manifest.checksums, layout.FROZEN)
-    manifest = replace(manifest, checksums={name: file_sha256(directory / name) for name in sorted(names)})
+    names = sorted({*manifest.checksums, layout.FROZEN} & {path.name for path in directory.iterdir()})
+    manifest = replace(manifest, checksums={name: file_sha256(directory / name) for name in names})
     write_json(directory / layout.MANIFEST, manifest.to_dict())
     return manifest
 
