@@ -16,7 +16,7 @@ from emoclass.recipes import chosen_recipe
 from emoclass.runtime import resolve_device, resolve_precision
 from emoclass.store.checkpoints import find_model
 from emoclass.store.saving import check_free, require_new, require_writable
-from emoclass.training.events import DataReady, RecipeChosen, RunEvent
+from emoclass.training.events import BaseFound, DataReady, RecipeChosen, RunEvent
 from emoclass.training.options import RunOptions
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def train(
     if base.name != config.base_model:  # at a commit from now on, whatever is pushed meanwhile
         given["base_model"] = base.name
         config = config.changed(base_model=base.name)
+    for note in base.notes:
+        on_event(BaseFound(note))
     prepared = prepare_training_data(data, val=val, test=test, options=options, ratios=ratios, seed=config.seed)
     on_event(DataReady(prepared))
     if is_auto:

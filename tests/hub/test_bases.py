@@ -90,9 +90,9 @@ def test_without_a_network_the_cached_commit_is_the_base(
     hub: Hub, tiny_model: Path, train: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = hub.add(REPO, tiny_model).head
-    assert train(REPO, "--name", "second").exit_code == 0
+    assert f"note: {REPO} at {commit[:7]}\n" in train(REPO, "--name", "second").stderr
     switch_offline(monkeypatch)
-    assert train(REPO, "--name", "third").exit_code == 0
+    assert f"note: {REPO} at {commit[:7]}, from the cache" in train(REPO, "--name", "third").stderr
     assert find_model("third").manifest.base_model["name"] == f"{REPO}@{commit}"
 
 

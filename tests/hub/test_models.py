@@ -334,6 +334,12 @@ def test_links_of_the_cache_do_not_lead_out_of_it(hub: Hub, repository: Reposito
         load(f"{REPO}@{repository.head}")
 
 
+def test_removing_is_for_models_on_this_disk(hub: Hub, cli: Run) -> None:
+    result = cli("models", "remove", "me/emotions")
+    assert result.exit_code == 1
+    assert "hf cache rm model/me/emotions" in result.stderr
+
+
 @pytest.mark.parametrize("name", ["no/such/place", "me/", "me/a b", "me/emotions@", "a--b/c"])
 def test_what_cannot_be_a_repository_is_not_asked_for(hub: Hub, name: str) -> None:
     with pytest.raises(ModelError, match="there is no model named"):

@@ -15,6 +15,7 @@ from emoclass.cli import _console as console
 from emoclass.config import RECIPES
 from emoclass.data.columns.naming import counted
 from emoclass.training.events import (
+    BaseFound,
     DataReady,
     EpochDone,
     PrefixDone,
@@ -77,6 +78,7 @@ class TrainingDisplay:
         self._task: TaskID | None = None
         self._handlers: dict[type, Callable[[Any], None]] = {
             DataReady: self._show_data,
+            BaseFound: self._show_base,
             RecipeChosen: self._show_recipe,
             Prepared: self._show_prepared,
             TextsEncoded: self._show_encoded,
@@ -118,6 +120,9 @@ class TrainingDisplay:
                 leaked = counted(rows, f"text {of} appears", f"texts {of} appear")
                 console.warn(f"{leaked} in the training set")
         self._on_data()
+
+    def _show_base(self, event: BaseFound) -> None:
+        console.note(event.note)
 
     def _show_recipe(self, event: RecipeChosen) -> None:
         *others, last = (name for name in RECIPES if name != event.recipe)

@@ -57,6 +57,11 @@ class BaseModel:
     directory: Path
     config: AnyConfig
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell about it beside its name."""
+        return ()
+
     def sha256(self) -> str:
         """Return a hash of the files that its results depend on, tokenizer settings included."""
         small = [path for pattern in _SMALL_FILES for path in sorted(self.directory.glob(pattern))]

@@ -13,7 +13,7 @@ from emoclass.encoders.weights import map_tensors, read_config
 from emoclass.hub.names import parse_name
 from emoclass.runtime import expanded, models_dir
 from emoclass.store import layout, starter
-from emoclass.store.checkpoints import find_model, read_model
+from emoclass.store.checkpoints import find_model, model_notes, read_model
 from emoclass.store.reading import StoredModel, open_model, training_hashes, verify_model
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ class TrainedBase(BaseModel):
     """
 
     model: StoredModel
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which commit of a repository on the hub it is."""
+        return model_notes(self.name, self.model)
 
     def sha256(self) -> str:
         """Return a hash of the files that its results depend on."""

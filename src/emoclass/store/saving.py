@@ -19,6 +19,7 @@ from emoclass.encoders.weights import map_tensors
 from emoclass.errors import ConfigError, EmoclassError, ModelError, NameTakenError
 from emoclass.files import replacing, require_room, whole_directory
 from emoclass.fingerprint import file_sha256
+from emoclass.hub.names import parse_name
 from emoclass.runtime import expanded, models_dir
 from emoclass.store import layout, starter
 from emoclass.store.checkpoints import find_model, list_models, read_model
@@ -250,6 +251,10 @@ def remove_model(name: str) -> Path:
     """
     if name == starter.NAME:
         raise ModelError(f"{name!r} comes with emoclass and cannot be removed")
+    if not layout.is_name(name) and parse_name(name) is not None and not expanded(name).exists():
+        raise ModelError(
+            f"{name!r} is no model on this disk; to remove one of the hub from its cache: hf cache rm model/{name}"
+        )
     directory = models_dir() / layout.check_name(name)
     try:
         if directory.is_dir() or was_reserved(directory):

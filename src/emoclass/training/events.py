@@ -20,6 +20,17 @@ class DataReady:
 
 
 @dataclass(frozen=True)
+class BaseFound:
+    """The base model is not simply what was named, but one of its versions.
+
+    Attributes:
+        note: Which one.
+    """
+
+    note: str
+
+
+@dataclass(frozen=True)
 class RecipeChosen:
     """A recipe was chosen by the size of the data.
 
@@ -198,7 +209,8 @@ class TrialDone:
 
 TrainEvent = StepDone | EpochDone
 RunEvent = (
-    DataReady
+    BaseFound
+    | DataReady
     | RecipeChosen
     | Prepared
     | TextsEncoded

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from emoclass.training.events import (
+    BaseFound,
     DataReady,
     EpochDone,
     Prepared,
@@ -63,6 +64,8 @@ def progress_lines(write: Callable[[str], object] = print) -> Callable[[RunEvent
 
 
 def _lines(event: RunEvent, epochs: int) -> list[str]:
+    if isinstance(event, BaseFound):
+        return [event.note]
     if isinstance(event, DataReady):
         return list(event.data.notes)
     if isinstance(event, RecipeChosen):
