@@ -55,6 +55,8 @@ def pytest_configure() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         os.environ["HF_ENDPOINT"] = f"http://127.0.0.1:{free.getsockname()[1]}"
+    for of_the_user in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        os.environ.pop(of_the_user, None)
     os.environ["HF_HUB_DISABLE_XET"] = os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
 

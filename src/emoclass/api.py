@@ -13,7 +13,7 @@ from emoclass.data.preparation import prepare_training_data
 from emoclass.data.tables.frames import TableSource
 from emoclass.errors import ConfigError, SecondaryProcessError
 from emoclass.recipes import chosen_recipe
-from emoclass.runtime import resolve_device, resolve_precision
+from emoclass.runtime import expanded, resolve_device, resolve_precision
 from emoclass.store.checkpoints import find_model
 from emoclass.store.saving import check_free, require_new, require_writable
 from emoclass.training.events import BaseFound, DataReady, RecipeChosen, RunEvent
@@ -22,6 +22,7 @@ from emoclass.training.options import RunOptions
 if TYPE_CHECKING:
     from emoclass.encoders.base import BaseModel
     from emoclass.evaluation.multilabel_report import AnyEvaluation
+    from emoclass.store.layout import Manifest
     from emoclass.training.train import TrainResult
 
 __all__ = ["evaluate", "predict_text", "train"]
@@ -79,7 +80,7 @@ def train(
     elif recipe is not None:
         raise ConfigError("--recipe and --like both give the settings: leave out one")
     else:
-        manifest = find_model(like).manifest
+        manifest = _settings_of(like, has_base="base_model" in given)
         config, options = manifest.recipe.changed(**given), replace(options, trained=manifest.columns)
     run_options.check(config)
     options.require(*(source for source in (data, val, test) if source is not None))
@@ -114,6 +115,17 @@ def train(
     if result is None:
         raise SecondaryProcessError("the first process of this training has the result")
     return result
+
+
+def _settings_of(like: str | Path | None, *, has_base: bool) -> Manifest:
+    """Return how the model that ``like`` names was trained."""
+    model = find_model(like)
+    name = model.manifest.base_model["name"]
+    is_elsewhere = model.origin is not None and model.manifest.has_local_base and not expanded(name).is_dir()
+    if is_elsewhere and not has_base:
+        where = f"{name!r}, which is on another machine"
+        raise ConfigError(f"{model.origin} was trained from {where}: name a base model with --base-model")
+    return model.manifest
 
 
 def _check_run(config: TrainConfig, options: RunOptions) -> BaseModel:

@@ -27,7 +27,14 @@ _BEST: dict[str, Any] = {
 }
 RECIPES: dict[str, dict[str, Any]] = {
     "reference": {},
-    "fast": {"learning_rate": 1e-3, "epochs": 8, "min_steps": 150, "train_pooler": True, "r_drop": 2.0},
+    "fast": {
+        "learning_rate": 1e-3,
+        "epochs": 8,
+        "min_steps": 150,
+        "train_pooler": True,
+        "r_drop": 2.0,
+        "focal_gamma": 2.0,
+    },
     "small": {**_BEST, "learning_rate": 2e-4, "class_weights": "sqrt"},
     "best": _BEST,
 }
@@ -122,6 +129,8 @@ class TrainConfig:
         dropout: Dropout probability of all trainable layers, from 0 to below 1; ``None`` for the base model's.
         label_smoothing: Share of the target that is spread over all classes, from 0 to below 1 (Szegedy et al. 2016,
             arXiv:1512.00567).
+        focal_gamma: Exponent by which the loss of labels counts less the better they are predicted (focal loss, Lin et
+            al. 2017, arXiv:1708.02002); 0 for the plain loss. For any number of labels a text.
         r_drop: Weight of the symmetric KL divergence between two forward passes of the last layer and the classifier
             with different dropout masks (R-Drop, Liang et al. 2021, arXiv:2106.14448). It is added to the mean of
             their losses, where the paper takes the sum. 0 for a single pass.
@@ -156,6 +165,7 @@ class TrainConfig:
     layer_decay: float = 1.0
     dropout: float | None = None
     label_smoothing: float = 0.0
+    focal_gamma: float = 0.0
     r_drop: float = 0.0
     mixup: float = 0.0
     class_weights: str = "none"
@@ -183,6 +193,10 @@ class TrainConfig:
         _require(0 < self.layer_decay <= 1, f"--layer-decay {self.layer_decay} is not above 0 and at most 1")
         _require(self.dropout is None or 0 <= self.dropout < 1, f"--dropout {self.dropout} is not between 0 and 1")
         _require(0 <= self.label_smoothing < 1, f"--label-smoothing {self.label_smoothing} is not between 0 and 1")
+        _require(
+            self.focal_gamma == 0 or 1 <= self.focal_gamma < math.inf,
+            f"--focal-gamma {self.focal_gamma} is neither 0 nor 1 or more",
+        )
         _require(0 <= self.r_drop < math.inf, f"--r-drop {self.r_drop} is not 0 or more")
         _require(0 <= self.mixup <= 1000, f"--mixup {self.mixup} is not between 0 and 1000")
         _require(
@@ -235,16 +249,22 @@ class TrainConfig:
         """Return the recipe for one label a text or any number of them.
 
         The metric is the default one where its own is for the other task. With any number of labels, classes are not
-        weighted unless that was asked for: thresholds take care of rare labels (docs/experiments.md).
+        weighted unless that was asked for: thresholds take care of rare labels (docs/experiments.md). With one label,
+        the loss is not focal.
 
         Args:
             task: Which of the two.
             given: Names of the settings that were asked for.
 
         Raises:
-            ConfigError: The metric that was asked for is for the other task.
+            ConfigError: The metric or the loss that was asked for is for the other task.
         """
-        changes: dict[str, Any] = {} if task == "single" or "class_weights" in given else {"class_weights": "none"}
+        changes: dict[str, Any] = {}
+        if task == "multi" and "class_weights" not in given:
+            changes["class_weights"] = "none"
+        if task == "single" and self.focal_gamma:
+            _require("focal_gamma" not in given, f"--focal-gamma {self.focal_gamma} is not for one label a text")
+            changes["focal_gamma"] = 0.0
         if self.metric not in METRICS[task]:
             labels = "one label" if task == "single" else "any number of labels"
             names = " or ".join(METRICS[task])

@@ -86,6 +86,17 @@ def test_settings_can_be_those_of_a_model_on_the_hub(hub: Hub, tiny_model: Path,
     assert find_model("alike").manifest.recipe.batch_size == find_model(tiny_model).manifest.recipe.batch_size
 
 
+def test_settings_of_a_model_whose_base_is_elsewhere_need_a_base(
+    hub: Hub, trained_model: Path, cli: Run, emotions_csv: Path, tiny_base: Path
+) -> None:
+    assert cli("models", "push", trained_model, REPO).exit_code == 0
+    result = cli("train", emotions_csv, "--like", REPO, "--epochs", 1)
+    assert result.exit_code == 2
+    assert f"was trained from {tiny_base.name!r}, which is on another machine: name a base model" in result.stderr
+    named = cli("train", emotions_csv, "--like", REPO, "--epochs", 1, "--base-model", tiny_base, "--name", "alike")
+    assert named.exit_code == 0, named.output
+
+
 def test_without_a_network_the_cached_commit_is_the_base(
     hub: Hub, tiny_model: Path, train: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,9 +35,11 @@ def machine(server: Hub, tmp_path: Path) -> Callable[..., Run]:
         for unwanted in ("HF_TOKEN", "HF_HUB_CACHE", "HF_HUB_OFFLINE"):
             environment.pop(unwanted, None)
 
-        def run(*arguments: object, **settings: str) -> Any:
-            command = [sys.executable, "-m", "emoclass", *map(str, arguments)]
-            variables = {**environment, **more, **settings}
+        def run(*arguments: object, program: str | None = None, **settings: str | None) -> Any:
+            what = ("-m", "emoclass") if program is None else ("-c", program)
+            command = [sys.executable, *what, *map(str, arguments)]
+            changed = {**environment, **more, **settings}
+            variables = {name: value for name, value in changed.items() if value is not None}
             return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
 
         return run
@@ -78,6 +80,26 @@ def test_from_a_table_to_the_hub_and_on(
     assert (gone.returncode, gone.stdout) == (0, predicted.stdout)
     assert "from the cache: the hub cannot be reached" in gone.stderr
     assert server.requests == []
+
+
+@pytest.mark.slow
+def test_programs_hear_nothing_from_the_client(
+    server: Hub, machine: Callable[..., Run], tiny_model: Path, tiny_base: Path, emotions_csv: Path
+) -> None:
+    server.add(REPO, tiny_model)
+    server.add("me/base", tiny_base)
+    program = (
+        "import sys, emoclass\n"
+        "data, settings = sys.argv[1], {'recipe': 'reference', 'epochs': 1, 'max_length': 40}\n"
+        f"emoclass.train(data, base_model='me/base', **settings)\n"
+        f"emoclass.train(data, base_model='{REPO}', **settings)\n"
+        f"emoclass.load('{REPO}').predict_text('a happy day')\n"
+        "from emoclass.store.publishing import push_model\n"
+        "push_model(None, 'me/other')\n"
+    )
+    run = machine("here", HF_TOKEN=TOKEN)
+    done = run(emotions_csv, program=program, HF_HUB_DISABLE_PROGRESS_BARS=None)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.slow

@@ -334,6 +334,22 @@ def test_links_of_the_cache_do_not_lead_out_of_it(hub: Hub, repository: Reposito
         load(f"{REPO}@{repository.head}")
 
 
+@pytest.mark.parametrize("field", ["name", "labels"])
+def test_names_cannot_be_commands_to_a_terminal(
+    hub: Hub, tiny_model: Path, cli: Run, tmp_path: Path, field: str
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_model, copy)
+    manifest = json.loads((copy / "emoclass.json").read_text())
+    manifest[field] = "\x1b[31mred" if field == "name" else ["anger", "fear", "\x1b]0;title\x07joy"]
+    (copy / "emoclass.json").write_text(json.dumps(manifest))
+    hub.add("me/hostile", copy)
+    result = cli("predict", "--model", "me/hostile", "a happy day")
+    assert result.exit_code == 1
+    assert "holds a name with control characters" in result.stderr
+    assert "\x1b" not in result.output + result.stderr
+
+
 def test_removing_is_for_models_on_this_disk(hub: Hub, cli: Run) -> None:
     result = cli("models", "remove", "me/emotions")
     assert result.exit_code == 1

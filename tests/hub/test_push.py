@@ -153,6 +153,35 @@ def test_what_somebody_wrote_into_the_card_stays(hub: Hub, push: Run, cli: Run, 
     assert ModelCard(card).data.language == "en"
 
 
+@pytest.mark.parametrize("damage", ["title: joy: a model", "foo: [", "- a"])
+def test_a_card_that_was_damaged_on_the_hub_does_not_block_a_push(hub: Hub, push: Run, damage: str) -> None:
+    push(REPO)
+    repository = hub.repositories[REPO]
+    damaged = f"---\n{damage}\n---\n\n# Mine\n".encode()
+    repository.add({**repository.files, "README.md": damaged})
+    assert push(REPO).exit_code == 0
+    assert repository.files["README.md"] == damaged
+    assert push(REPO, "--overwrite").exit_code == 0
+    assert ModelCard(repository.files["README.md"].decode()).data.library_name == "emoclass"
+
+
+def test_a_card_that_was_edited_here_is_pushed(hub: Hub, push: Run, trained_model: Path) -> None:
+    path = trained_model / "README.md"
+    card = path.read_text()
+    mine = card.replace("## Usage\n", "## Usage\n\nAsk me first.\n").replace("---\n", "---\nlicense: mit\n", 1)
+    path.write_text("\ufeff" + mine, encoding="utf-8")
+    assert push(REPO).exit_code == 0
+    pushed = hub.repositories[REPO].files["README.md"].decode()
+    assert "Ask me first." in pushed
+    assert ModelCard(pushed).data.license == "mit"
+    path.write_bytes(b"---\nlanguage: \xff\n---\n")
+    result = push(REPO)
+    assert result.exit_code == 1
+    assert f"{path}: cannot be read" in result.stderr
+    path.unlink()
+    assert push(REPO).exit_code == 0
+
+
 def test_the_license_stays_that_of_an_earlier_push(hub: Hub, push: Run, tiny_train: Run) -> None:
     push(REPO, "--license", "mit")
     tiny_train("--name", "first", "--overwrite", "--seed", 3)

@@ -99,6 +99,23 @@ def test_loss_and_gradients_are_those_of_transformers(smoothing: float) -> None:
         torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-4, atol=1e-5, msg=name)
 
 
+def test_the_focal_loss_counts_well_predicted_labels_less() -> None:
+    """As Lin et al. write it: -(1 - p)^gamma log p, where p is the probability of what is right."""
+    logits = torch.tensor([[3.0, -2.0, 0.5], [-60.0, 60.0, 0.0]], requires_grad=True)
+    target = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    weights = np.array([1.0, 2.0, 3.0], np.float32)
+    right = torch.where(target > 0, logits.sigmoid(), (-logits).sigmoid())
+    each = -((1 - right) ** 2) * right.log().clamp(min=-60) * torch.where(target > 0, torch.tensor(weights), 1.0)
+    loss = BinaryCrossEntropy(weights, 0.0, 2.0, device=torch.device("cpu")).sum(logits, target)
+    torch.testing.assert_close(loss, each.sum() / 3)
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    plain = BinaryCrossEntropy(weights, device=torch.device("cpu"))
+    nearly = BinaryCrossEntropy(weights, 0.0, 1e-9, device=torch.device("cpu"))
+    torch.testing.assert_close(nearly.sum(logits, target), plain.sum(logits, target))
+
+
 def test_rare_labels_weigh_more_where_they_apply() -> None:
     truth = np.array([[True, True]] + [[True, False]] * 5 + [[False, False]] * 2)
     assert positive_weights(truth, "none").tolist() == [1, 1]
@@ -166,7 +183,14 @@ def test_the_task_that_is_asked_for_must_be_the_models(result: TrainResult, tiny
 
 @pytest.mark.parametrize(
     "settings",
-    [{"r_drop": 1.0}, {"mixup": 0.4}, {"class_weights": "sqrt"}, {"label_smoothing": 0.1}, {"unfreeze": "encoder"}],
+    [
+        {"r_drop": 1.0},
+        {"mixup": 0.4},
+        {"class_weights": "sqrt"},
+        {"label_smoothing": 0.1},
+        {"focal_gamma": 2.0},
+        {"unfreeze": "encoder"},
+    ],
     ids=str,
 )
 def test_all_regularizers_train(several: TrainingData, recipe: Config, settings: dict[str, Any]) -> None:
@@ -206,6 +230,14 @@ def test_a_metric_belongs_to_a_task(metric: str, task: Any, other: str) -> None:
     assert config.for_task(task).metric == other
     with pytest.raises(ConfigError, match=f"--metric {metric} is not for .* a text; use "):
         config.for_task(task, given=["metric"])
+
+
+def test_the_focal_loss_is_for_several_labels() -> None:
+    fast = TrainConfig.named("fast")
+    assert fast.for_task("multi").focal_gamma == 2
+    assert fast.for_task("single").focal_gamma == 0
+    with pytest.raises(ConfigError, match=r"--focal-gamma 2.0 is not for one label a text"):
+        fast.for_task("single", given=["focal_gamma"])
 
 
 def test_the_weights_of_a_recipe_are_for_one_label_a_text() -> None:

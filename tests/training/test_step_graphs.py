@@ -82,6 +82,8 @@ def test_steps_in_few_shapes_train_the_same_model(
     unfreeze: int, r_drop: float, several: bool, lengths: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = {"several": several, "r_drop": r_drop, "class_weights": "sqrt", "label_smoothing": 0.1}
+    if several:
+        options["focal_gamma"] = 2.0
     packed = train(unfreeze, **options)
     assert lengths() == []
     monkeypatch.setattr(loop, "is_usable", lambda *arguments: True)

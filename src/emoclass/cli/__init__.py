@@ -137,6 +137,7 @@ def main() -> None:
     if sys.stderr.isatty():
         terminal = io.BufferedWriter(Terminal(sys.stderr.fileno()))
         sys.stderr = io.TextIOWrapper(terminal, "utf-8", "replace", line_buffering=True)
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "0")
     else:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     end_at_signals()

@@ -14,7 +14,7 @@ PANELS = {
         "learning_rate", "layer_decay", "weight_decay", "warmup_ratio", "max_grad_norm", "metric", "keep", "max_length",
         "head_tokens",
     ),
-    "Regularization": ("dropout", "label_smoothing", "r_drop", "mixup", "class_weights"),
+    "Regularization": ("dropout", "label_smoothing", "focal_gamma", "r_drop", "mixup", "class_weights"),
     "Compute": ("device", "precision", "engine", "workers", "verify", "cache_memory", "cache_disk"),
     "Budget and resume": ("patience", "max_minutes", "resume"),
     "Predictions": ("top_k", "probabilities", "threshold", "min_confidence", "uncertain_label"),

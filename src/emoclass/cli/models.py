@@ -207,9 +207,9 @@ def push(
     for file in pushed.removed:
         console.note(f"{'would remove' if dry_run else 'removed'} {file}, which the model does not have")
     if pushed.kept_card:
-        console.note(
-            "README.md was edited on the hub and stays as it is: check its scores, or pass --overwrite to write it anew"
-        )
+        what = "scores and license" if license_ else "scores"
+        kept = "README.md was edited on the hub and stays as it is"
+        console.note(f"{kept}: check its {what}, or pass --overwrite to write it anew")
     if not pushed.changed:
         console.note(f"nothing changed: {repository} holds this model already")
     if not dry_run:

@@ -115,6 +115,10 @@ def train(
     label_smoothing: Annotated[
         float | None, _recipe("label_smoothing", "SHARE", "Share of the target spread evenly over all classes.")
     ] = None,
+    focal_gamma: Annotated[
+        float | None,
+        _recipe("focal_gamma", "X", "Exponent by which well predicted labels count less; for several labels a text."),
+    ] = None,
     r_drop: Annotated[
         float | None, _recipe("r_drop", "W", "Weight of the divergence between two passes with other dropout (R-Drop).")
     ] = None,
@@ -219,6 +223,7 @@ def train(
         "max_grad_norm": max_grad_norm,
         "dropout": dropout,
         "label_smoothing": label_smoothing,
+        "focal_gamma": focal_gamma,
         "r_drop": r_drop,
         "mixup": mixup,
         "class_weights": class_weights,

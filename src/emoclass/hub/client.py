@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,8 @@ from typing import Any
 from emoclass.hub.errors import is_missing_repository
 from emoclass.hub.names import HubName
 
+# The client's own variable. The command line sets it to 0 where standard error is a terminal.
+SHOWS = "HF_HUB_DISABLE_PROGRESS_BARS"
 # For an answer, before a copy in the cache is used.
 _CONNECT_SECONDS = 4.0
 
@@ -29,6 +34,23 @@ class Listing:
     files: Mapping[str, str]
 
 
+@contextmanager
+def _own_output() -> Iterator[None]:
+    """Let the client show bars only on the terminal of the command line, and say nothing beside its errors."""
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    hides = os.environ.get(SHOWS) != "0" and not are_progress_bars_disabled()
+    if hides:
+        disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if hides:
+            enable_progress_bars()
+
+
 def has_token() -> bool:
     """Return whether the user has signed in."""
     from huggingface_hub import get_token
@@ -40,13 +62,14 @@ def snapshot(name: HubName, patterns: Sequence[str], *, only_cache: bool) -> Pat
     """Return the directory of a revision's files that match these patterns, downloaded where they are not cached."""
     from huggingface_hub import snapshot_download
 
-    directory = snapshot_download(
-        name.repo,
-        revision=name.revision,
-        allow_patterns=list(patterns),
-        local_files_only=only_cache,
-        etag_timeout=_CONNECT_SECONDS,
-    )
+    with _own_output():
+        directory = snapshot_download(
+            name.repo,
+            revision=name.revision,
+            allow_patterns=list(patterns),
+            local_files_only=only_cache,
+            etag_timeout=_CONNECT_SECONDS,
+        )
     return Path(str(directory))
 
 
@@ -80,14 +103,15 @@ def download(name: HubName, file: str, *, only_cache: bool = False, again: bool 
     """
     from huggingface_hub import hf_hub_download
 
-    path = hf_hub_download(
-        name.repo,
-        file,
-        revision=name.revision,
-        local_files_only=only_cache,
-        force_download=again,
-        etag_timeout=_CONNECT_SECONDS,
-    )
+    with _own_output():
+        path = hf_hub_download(
+            name.repo,
+            file,
+            revision=name.revision,
+            local_files_only=only_cache,
+            force_download=again,
+            etag_timeout=_CONNECT_SECONDS,
+        )
     return Path(str(path))
 
 
@@ -114,7 +138,8 @@ def commit(repo: str, files: Mapping[str, Path], removed: Iterable[str], *, pare
 
     added = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=path) for name, path in files.items()]
     deleted = [CommitOperationDelete(path_in_repo=name) for name in removed]
-    made = _api().create_commit(repo, [*added, *deleted], commit_message=message, parent_commit=parent)
+    with _own_output():
+        made = _api().create_commit(repo, [*added, *deleted], commit_message=message, parent_commit=parent)
     return str(made.oid)
 
 

@@ -20,12 +20,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _KINDS = {
     "GatedRepoError": "access to it has to be asked for on its page, and then needs a token: " + _SIGN_IN,
     "DisabledRepoError": "the hub has disabled it",
-    "RevisionNotFoundError": "the hub has no such revision of it: check what follows the @",
+    "RevisionNotFoundError": "the hub has no such revision of it: check what follows the @; commits need all 40 digits",
     "RepositoryNotFoundError": (
         "the hub has no such model, or it is private: check the name, and for a private one " + _SIGN_IN
     ),
     "OfflineModeIsEnabled": "HF_HUB_OFFLINE is set, so that only the hub's cache is used",
     "ModuleNotFoundError": "the hub's client is not installed: pip install huggingface-hub",
+    "UnicodeEncodeError": "the token holds characters that no token has: check HF_TOKEN, or " + _SIGN_IN,
     "HFValidationError": "it cannot be a model on the hub, whose names are USER/REPO",
 }
 _STATUS = {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from emoclass.encoders.base import hub_id
@@ -12,14 +14,11 @@ from emoclass.errors import ModelError, one_line
 from emoclass.store.layout import CARD, Manifest
 
 if TYPE_CHECKING:
-    from huggingface_hub import ModelCardData
+    from huggingface_hub import ModelCard, ModelCardData
 
 _TASK = "text-classification"
 _LIBRARY, _RELATION = "emoclass", "finetune"
-# Where base models come from whose names mean something on one machine only.
-LOCAL_SOURCES = ("directory", "trained model")
 _OF_PEOPLE = ("license", "license_name", "license_link", "language", "datasets")
-_USAGE = re.compile(r"^## Usage\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 # Scores in the front matter: metric of the hub, name, field and arguments.
 _RESULTS: Mapping[str, list[tuple[str, str, str, dict[str, str] | None]]] = {
     "single": [
@@ -61,24 +60,39 @@ def published_card(card: str, manifest: Manifest, repo: str, license: str | None
     Raises:
         ModelError: The front matter cannot be read.
     """
-    from huggingface_hub import ModelCard
-
-    try:
-        own = ModelCard(card)
-    except Exception as error:  # those of a YAML library
-        raise ModelError(f"{CARD}: its front matter cannot be read: {one_line(error)}; train the model again") from None
+    own = _parsed(card)
     own.data["library_name"] = _LIBRARY
     own.data["license"] = license or own.data.get("license")
-    if earlier is not None:
-        known = ModelCard(earlier, ignore_metadata_errors=True).data
+    with suppress(ModelError):  # somebody has damaged it there
+        known = _parsed(earlier or "").data
         for key in _OF_PEOPLE:
             own.data[key] = own.data.get(key) or known.get(key)
     base_id = _hub_id(manifest)
     if base_id is not None:
         own.data["base_model"], own.data["base_model_relation"] = base_id, _RELATION
-    usage = "\n".join(_usage(manifest, where=repo))
-    text = _USAGE.sub(lambda found: f"{usage}\n\n", own.text.lstrip("\n"), count=1)
+    # Unless somebody has written something else there.
+    usage, there = "\n".join(_usage(manifest)), "\n".join(_usage(manifest, where=repo))
+    text = own.text.lstrip("\n").replace(usage, there, 1)
     return f"---\n{own.data.to_yaml()}\n---\n\n{text}"
+
+
+def _parsed(card: str) -> ModelCard:
+    """Return a card as the hub's client reads it.
+
+    Raises:
+        ModelError: The front matter cannot be read.
+    """
+    from huggingface_hub import ModelCard
+
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # a card without front matter is a card
+    try:
+        return ModelCard(card.removeprefix("\ufeff"), ignore_metadata_errors=True)
+    except Exception as error:  # those of a YAML library
+        raise ModelError(f"{CARD}: its front matter cannot be read: {one_line(error)}") from None
+    finally:
+        logger.setLevel(level)
 
 
 def bare_name(path: str) -> str:
@@ -120,7 +134,7 @@ def _front_matter(manifest: Manifest) -> ModelCardData:
 
 def _hub_id(manifest: Manifest) -> str | None:
     """Return the base model's id on the hub, or ``None`` if it is a local directory or a trained model."""
-    is_local = manifest.base_model.get("source") in LOCAL_SOURCES
+    is_local = manifest.has_local_base
     return None if is_local else hub_id(manifest.base_model["name"]).partition("@")[0]
 
 

@@ -123,6 +123,11 @@ class Manifest:
     thresholds: tuple[float, ...] = ()
 
     @property
+    def has_local_base(self) -> bool:
+        """Whether the name of its base model means something on one machine only."""
+        return self.base_model.get("source") in ("directory", "trained model")
+
+    @property
     def columns(self) -> Columns | None:
         """The columns that the model was trained with; ``None`` if an older emoclass trained it."""
         values = self.data.get("columns")

@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emoclass.errors import EmoclassError, ModelError
+from emoclass.errors import EmoclassError, ModelError, one_line
 from emoclass.fingerprint import file_sha256
 from emoclass.hub import client
 from emoclass.hub.client import Listing
 from emoclass.hub.errors import hub_errors
 from emoclass.hub.names import HubName, check_repository
 from emoclass.store import layout
-from emoclass.store.card import LOCAL_SOURCES, bare_name, model_card, published_card
+from emoclass.store.card import bare_name, model_card, published_card
 from emoclass.store.checkpoints import find_model
 from emoclass.store.layout import Manifest
 from emoclass.store.reading import StoredModel, open_model
@@ -137,8 +137,12 @@ def _publishable(
     for name in layout.BASELINE_FILES:
         (place / name).unlink(missing_ok=True)
     path = place / layout.CARD
-    own = path.read_text(encoding="utf-8") if path.exists() else model_card(manifest)
-    card = published_card(own, manifest, repo, license, None if earlier is None else earlier.text)
+    try:
+        own = path.read_text(encoding="utf-8") if path.exists() else model_card(manifest)
+        card = published_card(own, manifest, repo, license, None if earlier is None else earlier.text)
+    except (ModelError, UnicodeDecodeError) as error:
+        mend = "mend it, or remove it, and the push writes it anew"
+        raise ModelError(f"{model.directory / layout.CARD}: cannot be read ({one_line(error)}): {mend}") from None
     path.write_text(card, encoding="utf-8")
     kept = {name: checksum for name, checksum in manifest.checksums.items() if name not in layout.BASELINE_FILES}
     manifest = replace(manifest, checksums={**kept, layout.CARD: file_sha256(path)})
@@ -151,8 +155,7 @@ def without_places(manifest: Manifest) -> Manifest:
     """Return a manifest with the names of files and directories in place of their paths."""
     base, metrics, data = manifest.base_model, manifest.metrics, manifest.data
     test = metrics.get("test")
-    is_path = base.get("source") in LOCAL_SOURCES
-    name = bare_name(base["name"]) if is_path else base["name"]
+    name = bare_name(base["name"]) if manifest.has_local_base else base["name"]
     return replace(
         manifest,
         base_model={**base, "name": name},

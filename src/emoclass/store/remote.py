@@ -12,6 +12,7 @@ from emoclass.hub import client
 from emoclass.hub.errors import explain, hub_errors, is_missing_entry, is_passing
 from emoclass.hub.names import HubName
 from emoclass.store import layout
+from emoclass.store.layout import Manifest
 from emoclass.store.reading import Origin, StoredModel, open_model, verify_model
 
 
@@ -35,6 +36,7 @@ def fetch_model(name: HubName) -> StoredModel:
         model = replace(open_model(path.parent), origin=origin)
         try:
             layout.require_complete(model.manifest.checksums)
+            _require_printable(model.manifest)
         except ModelError as error:
             raise ModelError(f"{name}: {error}") from None
         files = [file for file in model.manifest.checksums if file != layout.CARD]
@@ -44,6 +46,13 @@ def fetch_model(name: HubName) -> StoredModel:
         if not name.is_pinned and not only_cache and client.cached_commit(name, layout.MANIFEST) != commit:
             client.download(name, layout.MANIFEST)
     return model
+
+
+def _require_printable(manifest: Manifest) -> None:
+    """Refuse names that would be commands to a terminal; a stranger may have written them."""
+    for name in (manifest.name, *manifest.labels):
+        if not name.isprintable():
+            raise ModelError(f"{layout.MANIFEST} holds a name with control characters: {name!a}")
 
 
 def is_fetched(name: HubName) -> bool:

@@ -166,6 +166,7 @@ def training_loop(
         model.classifier.out_features,
         class_weights=config.class_weights,
         label_smoothing=config.label_smoothing,
+        focal_gamma=config.focal_gamma,
         device=state.device,
     )
     own_targets = targets[state.ranks.shard(len(targets))]

@@ -38,7 +38,13 @@ class Loss(Protocol):
 
 
 def loss_of(
-    targets: npt.NDArray[Any], classes: int, *, class_weights: str, label_smoothing: float, device: torch.device
+    targets: npt.NDArray[Any],
+    classes: int,
+    *,
+    class_weights: str,
+    label_smoothing: float,
+    focal_gamma: float = 0.0,
+    device: torch.device,
 ) -> Loss:
     """Return the loss for targets: label ids, ``int64[texts]``, or which labels apply, ``bool[texts, classes]``.
 
@@ -47,11 +53,12 @@ def loss_of(
         classes: Number of classes.
         class_weights: How; see ``TrainConfig``.
         label_smoothing: Share of the target that is spread over the classes.
+        focal_gamma: Exponent of the focal loss; see ``TrainConfig``.
         device: Where to compute.
     """
     if targets.ndim == 1:
         return CrossEntropy(class_weights_of(targets, classes, class_weights), label_smoothing, device=device)
-    return BinaryCrossEntropy(positive_weights(targets, class_weights), label_smoothing, device=device)
+    return BinaryCrossEntropy(positive_weights(targets, class_weights), label_smoothing, focal_gamma, device=device)
 
 
 class CrossEntropy:
@@ -101,11 +108,14 @@ class BinaryCrossEntropy:
     Args:
         weights: Weight of each label where it applies, ``float32[labels]``.
         label_smoothing: Share of the target that is spread over both outcomes of each label.
+        focal_gamma: Exponent of the focal loss.
         device: Where to compute.
     """
 
-    def __init__(self, weights: Floats, label_smoothing: float = 0.0, *, device: torch.device) -> None:
-        self._weights, self._smoothing = torch.from_numpy(weights).to(device), label_smoothing
+    def __init__(
+        self, weights: Floats, label_smoothing: float = 0.0, focal_gamma: float = 0.0, *, device: torch.device
+    ) -> None:
+        self._weights, self._smoothing, self._gamma = torch.from_numpy(weights).to(device), label_smoothing, focal_gamma
 
     def divisor(self, targets: npt.NDArray[Any]) -> float:
         """Return the number of texts."""
@@ -123,6 +133,10 @@ class BinaryCrossEntropy:
         """Return the mean over labels, summed over texts."""
         if self._smoothing:
             target = target * (1 - self._smoothing) + self._smoothing / 2
+        if self._gamma:
+            applies = self._weights * target * (-logits).sigmoid() ** self._gamma * functional.logsigmoid(logits)
+            does_not = (1 - target) * logits.sigmoid() ** self._gamma * functional.logsigmoid(-logits)
+            return -(applies + does_not).sum() / logits.shape[1]
         return (
             functional.binary_cross_entropy_with_logits(logits, target, pos_weight=self._weights, reduction="sum")
             / logits.shape[1]

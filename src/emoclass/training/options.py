@@ -11,8 +11,8 @@ from emoclass.errors import ConfigError
 # Settings that a search tries, unless they are given; and the minimum of steps, which holds for all trials if given.
 SEARCHABLE = frozenset(
     {
-        "class_weights", "dropout", "epochs", "label_smoothing", "layer_decay", "learning_rate", "min_steps", "mixup",
-        "r_drop", "train_pooler", "unfreeze", "weight_decay",
+        "class_weights", "dropout", "epochs", "focal_gamma", "label_smoothing", "layer_decay", "learning_rate",
+        "min_steps", "mixup", "r_drop", "train_pooler", "unfreeze", "weight_decay",
     }
 )  # fmt: skip
 

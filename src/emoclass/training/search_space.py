@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from emoclass.config import CLASS_WEIGHTS, TrainConfig, Unfreeze
 
@@ -12,17 +12,24 @@ if TYPE_CHECKING:
     import optuna
 
 
-def first_recipes(config: TrainConfig, texts: int, depths: Sequence[Unfreeze]) -> list[TrainConfig]:
+def first_recipes(
+    config: TrainConfig, texts: int, depths: Sequence[Unfreeze], task: Literal["single", "multi"]
+) -> list[TrainConfig]:
     """Return the recipes of the first trials: the given one, and those known to be good."""
     names = ["fast", "best"] if {"encoder", "all"} & set(depths) else ["fast"]
-    known = [TrainConfig.named(name, batch_size=config.batch_size).for_texts(texts) for name in names]
+    known = [TrainConfig.named(name, batch_size=config.batch_size).for_task(task).for_texts(texts) for name in names]
     return [config, *known]
 
 
 _Suggest = Callable[[Any, str], Any]
 
 
-def search_space(starts: Sequence[TrainConfig], depths: Sequence[Unfreeze], min_epochs: int) -> dict[str, _Suggest]:
+def search_space(
+    starts: Sequence[TrainConfig],
+    depths: Sequence[Unfreeze],
+    min_epochs: int,
+    task: Literal["single", "multi"],
+) -> dict[str, _Suggest]:
     """Return how a trial chooses a value for each setting; the values of the first recipes can be chosen again."""
 
     def own(name: str) -> list[Any]:
@@ -51,6 +58,8 @@ def search_space(starts: Sequence[TrainConfig], depths: Sequence[Unfreeze], min_
     }
     if set(depths) - {0, 1}:
         space["layer_decay"] = partial(among, [1.0, 0.9])
+    if task == "multi":
+        space["focal_gamma"] = partial(among, [0.0, 1.0, 2.0])
     if starts[0].metric == "macro_f1":
         space["class_weights"] = partial(among, list(CLASS_WEIGHTS))
     return space

@@ -71,11 +71,12 @@ class Tuner:
         self.context, self.config = context, config
         self._checkpoints = Checkpoints(states, context.on_event, {}, earlier)
         depths = [config.unfreeze] if "unfreeze" in fixed else context.depths_to_try
+        task = context.data.labels.task
         starts = [
             replace(start, epochs=max(start.epochs, min_epochs))
-            for start in first_recipes(config, len(context.data.train), depths)
+            for start in first_recipes(config, len(context.data.train), depths, task)
         ]
-        space = search_space(starts, depths, min_epochs)
+        space = search_space(starts, depths, min_epochs, task)
         self._space = {name: suggest for name, suggest in space.items() if name not in fixed}
         first = [{name: getattr(start, name) for name in self._space} for start in starts]
         self._starts = [values for number, values in enumerate(first) if values not in first[:number]]
