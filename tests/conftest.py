@@ -6,7 +6,9 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +57,8 @@ def pytest_configure() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         os.environ["HF_ENDPOINT"] = f"http://127.0.0.1:{free.getsockname()[1]}"
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, which processes that tests start would inherit
     for of_the_user in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         os.environ.pop(of_the_user, None)
     os.environ["HF_HUB_DISABLE_XET"] = os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
