@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -14,6 +15,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, MultiLabelBinarizer
 from sklearn.utils import estimator_checks
 
+from emoclass.data.options import DataOptions
+from emoclass.errors import DataError
 from emoclass.runtime import models_dir
 from emoclass.sklearn import EmotionClassifier
 from tests.conftest import emotion_rows
@@ -65,6 +68,8 @@ def test_several_labels_are_an_indicator_matrix(estimator: EmotionClassifier) ->
     fitted.score(TEXTS, matrix)
     named = estimator.fit(TEXTS, pd.DataFrame(matrix, columns=["anger", "fear", "joy", "loud"]))
     assert named.classes_.tolist() == ["anger", "fear", "joy", "loud"]
+    assert named.predict(["", " "]).tolist() == [[0] * 4] * 2
+    assert [each.labels for each in named.classifier_.predict([""])] == [()]
     with pytest.raises(ValueError, match=r"MultiLabelBinarizer\(\)"):
         estimator.fit(TEXTS, lists)
 
@@ -79,13 +84,47 @@ def test_it_can_be_cloned_pickled_and_set(estimator: EmotionClassifier) -> None:
     np.testing.assert_array_equal(restored.predict_proba(TEXTS), copy.predict_proba(TEXTS))
 
 
+def test_parameters_may_be_numbers_of_numpy_paths_and_devices(estimator: EmotionClassifier, tiny_base: Path) -> None:
+    numbers = {"epochs": np.int64(1), "learning_rate": np.float32(0.02), "seed": np.int32(3), "unfreeze": np.int8(1)}
+    fitted = clone(estimator).set_params(
+        **numbers, base_model=tiny_base, batch_size=np.int16(8), max_length=np.uint8(40),
+        device=torch.device("cpu"), validation_fraction=np.float32(0.2),
+        settings={"train_pooler": np.True_, "patience": np.int64(1), "max_minutes": np.float64(5)},
+    ).fit(TEXTS, LABELS)  # fmt: skip
+    assert fitted.predict(TEXTS[:2]).shape == (2,)
+
+
+def test_options_of_reading_are_settings(estimator: EmotionClassifier) -> None:
+    labels = ["rare", *LABELS[1:]]
+    with pytest.raises(DataError, match="--min-class-rows 2"):
+        estimator.fit(TEXTS, labels)
+    settings: dict[str, Any] = {"train_pooler": True, "options": DataOptions(min_class_rows=2)}
+    fitted = clone(estimator).set_params(settings=settings, epochs=1).fit(TEXTS, labels)
+    assert fitted.classes_.tolist() == ["anger", "fear", "joy", "rare"]
+    assert not fitted.predict_proba(TEXTS)[:, 3].any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"directory": "here"}, "^settings: fit decides on directory itself: leave it out$"),
+        ({"ratios": (80, 20, 0)}, "^settings: fit decides on ratios itself"),
+        ({"options": DataOptions(label_column="label")}, "^settings: fit decides on the columns and the task itself"),
+        ({"options": DataOptions(min_class_rows=2, merge_into="other")}, "merge_into='other' is not a class of y"),
+    ],
+)
+def test_what_fit_decides_on_is_no_setting(estimator: EmotionClassifier, settings: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        estimator.set_params(settings=settings).fit(TEXTS, LABELS)
+
+
 @pytest.mark.slow
 def test_it_goes_into_pipelines_and_searches(estimator: EmotionClassifier) -> None:
     pipeline = Pipeline(
         [("lower", FunctionTransformer(lambda texts: [t.lower() for t in texts])), ("model", estimator)]
     )
     assert cross_val_score(pipeline, TEXTS, LABELS, cv=2).shape == (2,)
-    search = GridSearchCV(estimator, {"epochs": [1, 2], "seed": [1]}, cv=2).fit(TEXTS, LABELS)
+    search = GridSearchCV(estimator, {"epochs": np.arange(1, 3), "seed": [1]}, cv=2).fit(TEXTS, LABELS)
     assert search.best_params_["epochs"] in (1, 2)
     assert search.predict(TEXTS[:3]).shape == (3,)
 
@@ -103,8 +142,9 @@ def test_misuse_is_one_clear_line(estimator: EmotionClassifier) -> None:
         estimator.fit(TEXTS, ["['joy']" if label == "joy" else label for label in LABELS])
     with pytest.raises(ValueError, match="the label ' joy' would be read as 'joy'"):
         estimator.fit(TEXTS, [label.replace("joy", " joy") for label in LABELS])
-    with pytest.raises(ValueError, match="validation_fraction=1"):
-        clone(estimator).set_params(validation_fraction=1).fit(TEXTS, LABELS)
+    for fraction in (1, None, "0.1"):
+        with pytest.raises(ValueError, match=f"validation_fraction={fraction} is not between 0 and 1"):
+            clone(estimator).set_params(validation_fraction=fraction).fit(TEXTS, LABELS)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,14 @@ def _require(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
+def make_plain(settings: Any) -> None:
+    """Replace numbers of NumPy in the fields of a frozen dataclass: JSON and messages know only those of Python."""
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+            object.__setattr__(settings, each.name, value.item())
+
+
 def _reject_unknown(config: type[TrainConfig], settings: Iterable[str]) -> None:
     unknown = set(settings) - {setting.name for setting in fields(config)}
     _require(not unknown, f"unknown settings: {', '.join(sorted(unknown))}")
@@ -94,6 +102,7 @@ class TruncationConfig:
     head_tokens: int | None = None
 
     def __post_init__(self) -> None:
+        make_plain(self)
         _require(self.max_length >= 3, f"--max-length {self.max_length} is too small: at least 3 tokens")
         if self.head_tokens is not None:
             _require(self.head_tokens >= 0, f"--head-tokens {self.head_tokens} is negative")
@@ -175,6 +184,8 @@ class TrainConfig:
     seeds: int = 1
 
     def __post_init__(self) -> None:
+        make_plain(self)
+        object.__setattr__(self, "base_model", str(self.base_model))  # it may be a Path
         valid_unfreeze = self.unfreeze in ("encoder", "all", "auto") or (
             isinstance(self.unfreeze, int) and self.unfreeze >= 0
         )

@@ -84,14 +84,15 @@ def expanded(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises then
 
 
-def resolve_device(spec: str = "auto") -> torch.device:
-    """Return the torch device that ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` names.
+def resolve_device(spec: str | torch.device = "auto") -> torch.device:
+    """Return the torch device that ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` names, or that is given.
 
     Raises:
         DeviceError: The name is unknown, or there is no such device here.
     """
     import torch
 
+    spec = str(spec)
     if spec in ("auto", "cuda") and torch.cuda.is_available():
         # Of several processes that torchrun started on this machine each has its own.
         own, gpus = os.environ.get("LOCAL_RANK"), torch.cuda.device_count()

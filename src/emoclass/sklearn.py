@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +21,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from emoclass import api
-from emoclass.data.columns.cells import cell_label
+from emoclass.data.columns.labels import Task
 from emoclass.data.options import DataOptions
 from emoclass.inference.inputs import text_windows
 from emoclass.inference.predictor import load
+from emoclass.sklearn_labels import Targets, names_of_classes, read_targets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from emoclass.inference.classifiers import AnyClassifier
 
 _WINDOW = 1024
+# Settings of ``train`` that ``fit`` decides on.
+_OWN = frozenset({"data", "directory", "name", "ratios", "val", "test"})
 # Settings of ``train`` that are parameters here.
 _SETTINGS = (
     "base_model", "recipe", "epochs", "batch_size", "learning_rate", "unfreeze", "max_length", "device", "seed",
@@ -44,7 +48,7 @@ class EmotionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier of texts that ``fit`` trains as ``emoclass.train`` does, for pipelines and searches of scikit-learn.
 
     ``X`` is an iterable of strings, such as a list or one column of a table. ``y`` has one label a text, or is an
-    indicator matrix with a column for each of several labels (``MultiLabelBinarizer`` makes one of lists).
+    indicator matrix of 0 and 1 with a column for each of several labels (``MultiLabelBinarizer`` makes one of lists).
 
     ``fit`` sets a part of the texts aside to choose the best epoch and to calibrate: stratified, with near duplicates
     on the same side. Texts that are blank or repeated with the same label are left out. The model is in the fitted
@@ -63,7 +67,7 @@ class EmotionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``, for training and prediction.
         seed: Seed of the validation part and of the training.
         validation_fraction: Share of the texts that ``fit`` sets aside.
-        settings: More settings of ``emoclass.train``.
+        settings: More settings of ``emoclass.train``; ``options`` may be ``DataOptions(min_class_rows=2)``.
 
     Attributes:
         classes_: The labels, sorted, or the columns of an indicator matrix.
@@ -73,7 +77,7 @@ class EmotionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        base_model: str | None = None,
+        base_model: str | Path | None = None,
         recipe: str | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -105,38 +109,46 @@ class EmotionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: ``X`` and ``y`` do not go together, or a parameter is out of range.
             EmoclassError: The texts cannot be split or trained on.
         """
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(f"validation_fraction={self.validation_fraction} is not between 0 and 1")
+        fraction: Any = self.validation_fraction
+        is_number = isinstance(fraction, Real)
+        if not is_number or not 0 < fraction < 1:
+            raise ValueError(f"validation_fraction={fraction} is not between 0 and 1")
         texts = _texts(X, "fit")
-        classes, is_multi, labels = _labels(y)
+        targets = read_targets(y)
+        labels = targets.names
         if len(texts) != len(labels):
             raise ValueError(
                 f"X has {len(texts)} texts and y {len(labels)} labels: pass as many of one as of the other"
             )
         frame = pd.DataFrame({"text": texts, "label": pd.Series(labels, dtype=object)}, dtype=object)
-        task = "multi" if is_multi else "single"
         given = {**{name: getattr(self, name) for name in _SETTINGS}, **(self.settings or {})}
-        ratios = (1 - self.validation_fraction, self.validation_fraction, 0.0)
-        options = DataOptions(text_column="text", label_column="label", task=task)  # type: ignore[arg-type]
+        options = _options(given, targets)
+        ratios = (1 - fraction, fraction, 0.0)
         # A model that is loaded needs its files no more; Windows cannot remove them while they are mapped.
         with tempfile.TemporaryDirectory(prefix="emoclass-", ignore_cleanup_errors=True) as temporary:
             directory = Path(temporary) / "model"
             api.train(frame, options=options, ratios=ratios, directory=directory, **given)
             self.classifier_: AnyClassifier = load(directory, device=self.device)
-        self.classes_ = classes
-        self._is_multi = is_multi
+        self.classes_ = targets.classes
+        self._is_multi = targets.is_multi
         return self
 
     def predict(self, X: Iterable[str]) -> npt.NDArray[Any]:  # noqa: N803
-        """Return the most probable class of each text, or an indicator matrix of the labels above their thresholds."""
+        """Return the most probable class of each text, or an indicator matrix of the labels above their thresholds.
+
+        As scikit-learn needs a class for each text, a blank one has the most probable class; of several labels it has
+        none.
+        """
         check_is_fitted(self, "classifier_")
-        probabilities = self.predict_proba(X)
+        texts = _texts(X, "predict")
+        probabilities = self.predict_proba(texts)
         if not self._is_multi:
             chosen: npt.NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
             return chosen
         thresholds = np.full(len(self.classes_), np.inf, dtype=np.float32)
         thresholds[self._columns()] = getattr(self.classifier_, "thresholds")  # noqa: B009 - of the kind for several
-        return (probabilities >= thresholds).astype(np.int64)
+        is_blank = np.array([not text.strip() for text in texts], dtype=np.bool_)
+        return ((probabilities >= thresholds) & ~is_blank[:, None]).astype(np.int64)
 
     def predict_proba(self, X: Iterable[str]) -> npt.NDArray[np.float32]:  # noqa: N803
         """Return ``float32[texts, classes]``, columns in the order of ``classes_``."""
@@ -148,7 +160,7 @@ class EmotionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _columns(self) -> list[int]:
         """Return the number in ``classes_`` of each label of the model, which lacks classes without usable texts."""
-        numbers = {str(name): number for number, name in enumerate(self.classes_)}
+        numbers = {name: number for number, name in enumerate(names_of_classes(self.classes_))}
         return [numbers[label] for label in self.classifier_.labels]
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -166,30 +178,14 @@ def _texts(X: Iterable[str], caller: str) -> list[str]:  # noqa: N803
     return [text for window in text_windows(X, _WINDOW, caller) for text in window]
 
 
-def _labels(y: Any) -> tuple[npt.NDArray[Any], bool, list[Any]]:
-    """Return the classes, whether a text may have any number of them, and names of those of each text."""
-    if not hasattr(y, "shape"):
-        y = list(y)
-        if any(isinstance(labels, list | tuple | set) for labels in y):
-            raise ValueError("y holds several labels a text: pass MultiLabelBinarizer().fit_transform(y)")
-    values = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
-    if values.ndim == 2 and values.shape[1] > 1:
-        if type_of_target(values) != "multilabel-indicator" and values.any():
-            raise ValueError("y with several columns is an indicator matrix: pass 0 and 1 in each column")
-        classes = np.asarray(y.columns if isinstance(y, pd.DataFrame) else np.arange(values.shape[1]))
-        names = _names(classes)
-        return classes, True, [[names[number] for number in np.flatnonzero(row)] for row in values]
-    values = values.ravel()
-    if any(label is None or label != label for label in values.tolist()):
-        raise ValueError("y has missing labels: leave these texts out")
-    classes = np.unique(values)
-    _names(classes)
-    return classes, False, [str(label) for label in values.tolist()]
-
-
-def _names(classes: npt.NDArray[Any]) -> list[str]:
-    """Return the names of classes, which emoclass has to read as they are."""
-    for name in map(str, classes):
-        if (read := cell_label(name)) != name:
-            raise ValueError(f"the label {name!r} would be read as {read or ''!r}: strip or rename it")
-    return [str(name) for name in classes]
+def _options(given: dict[str, Any], targets: Targets) -> DataOptions:
+    """Take the options of reading out of the settings of ``train``, and add what the estimator knows."""
+    if own := _OWN & given.keys():
+        raise ValueError(f"settings: fit decides on {min(own)} itself: leave it out")
+    options = given.pop("options", None) or DataOptions()
+    if options.text_column is not None or options.label_column is not None or options.task is not None:
+        raise ValueError("settings: fit decides on the columns and the task itself: leave them out of the options")
+    if options.merge_into is not None and options.merge_into not in names_of_classes(targets.classes):
+        raise ValueError(f"settings: merge_into={options.merge_into!r} is not a class of y: choose one, or change y")
+    task: Task = "multi" if targets.is_multi else "single"
+    return replace(options, text_column="text", label_column="label", task=task)

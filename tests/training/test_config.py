@@ -1,13 +1,18 @@
 """The defaults are the reference recipe; values out of range and contradictions are rejected by option name."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from emoclass.config import RECIPES, TrainConfig, TruncationConfig
 from emoclass.errors import ConfigError
 from emoclass.recipes import chosen_recipe
+from emoclass.training.options import RunOptions
+from emoclass.training.stopping import StopSignal
 
 
 def test_defaults_are_the_reference_recipe() -> None:
@@ -35,6 +40,27 @@ def test_defaults_are_the_reference_recipe() -> None:
         "seed": 42,
         "seeds": 1,
     }
+
+
+def test_numbers_of_numpy_and_paths_become_plain_values() -> None:
+    truncation = TruncationConfig(max_length=np.int64(64), head_tokens=np.uint8(10))  # type: ignore[arg-type]
+    settings: dict[str, Any] = {
+        "epochs": np.int64(2), "learning_rate": np.float32(0.5), "train_pooler": np.True_, "unfreeze": np.int8(2),
+        "base_model": Path("some") / "where", "truncation": truncation,
+    }  # fmt: skip
+    config = TrainConfig.named("reference", **settings)
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert (config.train_pooler, config.learning_rate, config.base_model) == (True, 0.5, str(Path("some/where")))
+    given: dict[str, Any] = {"patience": np.int64(2), "max_minutes": np.float32(0.5), "device": torch.device("cpu")}
+    options = RunOptions(**given)
+    assert json.dumps([options.patience, options.max_minutes, options.device]) == '[2, 0.5, "cpu"]'
+
+
+@pytest.mark.parametrize("answer", [True, 1, np.True_, "yes"])
+def test_a_request_to_stop_may_be_anything_true(answer: Any) -> None:
+    assert bool(StopSignal(lambda: answer))
+    assert StopSignal(lambda: answer).requested is True
+    assert not StopSignal(lambda: None)  # type: ignore[arg-type,return-value]
 
 
 def test_survives_json() -> None:

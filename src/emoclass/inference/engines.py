@@ -222,7 +222,7 @@ def chosen_engine(engine: str, device: str, precision: str, *, is_packed: bool =
         raise ConfigError(f"engine {engine!r} is not known; use {', '.join(ENGINES)}")
     if engine == "numpy" and not is_packed:
         raise ConfigError("this model's encoder runs through transformers, which needs torch")
-    fits = is_packed and device in ("auto", "cpu") and precision in ("auto", "fp32")
+    fits = is_packed and str(device) in ("auto", "cpu") and precision in ("auto", "fp32")
     if engine == "numpy" and not fits:
         raise ConfigError("numpy computes on the CPU in fp32: leave out the device and the precision, or use torch")
     has_torch = find_spec("torch") is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from emoclass.config import TrainConfig
+from emoclass.config import TrainConfig, make_plain
 from emoclass.errors import ConfigError
 
 # Settings that a search tries, unless they are given; and the minimum of steps, which holds for all trials if given.
@@ -51,6 +51,8 @@ class RunOptions:
     tune: int | None = None
 
     def __post_init__(self) -> None:
+        make_plain(self)
+        object.__setattr__(self, "device", str(self.device))  # it may be a torch.device
         if self.patience is not None and self.patience < 1:
             raise ConfigError(f"--patience {self.patience} is less than 1")
         if self.max_minutes is not None and not self.max_minutes > 0:

@@ -26,7 +26,7 @@ class StopSignal:
     @property
     def requested(self) -> bool:
         """Whether somebody asked to stop."""
-        return self._requested()
+        return bool(self._requested())
 
     @property
     def seconds_left(self) -> float:
