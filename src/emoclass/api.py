@@ -182,7 +182,6 @@ def evaluate(
     from emoclass.evaluation.stored import evaluate_models
     from emoclass.inference.thresholds import Thresholds
 
-    by_label = thresholds if isinstance(thresholds, Mapping) else {}
     (result,) = evaluate_models(
         data,
         models=[model],
@@ -190,7 +189,7 @@ def evaluate(
         precision=precision,
         options=options,
         kept_mistakes=KEPT_MISTAKES if kept_mistakes is None else kept_mistakes,
-        thresholds=Thresholds(None if isinstance(thresholds, Mapping) else thresholds, by_label),
+        thresholds=Thresholds.given(thresholds),
         predictions=predictions,
         on_rows=on_rows,
         on_note=on_note,

@@ -20,7 +20,7 @@ def test_without_thresholds_any_model_keeps_its_own() -> None:
 
 
 def test_what_is_no_probability_or_no_label_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="not between 0 and 1"):
+    with pytest.raises(ConfigError, match="--threshold 1.5 is not a number between 0 and 1"):
         Thresholds(by_label={"joy": 1.5})
     with pytest.raises(ConfigError, match="did you mean 'fear'"):
         Thresholds.parse(["FEAR=0.1"]).of(LABELS, "multi")

@@ -146,6 +146,17 @@ def test_thresholds_decide_and_can_be_replaced(result: TrainResult) -> None:
     for row, prediction in zip(expected, classifier.predict(texts), strict=True):
         assert set(prediction.labels) == {NAMES[i] for i in np.flatnonzero(row)}
     other = classifier.with_thresholds({"joy": 0.0, "fear": 1.0})
+    assert set(classifier.with_thresholds(np.float64(0.4)).thresholds.tolist()) == {np.float32(0.4)}
+    for wrong, message in (
+        ({"JOY": 0.4}, "no label 'JOY': did you mean 'joy'"),
+        ({"envy": 0.4}, "no label 'envy'"),
+        ({"joy": float("nan")}, "--threshold nan is not a number between 0 and 1"),
+        (2, "--threshold 2 is not"),
+        ({"joy": "0.4"}, "--threshold 0.4 is not a number"),
+        ({"joy": None}, "--threshold None is not a number"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            classifier.with_thresholds(wrong)  # type: ignore[arg-type]
     for prediction in other.predict(texts):
         assert "joy" in prediction.labels
         assert "fear" not in prediction.labels

@@ -161,7 +161,7 @@ def predict_here(inputs: Inputs, output: Output, model: ModelOptions) -> None:
         classifier = load_model(
             stored, device=model.device, precision=model.precision, engine=model.engine, verify=model.verify
         )
-        classifier = model.thresholds.applied(classifier)
+        classifier = classifier.at(model.thresholds)
         fields = fields_of(classifier, options, console.note)
         start = time.perf_counter()
         file = stack.enter_context(output.open())

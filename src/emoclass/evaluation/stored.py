@@ -133,7 +133,7 @@ def _load_scoring(
 ) -> tuple[StoredModel, AnyScoring, list[dict[str, Any]]]:
     """Load a model with everything that its evaluation needs."""
     loaded = load_model(model, device=device, precision=precision, engine="torch", verify=True)
-    classifier = thresholds.applied(loaded)
+    classifier = loaded.at(thresholds)
     common: dict[str, Any] = {"training_hashes": training_hashes(model), "kept_mistakes": kept_mistakes}
     stem, count = layout.BASELINE, len(classifier.labels)
     scoring: AnyScoring

@@ -15,6 +15,7 @@ from emoclass.encoders.tokenization import HeadTailTokenizer, TokenizedTexts
 from emoclass.errors import ConfigError
 from emoclass.inference.engines import Engine, TorchEngine
 from emoclass.inference.inputs import require_text, text_windows
+from emoclass.inference.thresholds import Thresholds
 
 if TYPE_CHECKING:
     import torch
@@ -96,6 +97,14 @@ class TextClassifier(ABC, Generic[P]):
     @abstractmethod
     def _blank(self) -> P:
         """Return the prediction of a blank text."""
+
+    @abstractmethod
+    def at(self, thresholds: Thresholds) -> Self:
+        """Return the classifier with these thresholds in place of its own.
+
+        Raises:
+            ConfigError: It does not have one of the labels, or predicts one label a text.
+        """
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Self:
         """Return the classifier on another device or in another precision; this one must not be used any more.
@@ -193,6 +202,11 @@ class Classifier(TextClassifier[Prediction]):
         prediction = next(self.predict([text]))
         return prediction.label, prediction.confidence
 
+    def at(self, thresholds: Thresholds) -> Classifier:
+        """Return the classifier itself; raise a ``ConfigError`` if there are thresholds."""
+        thresholds.of(self.labels, "single")
+        return self
+
     def _with_engine(self, engine: Engine) -> Classifier:
         return Classifier(engine, self.tokenizer, self.labels)
 
@@ -222,10 +236,19 @@ class MultiLabelClassifier(TextClassifier[MultiLabelPrediction]):
         super().__init__(engine, tokenizer, labels)
         self.thresholds: Floats = np.asarray(thresholds, dtype=np.float32)
 
-    def with_thresholds(self, thresholds: Mapping[str, float]) -> MultiLabelClassifier:
-        """Return the classifier with other thresholds for some labels."""
+    def with_thresholds(self, thresholds: float | Mapping[str, float]) -> MultiLabelClassifier:
+        """Return the classifier with another threshold for all labels, or others for some.
+
+        Raises:
+            ConfigError: It does not have one of the labels, or a threshold is not between 0 and 1.
+        """
+        return self.at(Thresholds.given(thresholds))
+
+    def at(self, thresholds: Thresholds) -> MultiLabelClassifier:
+        """Return the classifier with these thresholds; see ``with_thresholds``."""
         own = dict(zip(self.labels, self.thresholds.tolist(), strict=True))
-        return MultiLabelClassifier(self._engine, self.tokenizer, self.labels, [*{**own, **thresholds}.values()])
+        changed = {**own, **thresholds.of(self.labels, "multi")}
+        return MultiLabelClassifier(self._engine, self.tokenizer, self.labels, [*changed.values()])
 
     def predict_text(self, text: str) -> tuple[tuple[str, float], ...]:
         """Return the labels of one text with their probabilities, the most probable first."""

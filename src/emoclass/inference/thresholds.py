@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from numbers import Real
 
 from emoclass.data.columns.labels import folded_name
 from emoclass.data.columns.naming import listed_labels, shortened
 from emoclass.errors import ConfigError
-from emoclass.inference.classifiers import AnyClassifier, MultiLabelClassifier
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,28 @@ class Thresholds:
         by_label: Those of some labels.
 
     Raises:
-        ConfigError: One is not between 0 and 1.
+        ConfigError: One is not a number between 0 and 1.
     """
 
     every: float | None = None
     by_label: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for value in (self.every, *self.by_label.values()):
-            if value is not None and not 0 <= value <= 1:
-                raise ConfigError(f"--threshold {value:g} is not between 0 and 1")
+        for value in (*([] if self.every is None else [self.every]), *self.by_label.values()):
+            if not isinstance(value, Real) or not 0 <= value <= 1:
+                raise ConfigError(f"--threshold {value} is not a number between 0 and 1")
 
     def __bool__(self) -> bool:
         return self.every is not None or bool(self.by_label)
+
+    @classmethod
+    def given(cls, value: float | Mapping[str, float] | None) -> Thresholds:
+        """Return a threshold for all labels, or those of some.
+
+        Raises:
+            ConfigError: One is not a number between 0 and 1.
+        """
+        return cls(by_label=value) if isinstance(value, Mapping) else cls(value)
 
     @classmethod
     def parse(cls, values: Sequence[str]) -> Thresholds:
@@ -69,17 +78,6 @@ class Thresholds:
             if label not in labels:
                 raise ConfigError(f"--threshold: the model has no label {shortened(label)}{_suggestion(label, labels)}")
         return {**({} if self.every is None else dict.fromkeys(labels, self.every)), **self.by_label}
-
-    def applied(self, classifier: AnyClassifier) -> AnyClassifier:
-        """Return the classifier with these thresholds.
-
-        Raises:
-            ConfigError: It does not have one of the labels, or predicts one label a text.
-        """
-        if not isinstance(classifier, MultiLabelClassifier):
-            self.of(classifier.labels, "single")
-            return classifier
-        return classifier.with_thresholds(self.of(classifier.labels, "multi"))
 
 
 def _suggestion(label: str, labels: Sequence[str]) -> str:

@@ -90,7 +90,7 @@ def predict_tables(
     reading = replace(reading, trained=stored.manifest.columns)
     # Workers move it to their device.
     classifier = load_model(stored, device="cpu", precision="fp32", engine="torch")
-    classifier = thresholds.applied(classifier)
+    classifier = classifier.at(thresholds)
     fields = fields_of(classifier, options, on_note)
     with connection(), ExitStack() as stack:
         import ray
