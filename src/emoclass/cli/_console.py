@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from emoclass.cli._shared import verbosity
 from emoclass.cli._signals import silence
-from emoclass.data.columns.naming import counted
+from emoclass.data.cleaning.telling import doubt_lines, removed_lines
 
 # rich is imported only where something is laid out: its import takes longer than a prediction.
 if TYPE_CHECKING:
@@ -167,13 +167,12 @@ def _drop_columns(console: Console, table: Table) -> list[str]:
     return dropped[::-1]
 
 
-def tell_removed(removed: Mapping[str, int], conflicts: int) -> None:
-    """Report the rows that cleaning removed, and the texts with conflicting labels that it kept."""
-    for reason, rows in removed.items():
-        if rows:
-            note(f"{counted(rows, 'row')} removed: {reason.replace('_', ' ')}")
-    if conflicts:
-        warn(f"{counted(conflicts, 'text')} with conflicting labels (see inspect-data)")
+def tell_removed(removed: Mapping[str, int], conflicts: int, leaked: Mapping[str, int] | None = None) -> None:
+    """Report the rows that cleaning removed, and the texts with conflicting labels, or in two sets, that it kept."""
+    for line in removed_lines(removed):
+        note(line)
+    for line in doubt_lines(conflicts, leaked):
+        warn(line)
 
 
 def progress_bar(console: Console) -> Progress:

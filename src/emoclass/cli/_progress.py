@@ -113,12 +113,7 @@ class TrainingDisplay:
         data = event.data
         for note in data.notes:
             console.note(note)
-        console.tell_removed(data.removed_rows, data.conflicts)
-        for split, rows in data.leaked.items():
-            if rows:
-                of = f"of the {split} set also"
-                leaked = counted(rows, f"text {of} appears", f"texts {of} appear")
-                console.warn(f"{leaked} in the training set")
+        console.tell_removed(data.removed_rows, data.conflicts, data.leaked)
         self._on_data()
 
     def _show_base(self, event: BaseFound) -> None:

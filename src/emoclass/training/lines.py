@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from emoclass.data.cleaning.telling import doubt_lines, removed_lines
 from emoclass.training.events import (
     BaseFound,
     DataReady,
@@ -67,7 +68,8 @@ def _lines(event: RunEvent, epochs: int) -> list[str]:
     if isinstance(event, BaseFound):
         return [event.note]
     if isinstance(event, DataReady):
-        return list(event.data.notes)
+        data = event.data
+        return [*data.notes, *removed_lines(data.removed_rows), *doubt_lines(data.conflicts, data.leaked)]
     if isinstance(event, RecipeChosen):
         return [f"recipe {event.recipe}: {event.reason}"]
     if isinstance(event, Prepared):
