@@ -12,6 +12,7 @@ from emoclass.data.options import DataOptions
 from emoclass.data.preparation import prepare_training_data
 from emoclass.data.tables.frames import TableSource
 from emoclass.errors import ConfigError, SecondaryProcessError
+from emoclass.outputs import require_other, require_outputs
 from emoclass.recipes import chosen_recipe
 from emoclass.runtime import expanded, resolve_device, resolve_precision
 from emoclass.store.checkpoints import find_model
@@ -182,6 +183,8 @@ def evaluate(
     from emoclass.evaluation.stored import evaluate_models
     from emoclass.inference.thresholds import Thresholds
 
+    if predictions is not None:
+        _require_predictions(predictions, data)
     (result,) = evaluate_models(
         data,
         models=[model],
@@ -195,6 +198,15 @@ def evaluate(
         on_note=on_note,
     )
     return result.evaluation
+
+
+def _require_predictions(path: str | Path, data: TableSource) -> None:
+    """Check that the file can be written, and is not the data, before these are read."""
+    require_other("--predictions", path, [data] if isinstance(data, str | Path) else [])
+    try:
+        require_outputs(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
 
 
 def predict_text(text: str, *, model: str | Path | None = None) -> tuple[str, float] | tuple[tuple[str, float], ...]:

@@ -5,10 +5,13 @@ import pickle
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from emoclass.data.options import DataOptions
 from emoclass.errors import ConfigError
 from emoclass.inference import classifiers
 from emoclass.inference.classifiers import Classifier
@@ -88,3 +91,16 @@ def test_loading_a_classifier_bounds_the_kernels_that_stay_in_memory(
     load(tiny_model, engine="torch")
     assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) <= 32
     assert int(os.environ["LRU_CACHE_CAPACITY"]) <= 64
+
+
+def test_an_unknown_task_is_one_clear_line(tiny_model: Path) -> None:
+    with pytest.raises(ConfigError, match="task 'nonsense' is not known; use 'single' or 'multi'"):
+        load(tiny_model, task="nonsense")  # type: ignore[call-overload]
+    with pytest.raises(ConfigError, match="--task nonsense is not known; use single or multi"):
+        DataOptions(task="nonsense")  # type: ignore[arg-type]
+
+
+def test_a_device_of_torch_is_one(tiny_model: Path) -> None:
+    device: Any = torch.device("cpu")
+    for engine in ("numpy", "torch"):
+        assert load(tiny_model, device=device, engine=engine).predict_text("so happy")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from emoclass.cli._shared import Options, with_options
-from emoclass.data.columns.labels import TASKS
+from emoclass.data.columns.labels import TASKS, Task
 from emoclass.data.tables.formats import LINES, QUOTINGS, READ_FORMATS
 from emoclass.errors import ConfigError
 
@@ -186,15 +186,13 @@ def _data_options(
     on_error: str,
     label_column: list[str] | None = None,
     label_separator: str | None = None,
-    task: str | None = None,
+    task: Task | None = None,
     **others: Any,
 ) -> Any:
     from emoclass.data.options import DataOptions
 
     if on_error not in ("stop", "skip"):
         raise ConfigError(f"--on-error {on_error} is not known; use stop or skip")
-    if task is not None and task not in TASKS:
-        raise ConfigError(f"--task {task} is not known; use {' or '.join(TASKS)}")
     if label_separator == "":
         raise ConfigError("--label-separator is empty: pass what stands between the labels of a cell")
     return DataOptions(

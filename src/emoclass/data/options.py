@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from emoclass.data.columns.choosing import Wanted
 from emoclass.data.columns.chosen import Columns
-from emoclass.data.columns.labels import Task
+from emoclass.data.columns.labels import TASKS, Task
 from emoclass.data.tables.frames import FRAME, FrameReader, TableSource
 from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.options import ReadOptions
@@ -19,6 +19,10 @@ from emoclass.data.tables.row_errors import RowErrors
 from emoclass.data.tables.sources import require_source
 from emoclass.data.tables.split_directories import SPLITS, SplitFiles, split_paths
 from emoclass.data.tables.table import Table, TableReader, read_table
+from emoclass.errors import ConfigError
+
+# One column of a table or several; a data frame may have numbers for names.
+ColumnNames: TypeAlias = str | int | Sequence[str | int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +44,9 @@ class DataOptions(ReadOptions):
         on_rows: Called with the number of rows just read.
     """
 
-    text_column: str | Sequence[str] | None = None
+    text_column: ColumnNames | None = None
     text_separator: str | None = None
-    label_column: str | Sequence[str] | None = None
+    label_column: ColumnNames | None = None
     label_separator: str | None = None
     task: Task | None = None
     min_class_rows: int = 0
@@ -50,6 +54,11 @@ class DataOptions(ReadOptions):
     skip_errors: bool = False
     trained: Columns | None = None
     on_rows: Callable[[int], None] = lambda rows: None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.task not in (None, *TASKS):
+            raise ConfigError(f"--task {self.task} is not known; use {' or '.join(TASKS)}")
 
     @property
     def wanted(self) -> Wanted:
@@ -92,7 +101,7 @@ class DataOptions(ReadOptions):
     def open_split(self, files: SplitFiles, **more: Any) -> TableReader:
         """Open the file of a split, or its shards as one table; further options are those of ``open_records``."""
         reader: TableReader
-        if files.frame is not None:
+        if not files.paths:
             reader = FrameReader(files.frame, files.name)
         elif len(files.paths) == 1:
             reader = self.open(files.paths[0], **more)
@@ -118,5 +127,7 @@ class DataOptions(ReadOptions):
         return table.choose_columns(self.wanted)
 
 
-def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given or ())
+def _names(given: ColumnNames | None) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    return (str(given),) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(map(str, given))

@@ -18,7 +18,7 @@ from emoclass.data.inspection.findings import find_before_use
 from emoclass.data.options import DataOptions
 from emoclass.data.parts import PartColumns, choose_together
 from emoclass.data.similarity.folding import bare_hashes
-from emoclass.data.split.splitting import split_rows
+from emoclass.data.split.splitting import shares_of, split_rows
 from emoclass.data.tables.formats import STDIN
 from emoclass.data.tables.frames import TableSource, source_name
 from emoclass.data.tables.split_directories import WHOLE
@@ -85,8 +85,9 @@ def prepare_training_data(
     Raises:
         DataError: A table cannot be read or split, lacks a column or labels, or has a label that the training set does
             not have.
-        ConfigError: A set is given twice, or the ratios leave no validation set.
+        ConfigError: A set is given twice, or the ratios are no ratios or leave no validation set.
     """
+    shares_of(ratios)  # checked before the data is read
     small_classes = SmallClasses(fewest=options.min_class_rows, merged_into=options.merge_into)
     tables, name = options.read_splits(source), source_name(source)
     paths = {split: name if split == WHOLE else table.name for split, table in tables.items()}
@@ -156,7 +157,7 @@ def _require_labels(
     them = "it" if len(unlabelled) == 1 else f"the {' and '.join(unlabelled)} sets"
     advice = f"leave {them} out: {shlex.join(command)} (with your other options)"
     if not all(Path(path).exists() or path == STDIN for path in (train, *kept.values())):  # a set of several files
-        advice = f"move {them} out of {source}"
+        advice = f"move {them} out of {source}" if Path(source).is_dir() else f"leave {them} out"
     raise DataError(f"{columns[unlabelled[0]].unlabelled}: add the labels, or {advice}")
 
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from emoclass.data.columns.labels import Task
+from emoclass.data.columns.labels import TASKS, Task
 from emoclass.encoders.bert.checkpoint import check_shapes, tensor_shapes
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.tokenization import HeadTailTokenizer
 from emoclass.encoders.weights import AnyConfig, map_tensors, read_config
-from emoclass.errors import ModelError
+from emoclass.errors import ConfigError, ModelError
 from emoclass.inference.classifiers import AnyClassifier, Classifier, MultiLabelClassifier
 from emoclass.inference.engines import Engine, GrowingEngine, NumpyEngine, TorchEngine, chosen_engine
 from emoclass.store import layout
@@ -91,8 +91,11 @@ def load(
     Raises:
         ModelError: The model does not exist, does something else, or its files are damaged.
         DeviceError: The device or the precision is not available.
-        ConfigError: The engine is unknown, or numpy with another device than the CPU or another precision than fp32.
+        ConfigError: The task or the engine is unknown, or numpy with another device than the CPU or another precision
+            than fp32.
     """
+    if task not in (None, *TASKS):
+        raise ConfigError(f"task {task!r} is not known; use {' or '.join(map(repr, TASKS))}")
     stored = find_model(name)
     own = stored.manifest.task
     if task not in (None, own):

@@ -101,7 +101,7 @@ def _several(data: CleanData, problem: LabelProblem, options: Sequence[str]) -> 
     if data.columns.task == "multi":
         return f"{fact} in one label: pass what stands between them as --label-separator"
     remedy = f"{fact}, but one label per text is learned: learn any number of them with --task multi, or choose one"
-    if problem.rows == len(data) or data.files or data.name == "standard input":
+    if problem.rows == len(data) or data.files or not Path(data.name).is_file():  # but a pipe or a data frame
         return f"{remedy} for each"
     return f"{remedy} for each, or leave these rows out with: {_fix_command(data, options)}"
 

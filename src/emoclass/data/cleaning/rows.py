@@ -1,11 +1,11 @@
 """Turn the cells of a row into a text and a label, or into the reason to remove the row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from emoclass.data.columns.cells import cell_text
 from emoclass.data.columns.chosen import Columns
-from emoclass.data.columns.labels import Label
-from emoclass.data.columns.naming import FileRows, all_located, counted, located, shortened
+from emoclass.data.columns.labels import Label, names_of
+from emoclass.data.columns.naming import FileRows, all_located, brief, counted, located, quoted, shortened
 from emoclass.errors import DataError
 
 # Why a row is removed whatever the other rows are.
@@ -46,13 +46,16 @@ class RowCells:
             line: Line where it starts; 0 or ``None`` if the input has no lines.
 
         Raises:
-            DataError: A cell is binary, nested too deeply, or an object that is no label; the message names the row.
+            DataError: A cell is binary, nested too deeply, an object that is no label, or has a lone surrogate; the
+                message names the row.
         """
         try:
             text = self._columns.text_of(text_cells)
             if text and len(text) < self._longest and self._repeats_header(text, label_cells, row, line):
                 return text, "", "repeated_header"
             label = self._columns.read_label(label_cells) if self._columns.labels else ""
+            _require_characters(self._columns.text, (text or "",))
+            _require_characters(self._columns.label, names_of(label or ""))
         except DataError as error:
             raise DataError(f"{self._name}: {located(row, line, self._files)}: {error}") from error
         if text is None or not text.strip():
@@ -104,6 +107,15 @@ class RowCells:
             rows_have = counted(self._without, "row has", "rows have")
             notes.append(f"{self._name}: {rows_have} no label: kept, as texts to which no label applies")
         return tuple(notes)
+
+
+def _require_characters(column: str, values: Iterable[str]) -> None:
+    try:
+        for value in values:
+            value.encode()
+    except UnicodeEncodeError as error:  # files have none of these, but data frames may
+        problem = "holds half of a surrogate pair (\\ud800-\\udfff)"
+        raise DataError(f"column {quoted(brief(column))} {problem}: repair the cell") from error
 
 
 def _folded(text: str) -> str:

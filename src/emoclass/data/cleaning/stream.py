@@ -97,6 +97,8 @@ class LabelledReader:
     @property
     def _advice(self) -> str:
         """What to do with a table that may have no labels."""
+        if not self._files.paths:
+            return "pass --label-column or, if it has no labels, predict its texts"
         command = predict_command(self._files.paths, self._options.words())
         return f"pass --label-column or, if it has no labels, predict it with the same --model: {command}"
 

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from emoclass.data.cleaning.cleaning import CleanData
@@ -35,7 +36,7 @@ def parse_ratios(text: str) -> Ratios:
         train, val, test = (float(field) for field in text.split("/"))
     except ValueError:
         raise ConfigError(f"--ratios {text!r} are not three numbers: write train/val/test as in 80/10/10") from None
-    _shares((train, val, test))
+    shares_of((train, val, test))
     return train, val, test
 
 
@@ -74,7 +75,7 @@ def split_indices(
     """
     import numpy as np
 
-    shares = _shares(ratios)
+    shares = shares_of(ratios)
     group_ids = np.unique(duplicate_groups(texts) if groups is None else groups, return_inverse=True)[1]
     place = _place_any if isinstance(labels[0], tuple) else _place_one
     split_of_row = place(texts, labels, group_ids, shares, seed, unit)[group_ids]
@@ -159,7 +160,7 @@ def largest_deviation(
     The share of a class in a split is the fraction of its rows that are in the split.
     """
     totals = Counter(each_name(labels))
-    shares = _shares(ratios)
+    shares = shares_of(ratios)
     worst = (0.0, "", "")
     for split, rows in splits.items():
         counts = Counter(each_name(labels[row] for row in rows.tolist()))
@@ -168,8 +169,15 @@ def largest_deviation(
     return worst
 
 
-def _shares(ratios: Ratios) -> dict[str, float]:
-    """Return the fraction of each split that is not empty."""
+def shares_of(ratios: Ratios) -> dict[str, float]:
+    """Return the fraction of each split that is not empty.
+
+    Raises:
+        ConfigError: Not three numbers, a negative ratio, or a train ratio of 0.
+    """
+    given = list(ratios) if hasattr(ratios, "__getitem__") and not isinstance(ratios, str) else []
+    if len(given) != 3 or not all(isinstance(ratio, Real) for ratio in given):
+        raise ConfigError(f"--ratios {ratios!r} are not three numbers: pass train, val and test as in (80, 10, 10)")
     if not all(math.isfinite(ratio) and ratio >= 0 for ratio in ratios) or ratios[0] == 0:
         written = "/".join(f"{ratio:g}" for ratio in ratios)
         raise ConfigError(f"--ratios {written} cannot be used: none may be negative and train must be above 0")

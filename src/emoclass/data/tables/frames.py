@@ -47,7 +47,11 @@ class FrameReader:
         import pandas as pd
 
         if not isinstance(frame, pd.DataFrame):
-            raise DataError(f"{name}: {type(frame).__name__} is no table: pass a path or a pandas DataFrame")
+            kind = type(frame)
+            if hasattr(frame, "to_pandas"):
+                library = kind.__module__.partition(".")[0]
+                raise DataError(f"{name}: {library} {kind.__name__} is not read: pass its to_pandas()")
+            raise DataError(f"{name}: {kind.__name__} is no table: pass a path or a pandas DataFrame")
         self.name = name
         self.columns = [str(column) for column in frame.columns]
         if again := next((column for column in self.columns if self.columns.count(column) > 1), None):
@@ -86,4 +90,13 @@ class FrameReader:
 
 def _cells(column: pd.Series[Any]) -> list[object]:
     cells = zip(column.tolist(), column.isna().tolist(), strict=True)
-    return [None if missing else cell.tolist() if hasattr(cell, "tolist") else cell for cell, missing in cells]
+    return [None if missing else _plain(cell) for cell, missing in cells]
+
+
+def _plain(cell: Any) -> object:
+    """Return collections of any kind as lists; sets in the same order in every process."""
+    if isinstance(cell, set | frozenset):
+        return sorted(cell, key=str)
+    if isinstance(cell, tuple):
+        return list(cell)
+    return cell.tolist() if hasattr(cell, "tolist") else cell
