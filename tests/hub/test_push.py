@@ -1,5 +1,6 @@
 """Models are pushed to the hub: whole, in one commit, with nothing in it about this machine."""
 
+import errno
 import json
 import socket
 from collections.abc import Callable
@@ -125,7 +126,7 @@ def test_the_card_says_where_the_model_is(hub: Hub, push: Run, tmp_path: Path) -
     assert push(REPO, "--license", "apache-2.0").exit_code == 0
     card = ModelCard(hub.repositories[REPO].files["README.md"].decode())
     assert card.data.license == "apache-2.0"
-    assert (card.data.library_name, card.data.pipeline_tag) == ("emoclass", "text-classification")
+    assert (card.data.get("library_name"), card.data.pipeline_tag) == ("emoclass", "text-classification")
     assert [result.metric_type for result in card.data.eval_results or ()] == ["accuracy", "f1", "f1"]
     assert not card.data.get("base_model")
     assert f"emoclass predict --model {REPO} " in card.text
@@ -162,7 +163,7 @@ def test_a_card_that_was_damaged_on_the_hub_does_not_block_a_push(hub: Hub, push
     assert push(REPO).exit_code == 0
     assert repository.files["README.md"] == damaged
     assert push(REPO, "--overwrite").exit_code == 0
-    assert ModelCard(repository.files["README.md"].decode()).data.library_name == "emoclass"
+    assert ModelCard(repository.files["README.md"].decode()).data.get("library_name") == "emoclass"
 
 
 def test_a_card_that_was_edited_here_is_pushed(hub: Hub, push: Run, trained_model: Path) -> None:
@@ -209,6 +210,17 @@ def test_a_damaged_model_is_not_pushed(hub: Hub, push: Run, trained_model: Path)
     assert result.exit_code == 1
     assert "checksum is wrong" in result.stderr
     assert hub.repositories == {}
+
+
+def test_a_copy_without_room_is_no_error_of_the_hub(hub: Hub, push: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("emoclass.store.publishing.copy_model", full)
+    result = push(REPO)
+    assert result.exit_code == 1
+    assert "has no room for a copy of the model: No space left on device" in result.stderr
+    assert "TMPDIR" in result.stderr
 
 
 def test_without_a_token_nothing_is_asked(hub: Hub, push: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,24 +90,27 @@ def push_model(name: str | Path | StoredModel | None, repository: str, options: 
     model = find_model(name)
     if not client.has_token():
         raise ModelError(f"{repo}: to push to it, sign in with: hf auth login (or set HF_TOKEN to a token that writes)")
+
+    def say(problem: str) -> str:
+        return f"{repo}: nothing was pushed: {problem}"
+
+    with hub_errors(say):
+        found = client.listing(repo)
+        if found is not None:
+            _require_ours(repo, found, options)
+        earlier = _earlier_card(repo, found)
+    keeps_card = earlier is not None and earlier.is_edited and not options.overwrite
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="emoclass-push-") as place,
-            hub_errors(lambda problem: f"{repo}: nothing was pushed: {problem}"),
-        ):
-            found = client.listing(repo)
-            if found is not None:
-                _require_ours(repo, found, options)
-            earlier = _earlier_card(repo, found)
+        with tempfile.TemporaryDirectory(prefix="emoclass-push-") as place:
             files = _publishable(model, Path(place), repo, options.license, earlier)
-            keeps_card = earlier is not None and earlier.is_edited and not options.overwrite
             if keeps_card:
                 del files[layout.CARD]
-            pushed = _push(repo, found, files, options, f"Upload {model.manifest.name} with emoclass")
-            return replace(pushed, kept_card=keeps_card)
+            with hub_errors(say):
+                pushed = _push(repo, found, files, options, f"Upload {model.manifest.name} with emoclass")
     except OSError as error:
         problem = f"{tempfile.gettempdir()}: has no room for a copy of the model: {error.strerror or error}"
         raise EmoclassError(f"{problem}: free some, or set TMPDIR to another directory") from error
+    return replace(pushed, kept_card=keeps_card)
 
 
 @dataclass(frozen=True)
