@@ -95,15 +95,14 @@ def train(
     on_event(DataReady(prepared))
     if is_auto:
         on_gpu = resolve_device(run_options.device).type == "cuda"
-        from emoclass.store.bases import find_trained
+        from emoclass.store.bases import TrainedBase
 
-        from_trained = find_trained(config.base_model) is not None
         name, reason = chosen_recipe(
             len(prepared.train),
             task=prepared.labels.task,
             on_gpu=on_gpu,
             settings=given,
-            from_trained=from_trained,
+            from_trained=isinstance(base, TrainedBase),
         )
         config = TrainConfig.named(name, **given)
         run_options.check(config)

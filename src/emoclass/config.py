@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from emoclass.errors import ConfigError
 
+# Whether a text has one label, or any number of them.
+Task: TypeAlias = Literal["single", "multi"]
+TASKS: tuple[Task, ...] = ("single", "multi")
 Unfreeze = int | Literal["encoder", "all", "auto"]
 CLASS_WEIGHTS = ("none", "sqrt", "balanced")
 # The metrics that may select an epoch; the first is the default.
@@ -256,7 +259,7 @@ class TrainConfig:
         epochs = math.ceil(self.min_steps / math.ceil(texts / self.batch_size))
         return replace(self, epochs=max(self.epochs, epochs), min_steps=0)
 
-    def for_task(self, task: Literal["single", "multi"], *, given: Container[str] = ()) -> TrainConfig:
+    def for_task(self, task: Task, *, given: Container[str] = ()) -> TrainConfig:
         """Return the recipe for one label a text or any number of them.
 
         The metric is the default one where its own is for the other task. With any number of labels, classes are not

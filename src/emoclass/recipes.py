@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from emoclass.config import TrainConfig
+from emoclass.config import Task, TrainConfig
 
 # The reference recipe was made for trainings of about 10,000 steps (docs/experiments.md).
 _REFERENCE_STEPS = 8_000
@@ -19,7 +19,7 @@ _SMALL_BATCHES_OF_SEVERAL = 16
 def chosen_recipe(
     texts: int,
     *,
-    task: Literal["single", "multi"] = "single",
+    task: Task = "single",
     on_gpu: bool,
     settings: Mapping[str, Any],
     from_trained: bool = False,

@@ -24,7 +24,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from emoclass import api
-from emoclass.data.columns.labels import Task
+from emoclass.config import Task
 from emoclass.data.options import DataOptions
 from emoclass.inference.inputs import text_windows
 from emoclass.inference.predictor import load

@@ -137,9 +137,7 @@ def main() -> None:
     if sys.stderr.isatty():
         terminal = io.BufferedWriter(Terminal(sys.stderr.fileno()))
         sys.stderr = io.TextIOWrapper(terminal, "utf-8", "replace", line_buffering=True)
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "0")
-    else:
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "0" if sys.stderr.isatty() else "1")
     end_at_signals()
     # Objects from torch's import live until the end. Looking for garbage among them takes a quarter of a second.
     gc.set_threshold(50_000)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from emoclass.cli._shared import Options, with_options
-from emoclass.data.columns.labels import TASKS, Task
+from emoclass.config import TASKS, Task
 from emoclass.data.tables.formats import LINES, QUOTINGS, READ_FORMATS
 from emoclass.errors import ConfigError
 

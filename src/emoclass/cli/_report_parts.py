@@ -8,6 +8,7 @@ from typing import TypeVar
 from rich.text import Text
 
 from emoclass.cli import _console as console
+from emoclass.data.cleaning.telling import removed_lines
 from emoclass.data.columns.naming import brief, counted, shortened
 from emoclass.evaluation.metrics import ClassScores
 from emoclass.evaluation.multilabel_metrics import LabelScores
@@ -78,9 +79,8 @@ def print_rows_notes(evaluation: AnyEvaluation, classes: str, unseen: str | None
         console.warn(f"{classes} without rows, excluded from the macro averages: {_first(absent)}")
     if evaluation.never_predicted:
         console.warn(f"{classes} that are never predicted: {_first(evaluation.never_predicted)}")
-    for reason, rows in evaluation.removed_rows.items():
-        if rows:
-            console.note(f"{counted(rows, 'row')} of {evaluation.source} removed: {reason.replace('_', ' ')}")
+    for line in removed_lines(evaluation.removed_rows, evaluation.source):
+        console.note(line)
     if evaluation.truncated:
         texts = counted(evaluation.truncated, "text")
         console.note(f"{texts} over the length limit: only head and tail are read")

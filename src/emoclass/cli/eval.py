@@ -12,7 +12,7 @@ from emoclass.errors import ConfigError, EmoclassError
 from emoclass.outputs import require_other, require_outputs
 
 if TYPE_CHECKING:
-    from emoclass.data.columns.labels import Task
+    from emoclass.config import Task
     from emoclass.data.options import DataOptions
     from emoclass.evaluation.metrics import Metrics
     from emoclass.evaluation.multilabel_metrics import MultiLabelMetrics
@@ -169,7 +169,7 @@ def _to_dict(result: Evaluated, target_accuracy: float | None, errors: int) -> d
 
     evaluation = result.evaluation
     origin = result.model.origin
-    place = {} if origin is None else {"repository": origin.name.repo, "revision": origin.name.revision}
+    place = {} if origin is None else origin.to_dict()
     document = {"model": result.model.manifest.name, **place, **evaluation.to_dict()}
     if target_accuracy is not None and isinstance(evaluation, Evaluation):
         point = evaluation.threshold_for(target_accuracy)

@@ -74,7 +74,7 @@ def show(name: Name, json_: options.Json = False) -> None:
     kind = model.model_type
     is_packed = kind in FAMILIES
     if json_:
-        more = {"repository": model.origin.name.repo, "revision": model.origin.name.revision} if model.origin else {}
+        more = {} if model.origin is None else model.origin.to_dict()
         more |= {"path": str(model.directory), "model_type": kind, "runs_on": "packed" if is_packed else "transformers"}
         console.print_json({**more, **model.manifest.to_dict()})
         return

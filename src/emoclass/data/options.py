@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from emoclass.config import TASKS, Task
 from emoclass.data.columns.choosing import Wanted
 from emoclass.data.columns.chosen import Columns
-from emoclass.data.columns.labels import TASKS, Task
 from emoclass.data.tables.frames import FRAME, FrameReader, TableSource
 from emoclass.data.tables.joined import JoinedReader
 from emoclass.data.tables.options import ReadOptions

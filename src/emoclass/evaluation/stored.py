@@ -12,8 +12,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from emoclass.config import Task
 from emoclass.data.cleaning.stream import LabelledReader
-from emoclass.data.columns.labels import Task
 from emoclass.data.options import DataOptions
 from emoclass.data.tables.formats import check_output_name, format_of
 from emoclass.data.tables.frames import TableSource

@@ -14,7 +14,7 @@ from emoclass.hub.errors import is_missing_repository
 from emoclass.hub.names import HubName
 
 # The client's own variable. The command line sets it to 0 where standard error is a terminal.
-SHOWS = "HF_HUB_DISABLE_PROGRESS_BARS"
+_HIDES_BARS = "HF_HUB_DISABLE_PROGRESS_BARS"
 # For an answer, before a copy in the cache is used.
 _CONNECT_SECONDS = 4.0
 
@@ -39,7 +39,7 @@ def _own_output() -> Iterator[None]:
     """Let the client show bars only on the terminal of the command line, and say nothing beside its errors."""
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-    hides = os.environ.get(SHOWS) != "0" and not are_progress_bars_disabled()
+    hides = os.environ.get(_HIDES_BARS) != "0" and not are_progress_bars_disabled()
     if hides:
         disable_progress_bars()
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from emoclass.data.columns.labels import TASKS, Task
+from emoclass.config import TASKS, Task
 from emoclass.encoders.bert.checkpoint import check_shapes, tensor_shapes
 from emoclass.encoders.bert.config import EncoderConfig
 from emoclass.encoders.tokenization import HeadTailTokenizer

@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass, field
 from types import NoneType
 from typing import Any
 
-from emoclass.config import TrainConfig, TruncationConfig
+from emoclass.config import TASKS, Task, TrainConfig, TruncationConfig
 from emoclass.data.columns.chosen import Columns
-from emoclass.data.columns.labels import TASKS, Task
 from emoclass.errors import ConfigError, ModelError, one_line
 
 CONFIG = "config.json"
@@ -121,6 +120,11 @@ class Manifest:
     checksums: dict[str, str] = field(default_factory=dict)
     task: Task = "single"
     thresholds: tuple[float, ...] = ()
+
+    @property
+    def verified(self) -> dict[str, str]:
+        """The checksums that hold: all but that of the card, which is for people, who may edit it."""
+        return {name: checksum for name, checksum in self.checksums.items() if name != CARD}
 
     @property
     def has_local_base(self) -> bool:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from os import stat_result
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emoclass import lfs
 from emoclass.errors import ModelError, one_line
@@ -36,6 +36,10 @@ class Origin:
     name: HubName
     cache: Path
     note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"repository": self.name.repo, "revision": self.name.revision}
 
     def __str__(self) -> str:
         return f"{self.name.repo} at {str(self.name.revision)[:7]}"
@@ -117,8 +121,6 @@ def open_model(directory: Path) -> StoredModel:
 def verify_model(model: StoredModel, *, again: bool = False) -> None:
     """Compare all files with their checksums; files that were right and have not changed since are not read again.
 
-    The card is left out: it is for people, who may edit it.
-
     Args:
         model: The model.
         again: Whether to read all files in any case.
@@ -126,14 +128,13 @@ def verify_model(model: StoredModel, *, again: bool = False) -> None:
     Raises:
         ModelError: A file is missing or has changed; the message names it.
     """
-    checksums = model.manifest.checksums
-    for name in checksums:
+    for name in model.manifest.checksums:
         path = model.directory / name
         if Path(name).name != name or not name.isprintable():
             raise ModelError(f"{model.directory / layout.MANIFEST}: names a file outside the model: {name!r}")
         if path.is_symlink() and not _is_cached(path, model.origin):
             raise ModelError(f"{path}: is a link; put the file itself there, or train the model again")
-    checksums = {name: checksum for name, checksum in checksums.items() if name != layout.CARD}
+    checksums = model.manifest.verified
 
     def check() -> bool:
         for name, checksum in checksums.items():

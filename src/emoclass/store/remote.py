@@ -39,9 +39,8 @@ def fetch_model(name: HubName) -> StoredModel:
             _require_printable(model.manifest)
         except ModelError as error:
             raise ModelError(f"{name}: {error}") from None
-        files = [file for file in model.manifest.checksums if file != layout.CARD]
-        _download(pinned, files, only_cache=only_cache)
-        _verify(model, origin, files)
+        _download(pinned, model.manifest.verified, only_cache=only_cache)
+        _verify(model, origin)
         # Last: what a branch is known to be is then complete, should there be no network next time.
         if not name.is_pinned and not only_cache and client.cached_commit(name, layout.MANIFEST) != commit:
             client.download(name, layout.MANIFEST)
@@ -105,7 +104,7 @@ def _download(name: HubName, files: Iterable[str], *, only_cache: bool = False, 
             raise
 
 
-def _verify(model: StoredModel, origin: Origin, files: Iterable[str]) -> None:
+def _verify(model: StoredModel, origin: Origin) -> None:
     """Compare the files with the manifest; what is wrong may be so in the cache alone and is downloaded again, once."""
     try:
         verify_model(model)
@@ -113,8 +112,8 @@ def _verify(model: StoredModel, origin: Origin, files: Iterable[str]) -> None:
     except ModelError:
         if origin.note:  # there is nowhere to download it from
             raise
-    checksums, directory = model.manifest.checksums, model.directory
-    damaged = [name for name in files if file_sha256(directory / name) != checksums[name]]
+    expected = model.manifest.verified.items()
+    damaged = [name for name, checksum in expected if file_sha256(model.directory / name) != checksum]
     _download(origin.name, damaged, again=True)
     try:
         verify_model(model)

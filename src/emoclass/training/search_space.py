@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from emoclass.config import CLASS_WEIGHTS, TrainConfig, Unfreeze
+from emoclass.config import CLASS_WEIGHTS, Task, TrainConfig, Unfreeze
 
 if TYPE_CHECKING:
     import optuna
 
 
-def first_recipes(
-    config: TrainConfig, texts: int, depths: Sequence[Unfreeze], task: Literal["single", "multi"]
-) -> list[TrainConfig]:
+def first_recipes(config: TrainConfig, texts: int, depths: Sequence[Unfreeze], task: Task) -> list[TrainConfig]:
     """Return the recipes of the first trials: the given one, and those known to be good."""
     names = ["fast", "best"] if {"encoder", "all"} & set(depths) else ["fast"]
     known = [TrainConfig.named(name, batch_size=config.batch_size).for_task(task).for_texts(texts) for name in names]
@@ -28,7 +26,7 @@ def search_space(
     starts: Sequence[TrainConfig],
     depths: Sequence[Unfreeze],
     min_epochs: int,
-    task: Literal["single", "multi"],
+    task: Task,
 ) -> dict[str, _Suggest]:
     """Return how a trial chooses a value for each setting; the values of the first recipes can be chosen again."""
 

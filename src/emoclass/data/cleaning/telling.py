@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from emoclass.data.columns.naming import counted
 
 
-def removed_lines(removed: Mapping[str, int]) -> list[str]:
-    """Return a line for each reason for which rows were removed."""
-    return [f"{counted(rows, 'row')} removed: {reason.replace('_', ' ')}" for reason, rows in removed.items() if rows]
+def removed_lines(removed: Mapping[str, int], source: str | None = None) -> list[str]:
+    """Return a line for each reason for which rows were removed, of a source if it is to be named."""
+    of = "" if source is None else f" of {source}"
+    reasons = {reason.replace("_", " "): rows for reason, rows in removed.items() if rows}
+    return [f"{counted(rows, 'row')}{of} removed: {reason}" for reason, rows in reasons.items()]
 
 
 def doubt_lines(conflicts: int, leaked: Mapping[str, int] | None = None) -> list[str]:

@@ -7,11 +7,11 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from emoclass.config import Task
 from emoclass.data.columns.answers import rejected_note
 from emoclass.data.columns.chosen import SEPARATOR, Columns
 from emoclass.data.columns.class_names import names_beside, without_index
 from emoclass.data.columns.label_reading import notation_of
-from emoclass.data.columns.labels import Task
 from emoclass.data.columns.naming import brief, listed, quoted
 from emoclass.data.columns.patterns import names_no_content
 from emoclass.data.columns.profiles import ColumnProfile

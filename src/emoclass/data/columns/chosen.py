@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from emoclass.config import TASKS, Task
 from emoclass.data.columns.cells import cell_text, json_text
 from emoclass.data.columns.class_names import note_of
 from emoclass.data.columns.label_reading import read_label
-from emoclass.data.columns.labels import TASKS, Label, Task
+from emoclass.data.columns.labels import Label
 from emoclass.data.columns.naming import brief, quoted
 from emoclass.errors import DataError
 

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from emoclass.config import Task
 from emoclass.data.columns.cells import cell_label, cell_labels
 from emoclass.data.columns.label_kinds import INSIDE_NAMES, LabelKind, pieces_of, unusual_kind
-from emoclass.data.columns.labels import Label, Task
+from emoclass.data.columns.labels import Label
 from emoclass.data.columns.naming import brief, quoted
 from emoclass.data.columns.spread import flagged
 from emoclass.errors import ConfigError, DataError

@@ -7,17 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from emoclass.config import Task
 from emoclass.data.columns.naming import distinguished, listed_labels, plain_digits, shortened
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Whether each text has one label or any number of them.
-Task: TypeAlias = Literal["single", "multi"]
-TASKS: tuple[Task, ...] = ("single", "multi")
 # The label of a row: a name, or the sorted names where there may be any number of them.
 Label: TypeAlias = str | tuple[str, ...]
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from emoclass.data.columns.naming import brief, quoted
-from emoclass.data.tables.records import Record
+from emoclass.data.tables.records import Record, RecordStream
 from emoclass.errors import DataError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import pandas as pd
 
 # A file or a directory by its path, or a table in memory.
@@ -27,7 +25,7 @@ def source_name(source: TableSource) -> str:
     return str(source) if isinstance(source, str | Path) else FRAME
 
 
-class FrameReader:
+class FrameReader(RecordStream):
     """Iterates once over the rows of a data frame; a ``RecordReader`` in all it offers. The frame is not changed.
 
     Args:
@@ -60,18 +58,7 @@ class FrameReader:
         self.notes: list[str] = []
         self.layout: dict[str, Any] = {"format": self.format}
         self._hash = hashlib.sha256(repr(self.columns).encode("utf-8", "surrogatepass"))
-        self._records = self._read(frame)
-
-    def __iter__(self) -> Iterator[Record]:
-        return self._records
-
-    def __enter__(self) -> FrameReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        self._records: Generator[Record, None, None] = self._read(frame)
 
     def close(self) -> None:
         """Release the frame."""

@@ -3,16 +3,15 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from emoclass.data.columns.naming import FileRows, listed
 from emoclass.data.tables.features import class_names
-from emoclass.data.tables.records import Record, RecordReader
+from emoclass.data.tables.records import Record, RecordReader, RecordStream
 from emoclass.errors import DataError, one_line
 
 
-class JoinedReader:
+class JoinedReader(RecordStream):
     """Iterates once over the records of several files of one format, in order; a ``RecordReader`` in all it offers.
 
     Rows are numbered through all files, lines within each. All files are opened once before the first record, so that
@@ -50,17 +49,6 @@ class JoinedReader:
         self.total_rows = sum(known) if len(known) == len(totals) else None
         self._current: RecordReader | None = None
         self._records = self._read()
-
-    def __iter__(self) -> Iterator[Record]:
-        return self._records
-
-    def __enter__(self) -> "JoinedReader":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file that is open."""

@@ -3,11 +3,14 @@
 This is where a file becomes rows: ``open_records`` picks the parser, ``delimited`` for CSV.
 """
 
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from emoclass.data.columns.naming import listed
 from emoclass.data.tables.decoding import TextLines
@@ -24,6 +27,9 @@ from emoclass.data.tables.sources import Source, open_source
 from emoclass.data.tables.writing import ABSENT
 from emoclass.errors import DataError, raise_error
 from emoclass.fingerprint import stream_sha256
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _Rows = DelimitedRows | JsonRows | ParquetRows | PlainRows | FastTextRows | ExcelRows
 
@@ -42,8 +48,29 @@ class Record(NamedTuple):
     values: list[object]
 
 
-class RecordReader:
-    """Iterates once over the records of an input; close it, or use it in a ``with`` block.
+class RecordStream(ABC):
+    """Iterates once over records; close it, or use it in a ``with`` block."""
+
+    _records: Iterator[Record]
+
+    def __iter__(self) -> Iterator[Record]:
+        return self._records
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close what the records come from."""
+
+
+class RecordReader(RecordStream):
+    """Iterates once over the records of an input.
 
     Attributes:
         name: What messages call the input: its path as given, or "standard input".
@@ -76,17 +103,6 @@ class RecordReader:
         self._rows = rows
         self._stack = stack
         self._records = self._read()
-
-    def __iter__(self) -> Iterator[Record]:
-        return self._records
-
-    def __enter__(self) -> "RecordReader":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def replaced(self) -> tuple[int, str | None]:
@@ -190,7 +206,7 @@ def _text_rows(
     *,
     absent: object,
     on_error: Callable[[DataError], None],
-) -> "DelimitedRows | JsonRows | PlainRows | FastTextRows":
+) -> DelimitedRows | JsonRows | PlainRows | FastTextRows:
     name = lines.name
     if found.format == LINES:
         return PlainRows(lines)
